@@ -1,0 +1,68 @@
+"""An image in memory: pixels with channels first, and where they lie in space.
+
+`Geometry` can be computed and tested without pixels. Two- and three-dimensional images differ in the length of
+`spacing_mm`, not by a fake axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from grandrounds.errors import BadData
+from grandrounds.shapes import Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Where the pixels lie in space.
+
+    Args:
+        spacing_mm: Distance between neighbouring pixels along each axis of space, (row, column) or (slice, row,
+            column); None where the file does not say.
+        origin_mm: Patient position of the first pixel (DICOM (0020,0032), PS3.3 C.7.6.2); None where unknown.
+        direction: Row and column direction cosines, six numbers (DICOM (0020,0037)); None where unknown.
+    """
+
+    spacing_mm: tuple[float, ...] | None = None
+    origin_mm: tuple[float, float, float] | None = None
+    direction: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Pixels (C, H, W) or (C, D, H, W) with their geometry, their unit and what the header said.
+
+    Args:
+        pixels: The array, channels first.
+        geometry: Where it lies.
+        unit: `"hu"` for Hounsfield units, `"grey"` for anything else.
+        modality: DICOM modality code such as `"CT"`; None where unknown.
+        header: Allow-listed facts of the header under our column names (`patient`, `site`, …).
+    """
+
+    pixels: Pixels
+    geometry: Geometry = Geometry()
+    unit: str = "grey"
+    modality: str | None = None
+    header: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim not in (3, 4):
+            raise BadData(
+                f"an image has the shape (C, H, W) or (C, D, H, W), this array has {self.pixels.shape}",
+                remedy="give one image per file, with at most one channel axis",
+            )
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """The lengths of the axes of space, (H, W) or (D, H, W)."""
+        return self.pixels.shape[1:]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every pixel is a number."""
+        return self.pixels.dtype.kind in "biu" or bool(np.isfinite(self.pixels).all())

@@ -1,0 +1,20 @@
+"""Array shapes, named once.
+
+Axis letters, here and in every comment: B batch, N samples, C channels, D depth (slices), H height (rows), W width
+(columns), K classes, R resamples, P patients.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels: TypeAlias = NDArray[np.generic]  # (C, H, W) or (C, D, H, W), the dtype that the file had
+Batch: TypeAlias = NDArray[np.float32]  # (N, C, H, W)
+Features: TypeAlias = NDArray[np.float32]  # (N, any)
+ClassIndex: TypeAlias = NDArray[np.int64]  # (N,), 0 … K-1
+Probs: TypeAlias = NDArray[np.float64]  # (N, K), rows sum to 1
+Weights: TypeAlias = NDArray[np.float64]  # (K,) or (N,)
+Mask: TypeAlias = NDArray[np.bool_]  # (N,) or an image's space

@@ -1,0 +1,147 @@
+"""Specifications: frozen pydantic models that go to TOML and back.
+
+An unknown key is an error that names the nearest known one. `identity` is a stable hash of the content, used to key
+caches and trials.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar, get_args
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from grandrounds.errors import BadSpec
+from grandrounds.registry import nearest
+
+
+class Spec(BaseModel):
+    """A frozen record with strict keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def identity(self) -> str:
+        """Return a hash of the content, the same on every machine."""
+        return digest(self.model_dump(mode="json"))
+
+    def replaced(self, **changes: object) -> Self:
+        """Return a copy with some fields changed, validated anew."""
+        return parse(type(self), self.model_dump() | changes)
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def digest(content: object) -> str:
+    """Return a 16-digit hash of anything that JSON can hold."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def parse(kind: type[S], content: Mapping[str, Any], *, where: object = None) -> S:
+    """Return the spec that plain data describes.
+
+    Raises:
+        BadSpec: A key is unknown, missing or of the wrong kind; the message says which.
+    """
+    try:
+        return kind.model_validate(dict(content))
+    except ValidationError as error:
+        raise BadSpec(_explain(kind, error), where=where) from None
+
+
+def read(kind: type[S], path: Path) -> S:
+    """Return the spec in a TOML file.
+
+    Raises:
+        BadSpec: The file is not TOML, or does not describe such a spec.
+    """
+    return parse(kind, read_toml(path), where=path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the plain content of a TOML file.
+
+    Raises:
+        BadSpec: The file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSpec(f"cannot read the file: {type(error).__name__}", where=path) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSpec(f"not valid TOML: {error}", where=path, remedy="mend the line named above") from None
+
+
+def to_toml(spec: Spec, comments: Mapping[str, str] | None = None) -> str:
+    """Return the spec as TOML; `comments` maps `"key"` or `"table.key"` to a comment put above it."""
+    document = tomlkit.document()
+    _fill(document, _without_none(spec.model_dump(mode="json")), comments or {}, "")
+    return tomlkit.dumps(document)
+
+
+def _fill(table: Any, content: Mapping[str, Any], comments: Mapping[str, str], prefix: str) -> None:  # noqa: ANN401
+    # TOML wants plain values before tables.
+    ordered = sorted(content.items(), key=lambda item: _is_table(item[1]))
+    for key, value in ordered:
+        for line in comments.get(prefix + key, "").splitlines():
+            table.add(tomlkit.comment(line))
+        if isinstance(value, dict):
+            inner = tomlkit.table()
+            _fill(inner, value, comments, f"{prefix}{key}.")
+            table.add(key, inner)
+        elif _is_table(value):
+            many = tomlkit.aot()
+            for one in value:
+                inner = tomlkit.table()
+                _fill(inner, one, comments, f"{prefix}{key}.")
+                many.append(inner)
+            table.add(key, many)
+        else:
+            table.add(key, value)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def _without_none(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_without_none(one) for one in value]
+    return value
+
+
+def _explain(kind: type[Spec], error: ValidationError) -> str:
+    lines = []
+    for one in error.errors():
+        key = ".".join(str(part) for part in one["loc"])
+        if one["type"] == "extra_forbidden":
+            known = sorted(_kind_at(kind, one["loc"][:-1]).model_fields)
+            hint = nearest(str(one["loc"][-1]), known) or f"known keys: {', '.join(known)}"
+            lines.append(f"unknown key {key!r}; {hint}")
+        else:
+            message = one["msg"].removeprefix("Value error, ")  # pydantic's name for what a validator of ours says
+            lines.append(f"{key}: {message[0].lower()}{message[1:]}" if key else message)
+    return "; ".join(lines)
+
+
+def _kind_at(kind: type[Spec], keys: tuple[int | str, ...]) -> type[Spec]:
+    """Return the spec that stands at nested keys, as far as it can be followed."""
+    for key in keys:
+        if isinstance(key, str) and key in kind.model_fields:
+            kind = next(_specs_in(kind.model_fields[key].annotation), kind)
+    return kind
+
+
+def _specs_in(annotation: Any) -> Iterator[type[Spec]]:  # noqa: ANN401
+    if isinstance(annotation, type) and issubclass(annotation, Spec):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _specs_in(inner)
