@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
 import tomlkit
 from pydantic import BaseModel, ConfigDict, ValidationError
+from tomlkit.items import Table
 
 from grandrounds.errors import BadSpec
 from grandrounds.registry import nearest
@@ -89,21 +90,29 @@ def _fill(table: Any, content: Mapping[str, Any], comments: Mapping[str, str], p
     # TOML wants plain values before tables.
     ordered = sorted(content.items(), key=lambda item: _is_table(item[1]))
     for key, value in ordered:
-        for line in comments.get(prefix + key, "").splitlines():
-            table.add(tomlkit.comment(line))
+        said = comments.get(prefix + key, "").splitlines()
         if isinstance(value, dict):
-            inner = tomlkit.table()
-            _fill(inner, value, comments, f"{prefix}{key}.")
-            table.add(key, inner)
+            table.add(key, _inner(value, comments, f"{prefix}{key}.", said))
         elif _is_table(value):
             many = tomlkit.aot()
-            for one in value:
-                inner = tomlkit.table()
-                _fill(inner, one, comments, f"{prefix}{key}.")
-                many.append(inner)
+            for count, one in enumerate(value):
+                many.append(_inner(one, comments, f"{prefix}{key}.", said if not count else []))
             table.add(key, many)
         else:
+            _comment(table, said)
             table.add(key, value)
+
+
+def _inner(content: Mapping[str, Any], comments: Mapping[str, str], prefix: str, said: Sequence[str]) -> Table:
+    table = tomlkit.table()
+    _comment(table, said)  # below the header, for above it a comment would seem to belong to the table before
+    _fill(table, content, comments, prefix)
+    return table
+
+
+def _comment(table: Any, said: Sequence[str]) -> None:  # noqa: ANN401
+    for line in said:
+        table.add(tomlkit.comment(line))
 
 
 def _is_table(value: object) -> bool:
