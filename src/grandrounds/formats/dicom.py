@@ -1,0 +1,195 @@
+"""DICOM images through pydicom: Hounsfield units for CT, greater is brighter, an allow-list of the header.
+
+Only the elements named in this file ever leave it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import mmap
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from grandrounds.errors import BadData
+from grandrounds.formats.budget import MAX_BYTES, check_file, check_size
+from grandrounds.image import Geometry, Image
+from grandrounds.shapes import Pixels
+
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+# Our column to DICOM keywords, the first one present counts (PS3.6, in order: (0010,0020), (0010,0040), (0008,1090),
+# (0018,1210), (0018,0015), (0020,0062) or (0020,0060)).
+_HEADER = {
+    "patient": ("PatientID",),
+    "sex": ("PatientSex",),
+    "scanner": ("ManufacturerModelName",),
+    "kernel": ("ConvolutionKernel",),
+    "body_part": ("BodyPartExamined",),
+    "side": ("ImageLaterality", "Laterality"),
+}
+_SIDES = {"L": "left", "R": "right"}
+_DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
+
+
+def read(path: Path, member: str | None, frame: int | None) -> Image:
+    """Return the image of a DICOM file, (C, H, W), or (C, D, H, W) for all of several frames.
+
+    Stored values go through the rescale of (0028,1052) and (0028,1053), PS3.3 C.11.1.1, so CT is in Hounsfield units;
+    MONOCHROME1 (PS3.3 C.7.6.3.1.2) is inverted except in CT, whose values have a meaning of their own.
+    """
+    if member is not None:
+        raise BadData(f"a DICOM file has no member {member!r}", where=path)
+    check_file(path)
+    _check_deflated(path)
+    dataset = pydicom.dcmread(path, force=True)
+    if not any(keyword in dataset for keyword in _PIXELS):
+        raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
+    n_frames = _check_claims(dataset, frame, path)
+    modality = _text(dataset, "Modality") or None
+    pixels = _decoded(dataset, frame)
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1" and modality != "CT":
+        pixels = _inverted(pixels, dataset)
+    pixels, rescaled = _rescaled(pixels, _rescales(dataset, n_frames), frame)
+    return Image(
+        _channels_first(pixels, path, n_planes=n_frames if frame is None else 1),
+        _geometry(dataset, flat=n_frames == 1 or frame is not None),
+        "hu" if modality == "CT" and rescaled else "grey",
+        modality,
+        _header(dataset),
+    )
+
+
+def _check_deflated(path: Path) -> None:
+    """Refuse a deflated file (PS3.5 A.5) that inflates beyond the budget: pydicom inflates all of it at once."""
+    with path.open("rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            if content.find(DeflatedExplicitVRLittleEndian.encode()) < 0:
+                return
+        read_preamble(file, force=True)
+        read_dataset(
+            file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2
+        )
+        inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while chunk := file.read(2**16):
+            n_bytes += len(inflater.decompress(chunk))
+            check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
+
+
+def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:
+    """Return the number of frames after the sizes of (0028,0010), (0028,0011) and the like passed the budget."""
+    n_frames = int(dataset.get("NumberOfFrames") or 1)
+    if frame is not None and not 0 <= frame < n_frames:
+        raise BadData(f"there is no frame {frame} in an image of {n_frames}", where=path)
+    shape = (
+        n_frames if frame is None else 1,
+        int(dataset.get("Rows") or 0),
+        int(dataset.get("Columns") or 0),
+        int(dataset.get("SamplesPerPixel") or 1),
+    )
+    bits = int(dataset.get("BitsAllocated") or 16)
+    check_size(shape, np.dtype(f"u{max(1, 2 ** math.ceil(math.log2(bits / 8)))}"), path)
+    return n_frames
+
+
+def _decoded(dataset: Dataset, frame: int | None) -> NDArray[Any]:
+    array: NDArray[Any] = pixel_array(dataset, index=frame)
+    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+        array = apply_color_lut(array, dataset)
+    return array
+
+
+def _inverted(array: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    if array.dtype.kind == "f":
+        inverted: NDArray[Any] = array.max() + array.min() - array
+        return inverted
+    bits = int(dataset.BitsStored)
+    both_ends = -1 if dataset.PixelRepresentation else 2**bits - 1  # least plus greatest value that may be stored
+    return (both_ends - array.astype(np.int64)).astype(array.dtype)
+
+
+def _rescales(dataset: Dataset, n_frames: int) -> list[tuple[float, float]]:
+    """Return (slope, intercept) once, or once per frame; empty where the file gives none."""
+    groups = [*dataset.get("PerFrameFunctionalGroupsSequence", ())]
+    shared = [*dataset.get("SharedFunctionalGroupsSequence", ())]
+    for sequence, n_wanted in ((groups, n_frames), (shared, 1)):  # enhanced images, PS3.3 C.7.6.16.2.9
+        nested = [
+            item.PixelValueTransformationSequence[0] for item in sequence if "PixelValueTransformationSequence" in item
+        ]
+        if len(nested) == n_wanted:
+            return [(float(one.RescaleSlope), float(one.RescaleIntercept)) for one in nested]
+    if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
+        return []
+    return [(float(dataset.RescaleSlope), float(dataset.RescaleIntercept))]
+
+
+def _rescaled(
+    array: NDArray[Any], rescales: Sequence[tuple[float, float]], frame: int | None
+) -> tuple[NDArray[Any], bool]:
+    if not rescales:
+        return array, False
+    if frame is not None and len(rescales) > 1:
+        rescales = [rescales[frame]]
+    if all(one == (1.0, 0.0) for one in rescales):
+        return array, True
+    slope, intercept = np.array(rescales, dtype=np.float64).T
+    if len(rescales) > 1:  # (D,) against (D, H, W)
+        slope, intercept = slope[:, None, None], intercept[:, None, None]
+    return (array * slope + intercept).astype(np.float32), True
+
+
+def _channels_first(array: NDArray[Any], path: Path, *, n_planes: int) -> Pixels:
+    colour = array.ndim == 4 or (array.ndim == 3 and n_planes == 1)
+    if array.dtype.kind not in "biuf" or array.ndim != 2 + (n_planes > 1) + colour:
+        raise BadData("the pixels of this image have an unknown layout", where=path)
+    array = np.moveaxis(array, -1, 0) if colour else array[None]  # (C, H, W) or (C, D, H, W)
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+
+
+def _geometry(dataset: Dataset, *, flat: bool) -> Geometry:
+    """Return spacing (0028,0030), else the detector's (0018,1164), position (0020,0032), direction (0020,0037)."""
+    spacing = _numbers(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"), 2)
+    if spacing is not None and (not flat or min(spacing) <= 0):
+        spacing = None  # the distance of frames is not told by one number
+    origin = _numbers(dataset.get("ImagePositionPatient"), 3)
+    position = None if origin is None else (origin[0], origin[1], origin[2])
+    return Geometry(spacing, position, _numbers(dataset.get("ImageOrientationPatient"), 6))
+
+
+def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: ANN401  (whatever the file holds)
+    if value is None or isinstance(value, (str, bytes)):
+        return None
+    numbers = tuple(float(one) for one in value)
+    return numbers if len(numbers) == n_wanted and all(math.isfinite(one) for one in numbers) else None
+
+
+def _header(dataset: Dataset) -> dict[str, str]:
+    found = {}
+    for column, keywords in _HEADER.items():
+        value = next((text for keyword in keywords if (text := _text(dataset, keyword))), "")
+        if value := (_SIDES.get(value, "") if column == "side" else value):
+            found[column] = value
+    # (0010,1010) is three digits and a unit, PS3.5 6.2 AS.
+    if age := re.fullmatch(r"(\d{3})([DWMY])", _text(dataset, "PatientAge")):
+        found["age_years"] = f"{float(age[1]) * _DAYS[age[2]] / _DAYS['Y']:.4g}"
+    return found
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    try:
+        value = dataset.get(keyword)
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return ""  # a value that cannot be decoded is as good as none
+    return "" if value is None else str(value).replace("\x00", "").strip()

@@ -1,0 +1,79 @@
+"""PNG, JPEG, TIFF and BMP through Pillow: every bit kept, sizes checked on the header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps
+from PIL.Image import Image as PillowImage
+
+from grandrounds.errors import BadData
+from grandrounds.formats.budget import MAX_DEFLATE, check_file, check_size
+from grandrounds.image import Image
+from grandrounds.shapes import Pixels
+
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+_DTYPES: dict[str, type[np.generic]] = {"I": np.int32, "F": np.float32}  # `I;16…` apart, the rest has eight bits
+_TIFF_BITS = 258  # BitsPerSample
+
+
+def read(path: Path, member: str | None, frame: int | None) -> Image:
+    """Return the picture in a file; palettes and other colour spaces become RGB, an alpha channel is dropped.
+
+    A TIFF of many pages becomes (C, D, H, W) unless `frame` picks one.
+    """
+    if member is not None:
+        raise BadData(f"a picture has no member {member!r}", where=path)
+    n_bytes = check_file(path)
+    with Pillow.open(path, formats=_FORMATS) as picture:
+        n_pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
+        if frame is not None and not 0 <= frame < n_pages:
+            raise BadData(f"there is no page {frame} in a picture of {n_pages}", where=path)
+        pages = range(n_pages) if frame is None else (frame,)
+        _check(picture, len(pages), n_bytes, path)
+        if n_pages == 1:
+            return Image(_pixels(picture, path))
+        planes = []
+        for page in pages:
+            picture.seek(page)
+            _check(picture, len(pages), n_bytes, path)
+            planes.append(_pixels(picture, path))
+    if len({plane.shape for plane in planes}) > 1:
+        raise BadData("the pages of this TIFF differ in size", where=path, remedy="give one file per image")
+    return Image(planes[0] if frame is not None else np.stack(planes, axis=1))  # (C, D, H, W)
+
+
+def _check(picture: PillowImage, n_pages: int, n_bytes: int, path: Path) -> None:
+    dtype = np.uint16 if picture.mode.startswith("I;16") else _DTYPES.get(picture.mode, np.uint8)
+    shape = (n_pages, picture.height, picture.width, len(picture.getbands()))
+    check_size(shape, dtype, path, stored_bytes=n_bytes * MAX_DEFLATE * 8 if picture.format == "PNG" else None)
+    bits = picture.tag_v2.get(_TIFF_BITS, (8,)) if hasattr(picture, "tag_v2") else (_png_bits(path),)
+    if len(picture.getbands()) > 1 and max(bits) > 8:
+        raise BadData(
+            "a colour picture of 16 bits would lose half of them",
+            where=path,
+            remedy="save it as a NumPy array (.npy), or with 8 bits",
+        )
+
+
+def _png_bits(path: Path) -> int:
+    with path.open("rb") as file:
+        head = file.read(25)
+    return head[24] if head.startswith(b"\x89PNG") and len(head) == 25 else 8  # ISO/IEC 15948 11.2.1, IHDR
+
+
+def _pixels(picture: PillowImage, path: Path) -> Pixels:
+    if picture.format == "JPEG":
+        picture = ImageOps.exif_transpose(picture)  # a camera held upright says so in the header only
+    mode = picture.mode
+    if mode in ("1", "LA", "La"):
+        picture = picture.convert("L")
+    elif mode not in ("L", "RGB", "I", "F") and not mode.startswith("I;16"):
+        picture = picture.convert("RGB")
+    array = np.asarray(picture)
+    if array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("="))
+    check_size(array.shape, array.dtype, path)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, -1, 0))  # (C, H, W)

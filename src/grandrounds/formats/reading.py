@@ -1,0 +1,149 @@
+"""One door for every format: the first bytes choose the reader, and nothing but `BadData` comes out of a bad file."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from grandrounds import registry
+from grandrounds.errors import BadData, Refusal
+from grandrounds.formats.catalogue import FORMATS, FormatEntry
+from grandrounds.image import Geometry, Image
+
+_HEAD_BYTES = 512
+
+# Files that turn up where an image should be; only for the message.
+_STRANGERS = (
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"PAR1", "a Parquet table"),
+    (b"<", "a web page or XML text"),
+    (b"{", "JSON text"),
+)
+
+
+def read(
+    path: Path | str,
+    *,
+    member: str | None = None,
+    frame: int | None = None,
+    box: tuple[int, ...] | list[int] | None = None,
+) -> Image:
+    """Return the image in a file, as the file has it.
+
+    Args:
+        path: The file.
+        member: Array inside an archive; None for a plain file.
+        frame: Index along the first axis of that array or file; None for all of it.
+        box: Top, left, bottom, right in pixels; None for all of it.
+
+    Raises:
+        BadData: The file is absent, of another type than its name says, truncated, hostile or larger than the budget.
+    """
+    path = Path(path)
+    try:
+        entry = _entry(path)
+        # Readers warn with the values they stumble over, and those may be a patient's.
+        with warnings.catch_warnings(action="ignore"):
+            image: Image = registry.load(entry.read)(path, member, frame)
+    except Refusal:
+        raise
+    except OSError as error:
+        raise BadData(f"the file cannot be read: {error.strerror or 'it is damaged'}", where=path) from None
+    except Exception as error:  # noqa: BLE001  (a hostile file may raise anything; its message may quote a patient)
+        raise BadData(
+            f"the file cannot be read as {entry.name}: it is damaged or uses something unsupported "
+            f"({type(error).__name__})",
+            where=path,
+            remedy="fetch the file again, or leave it out",
+        ) from None
+    return image if box is None else crop(image, tuple(box), where=path)
+
+
+def names_image(path: Path) -> bool:
+    """Whether the file's name, or its content where the name has no ending, says that one image is inside."""
+    if path.name.startswith("."):
+        return False
+    if not path.suffix:
+        return any(entry.name != "npz" for entry in _by_content(_head(path)))
+    entry = _by_name(path)
+    return entry is not None and entry.name != "npz"
+
+
+def crop(image: Image, box: tuple[int, ...], *, where: object = None) -> Image:
+    """Return the part of the image inside (top, left, bottom, right); its origin moves along."""
+    height, width = image.space[-2:]
+    if len(box) != 4 or not (0 <= box[0] < box[2] <= height and 0 <= box[1] < box[3] <= width):
+        raise BadData(f"the box {list(box)} does not lie inside an image of {height} x {width} pixels", where=where)
+    top, left, bottom, right = box
+    return Image(
+        image.pixels[..., top:bottom, left:right],
+        _moved(image.geometry, top, left),
+        image.unit,
+        image.modality,
+        image.header,
+    )
+
+
+def _moved(geometry: Geometry, top: int, left: int) -> Geometry:
+    if geometry.origin_mm is None or geometry.direction is None or geometry.spacing_mm is None:
+        return geometry
+    # DICOM PS3.3 C.7.6.2.1.1: the first triplet points along a row, towards growing columns.
+    along_row, along_column = np.array(geometry.direction[:3]), np.array(geometry.direction[3:])
+    row_mm, column_mm = geometry.spacing_mm[-2:]
+    x, y, z = np.array(geometry.origin_mm) + left * column_mm * along_row + top * row_mm * along_column
+    return Geometry(geometry.spacing_mm, (float(x), float(y), float(z)), geometry.direction)
+
+
+def _entry(path: Path) -> FormatEntry:
+    """Return the format of a file; its content decides, and its name must not contradict."""
+    if not path.exists():
+        raise BadData("there is no such file", where=path, remedy="check the path")
+    if path.is_dir():
+        raise BadData("this is a folder, not an image", where=path)
+    head = _head(path)
+    named, found = _by_name(path), _by_content(head)
+    if not head:
+        raise BadData("the file is empty", where=path, remedy="fetch the file again")
+    if named is not None and named in found:
+        return named
+    if named is None and found:
+        return found[0]
+    if named is not None and named.name == "dicom" and not found and not _stranger(head):
+        return named  # older DICOM files lack the preamble (PS3.10 7.1); the reader decides
+    raise BadData(
+        f"the file seems to be {_seems(head, found)}, {f'not {named.name}' if named else 'which is not read here'}",
+        where=path,
+        remedy="give it the ending that fits, or leave it out",
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _by_name(path: Path) -> FormatEntry | None:
+    name = path.name.lower()
+    return next((entry for entry in FORMATS if name.endswith(entry.suffixes)), None)
+
+
+def _by_content(head: bytes) -> list[FormatEntry]:
+    return [entry for entry in FORMATS if any(head.startswith(magic, offset) for offset, magic in entry.magic)]
+
+
+def _stranger(head: bytes) -> str | None:
+    return next((name for magic, name in _STRANGERS if head.lstrip().startswith(magic)), None)
+
+
+def _seems(head: bytes, found: list[FormatEntry]) -> str:
+    if found:
+        return found[0].name
+    if (stranger := _stranger(head)) is not None:
+        return stranger
+    return "plain text" if head.isascii() and b"\x00" not in head else "something unknown"

@@ -1,0 +1,158 @@
+"""NRRD, MetaImage and NIfTI volumes through SimpleITK, one file each; a header never leads to another file."""
+
+# mypy: disable-error-code="no-untyped-call"
+# SimpleITK's functions carry no types; what comes out of them here is annotated.
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
+
+from grandrounds.errors import BadData
+from grandrounds.formats.budget import MAX_BYTES, MAX_DEFLATE, check_file, check_size
+from grandrounds.image import Geometry, Image
+
+_HEADER_BYTES = 2**16
+_NIFTI_BYTES = 540
+_DTYPES: dict[int, type[np.generic]] = {
+    sitk.sitkUInt8: np.uint8,
+    sitk.sitkInt8: np.int8,
+    sitk.sitkUInt16: np.uint16,
+    sitk.sitkInt16: np.int16,
+    sitk.sitkUInt32: np.uint32,
+    sitk.sitkInt32: np.int32,
+    sitk.sitkUInt64: np.uint64,
+    sitk.sitkInt64: np.int64,
+    sitk.sitkFloat32: np.float32,
+    sitk.sitkFloat64: np.float64,
+}
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # noqa: FBT003  (ITK prints header values)
+
+
+def read(path: Path, member: str | None, frame: int | None) -> Image:
+    """Return the volume (1, D, H, W) in a file, one slice (1, H, W) of it, or a flat image.
+
+    Axes are (slice, row, column) in the order of the file; positions are the patient's as in DICOM (left, posterior,
+    superior), to which ITK converts NIfTI's.
+    """
+    if member is not None:
+        raise BadData(f"a volume has no member {member!r}", where=path)
+    stat = path.stat()
+    volume = _volume(path, stat.st_mtime_ns, stat.st_size)
+    if frame is None:
+        return volume
+    if volume.pixels.ndim != 4 or not 0 <= frame < volume.space[0]:
+        raise BadData(f"there is no slice {frame} in a volume of {volume.space[0]}", where=path)
+    return Image(volume.pixels[:, frame], _slice_geometry(volume.geometry, frame))
+
+
+@lru_cache(maxsize=1)
+def _volume(path: Path, _changed: int, _n_bytes: int) -> Image:
+    # The latest volume stays: slices are read one by one.
+    n_bytes = check_file(path)
+    kind = _single_file(path)
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(kind)
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    size = reader.GetSize()
+    dtype = _DTYPES.get(reader.GetPixelID())
+    if dtype is None or reader.GetNumberOfComponents() != 1 or len(size) not in (2, 3):
+        raise BadData(
+            f"this file holds {len(size)} axes with {reader.GetNumberOfComponents()} values each, not one grey image",
+            where=path,
+            remedy="give one volume per file",
+        )
+    check_size(size[::-1], dtype, path)
+    if kind == "NiftiImageIO":
+        _check_nifti(path, math.prod(size))
+    elif kind == "MetaImageIO":
+        _check_meta(path, math.prod(size) * np.dtype(dtype).itemsize)
+    else:
+        check_size(size[::-1], dtype, path, stored_bytes=n_bytes * MAX_DEFLATE)  # ITK notices a short NRRD itself
+    image = reader.Execute()
+    pixels = sitk.GetArrayFromImage(image)[None]  # (1, D, H, W) or (1, H, W)
+    pixels.flags.writeable = False
+    return Image(pixels, _geometry(image))
+
+
+def _single_file(path: Path) -> str:
+    """Return ITK's reader for the file; refuse a header whose pixels lie in another file."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    if head.startswith(b"NRRD"):
+        fields = [line.partition(b":")[0].strip().lower() for line in head.split(b"\n\n")[0].splitlines()]
+        detached, reader = b"data file" in fields or b"datafile" in fields, "NrrdImageIO"
+    elif head.startswith((b"ObjectType", b"NDims", b"Comment")):
+        places = [line.partition(b"=")[2].strip() for line in head.split(b"\n") if line.startswith(b"ElementDataFile")]
+        detached, reader = places[:1] != [b"LOCAL"], "MetaImageIO"
+    else:
+        detached, reader = False, "NiftiImageIO"
+    if detached:
+        raise BadData("the pixels lie in another file", where=path, remedy="save header and pixels in one file")
+    return reader
+
+
+def _check_meta(path: Path, n_wanted: int) -> None:
+    """Refuse a MetaImage whose pixels are short or packed wrongly: ITK would wait for the rest for ever."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+        start = head.index(b"\n", head.index(b"\nElementDataFile") + 1) + 1
+        file.seek(start)
+        fields = dict(line.split(b"=", 1) for line in head[:start].replace(b" ", b"").splitlines())
+        n_there = path.stat().st_size - start
+        is_packed = fields.get(b"CompressedData", b"F")[:1] in (b"T", b"t", b"1")
+        is_whole = n_there >= n_wanted
+        if is_packed:
+            n_packed = int(fields.get(b"CompressedDataSize", n_there))
+            is_whole = n_packed == n_there and _unpacks_to(file, n_wanted)
+    if not is_whole:
+        raise BadData("the pixels are truncated or damaged", where=path, remedy="fetch the file again")
+
+
+def _unpacks_to(file: BinaryIO, n_wanted: int) -> bool:
+    """Whether the rest of the file is one zlib stream of exactly so many bytes; nothing of it is kept."""
+    inflater, n_bytes = zlib.decompressobj(), 0
+    while n_bytes <= n_wanted and (chunk := file.read(2**16)):
+        n_bytes += len(inflater.decompress(chunk))
+    return inflater.eof and not inflater.unused_data and n_bytes == n_wanted
+
+
+def _check_nifti(path: Path, n_values: int) -> None:
+    """Refuse a NIfTI file that ends before its pixels do: ITK would fill the rest with zeros and say nothing."""
+    with path.open("rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if is_packed else path.open("rb") as file:
+        head = file.read(_NIFTI_BYTES)
+        order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
+        if struct.unpack_from(f"{order}i", head)[0] == 348:  # NIfTI-1: bitpix at 72, vox_offset at 108
+            (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 72), struct.unpack_from(f"{order}f", head, 108)
+        else:  # NIfTI-2: 14 and 168
+            (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 14), struct.unpack_from(f"{order}q", head, 168)
+        n_wanted, n_there = int(offset) + n_values * bits // 8, len(head)
+        while n_there < n_wanted + 2**20 and (chunk := file.read(2**20)):  # to the end, where gzip's checksum is
+            n_there += len(chunk)
+    check_size((n_wanted,), np.uint8, path, stored_bytes=n_there, limit_bytes=2 * MAX_BYTES)
+
+
+def _geometry(image: sitk.Image) -> Geometry:
+    if image.GetDimension() == 2:
+        return Geometry(tuple(image.GetSpacing()[::-1]))
+    cosines = image.GetDirection()  # 3 x 3 by rows; its columns are the axes column, row, slice
+    x, y, z = image.GetOrigin()
+    return Geometry(tuple(image.GetSpacing()[::-1]), (x, y, z), (*cosines[0::3], *cosines[1::3]))
+
+
+def _slice_geometry(geometry: Geometry, frame: int) -> Geometry:
+    if geometry.spacing_mm is None or geometry.origin_mm is None or geometry.direction is None:
+        return geometry
+    across = np.cross(geometry.direction[:3], geometry.direction[3:])
+    x, y, z = np.array(geometry.origin_mm) + frame * geometry.spacing_mm[0] * across
+    return Geometry(geometry.spacing_mm[1:], (float(x), float(y), float(z)), geometry.direction)
