@@ -1,0 +1,8 @@
+"""Labelled images from any source as one `Dataset` of tables."""
+
+from grandrounds.data.dataset import Dataset, Published
+from grandrounds.data.draft import Draft
+from grandrounds.data.opening import open_dataset
+from grandrounds.data.options import SourceOptions
+
+__all__ = ["Dataset", "Draft", "Published", "SourceOptions", "open_dataset"]

@@ -1,0 +1,78 @@
+"""Where labelled images can come from: layouts on disk, and sets that are asked for by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grandrounds.registry import Registry
+
+MEDMNIST = (
+    "bloodmnist", "breastmnist", "dermamnist", "octmnist", "organamnist", "organcmnist", "organsmnist", "pathmnist",
+    "pneumoniamnist", "retinamnist", "tissuemnist",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """One way to come by labelled images.
+
+    Args:
+        name: What users see; for a set by name also what they type.
+        summary: One line for `grandrounds list datasets`.
+        draft: `"module:function"`, called with (path, options).
+        how: How to open it, as the user would write it.
+        licence: Licence of the images; None where they are the user's own.
+        suffixes: Endings of the files that it opens; `"/"` for a folder.
+        names: Names that can be opened without a file.
+        named: `"module:function"` for those names, called with (name, options, cache folder).
+    """
+
+    name: str
+    summary: str
+    draft: str | None
+    how: str
+    licence: str | None = None
+    suffixes: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    named: str | None = None
+
+
+SOURCES: Registry[SourceEntry] = Registry(
+    "source of images",
+    [
+        SourceEntry(
+            "folder",
+            "a folder with one folder of images per class, perhaps inside train, val and test",
+            "grandrounds.data.folder:draft",
+            "grandrounds inspect FOLDER",
+            suffixes=("/",),
+        ),
+        SourceEntry(
+            "table",
+            "a CSV or TSV with an image and a label column; patient, case, site, side, split by their usual names",
+            "grandrounds.data.table:draft",
+            "grandrounds inspect TABLE.csv",
+            suffixes=(".csv", ".tsv"),
+        ),
+        SourceEntry(
+            "medmnist",
+            "an NPZ archive of {train,val,test}_{images,labels}, or a MedMNIST set by its name",
+            "grandrounds.data.npz:draft",
+            "grandrounds inspect ARCHIVE.npz, or grandrounds inspect breastmnist",
+            licence="CC BY 4.0 (dermamnist: CC BY-NC 4.0)",
+            suffixes=(".npz",),
+            names=MEDMNIST,
+            named="grandrounds.data.named:medmnist",
+        ),
+        SourceEntry(
+            "simulated-hrct",
+            "simulated chest CT of five lung patterns; computed here, shows nobody",
+            None,
+            "grandrounds inspect simulated-hrct",
+            licence="CC0 1.0",
+            names=("simulated-hrct",),
+            named="grandrounds.data.named:simulated_hrct",
+        ),
+    ],
+    group="grandrounds.datasets",
+)

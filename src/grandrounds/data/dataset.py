@@ -1,0 +1,88 @@
+"""A labelled set of medical images: three tables and a way to load one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds import formats
+from grandrounds.errors import BadData
+from grandrounds.image import Image
+from grandrounds.specs import Spec, digest
+from grandrounds.tables import Task
+
+
+class Published(Spec):
+    """A result that others published on this set, shown beside ours.
+
+    Args:
+        method: What was trained.
+        metric: Our name of the metric.
+        value: As printed.
+        source: Where it was printed.
+    """
+
+    method: str
+    metric: str
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images as tables.
+
+    Args:
+        name: Short name.
+        root: The file or folder that was opened.
+        task: What is to be told from an image.
+        samples: Table `samples`, one row per readable image.
+        files: Table `files`.
+        labels: Table `labels`.
+        official: Columns `case, role`: the split that came with the data; None where none did.
+        patient_known: Whether `patient` was given; otherwise every sample counts as a patient of its own.
+        simulated: Whether the images are computed and show nobody.
+        flips: Whether mirroring left and right keeps label and anatomy plausible.
+        licence: Licence of the images; None where unknown.
+        notes: What a reader of a report should be told about the source.
+        published: Results of others on the same set.
+        bad: Columns `path, member, frame, reason`: what could not be used.
+    """
+
+    name: str
+    root: Path
+    task: Task
+    samples: pl.DataFrame
+    files: pl.DataFrame
+    labels: pl.DataFrame
+    official: pl.DataFrame | None
+    patient_known: bool
+    bad: pl.DataFrame
+    simulated: bool = False
+    flips: bool = False
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
+    published: tuple[Published, ...] = field(default=())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of who is who and which pixels they have; paths do not count."""
+        rows = self.samples.select("sample", "case", "patient", "sha256").join(
+            self.labels.select("case", "task", "label"), on="case", how="left"
+        )
+        return digest(rows.sort("sample", "task").rows())
+
+    def load(self, sample: str) -> Image:
+        """Return one image as its file has it, before any preparation.
+
+        Raises:
+            BadData: There is no such sample, or its file cannot be read any more.
+        """
+        rows = self.files.filter(pl.col("sample") == sample)
+        if rows.is_empty():
+            raise BadData(f"there is no sample called {sample!r}", where=self.name)
+        row = rows.row(0, named=True)
+        return formats.read(Path(row["path"]), member=row["member"], frame=row["frame"], box=row["box"])

@@ -1,0 +1,311 @@
+"""What a data set looks like at a glance: who, how many, how large, how bright, what occurs twice."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import polars as pl
+
+from grandrounds.data.dataset import Dataset
+from grandrounds.specs import Spec
+from grandrounds.tables import FILES, ROLES, SAMPLES
+
+_ALL = "all"
+_FEW_PATIENTS = 10
+
+
+class ClassCount(Spec):
+    """How many samples and patients one class has in one official role, or in all.
+
+    Args:
+        n_patients: Patients with at least one sample of the class; samples where patients are unknown.
+    """
+
+    label: str
+    role: str
+    n_samples: int
+    n_patients: int
+
+
+class Range(Spec):
+    """Least, median and greatest value of something over the samples."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Duplicates(Spec):
+    """Samples whose decoded pixels are identical.
+
+    Args:
+        n_groups: Sets of identical images.
+        n_surplus: Samples that would go if one of each set stayed.
+        across_labels: Sets whose members have different labels.
+        across_patients: Sets that span patients; None where patients are unknown.
+        across_roles: Sets that span roles of the official split; None where none came along.
+        groups: The samples of each set.
+    """
+
+    n_groups: int
+    n_surplus: int
+    across_labels: int
+    across_patients: int | None
+    across_roles: int | None
+    groups: tuple[tuple[str, ...], ...]
+
+
+class BadFile(Spec):
+    """One image that could not be used, and why."""
+
+    path: str
+    member: str | None
+    frame: int | None
+    reason: str
+
+
+class Fingerprint(Spec):
+    """The measured facts of a data set.
+
+    Args:
+        dataset_hash: Hash of who is who and which pixels they have.
+        samples_per_patient: None where patients are unknown.
+        low: Over the samples, the least pixel value of each; `mean` and `high` alike.
+        warnings: What a careful reader should know, in sentences.
+    """
+
+    name: str
+    dataset_hash: str
+    n_patients: int
+    n_cases: int
+    n_samples: int
+    n_bad: int
+    patient_known: bool
+    simulated: bool
+    samples_per_patient: Range | None
+    classes: tuple[ClassCount, ...]
+    height_px: Range
+    width_px: Range
+    depth_px: Range
+    row_spacing_mm: Range | None
+    low: Range
+    mean: Range
+    high: Range
+    modalities: dict[str, int]
+    sides: dict[str, int]
+    sites: int
+    clinical: tuple[str, ...]
+    duplicates: Duplicates
+    bad: tuple[BadFile, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def fingerprint(dataset: Dataset) -> Fingerprint:
+    """Return the measured facts of a data set; reads tables alone, no image."""
+    rows = _rows(dataset)
+    per_patient = rows.group_by("patient").len()["len"]
+    duplicates = _duplicates(rows, dataset)
+    core = [*SAMPLES.columns, *FILES.columns]
+    return Fingerprint(
+        name=dataset.name,
+        dataset_hash=dataset.fingerprint,
+        n_patients=rows["patient"].n_unique(),
+        n_cases=rows["case"].n_unique(),
+        n_samples=rows.height,
+        n_bad=dataset.bad.height,
+        patient_known=dataset.patient_known,
+        simulated=dataset.simulated,
+        samples_per_patient=_range(per_patient) if dataset.patient_known else None,
+        classes=tuple(_class_counts(rows, dataset)),
+        **{name: _range(rows[name]) for name in ("height_px", "width_px", "depth_px", "low", "mean", "high")},
+        row_spacing_mm=_spacing(rows),
+        modalities=_counts(rows["modality"]),
+        sides=_counts(rows["side"]),
+        sites=rows["site"].drop_nulls().n_unique(),
+        clinical=tuple(name for name in dataset.samples.columns if name not in core),
+        duplicates=duplicates,
+        bad=tuple(BadFile(**row) for row in dataset.bad.iter_rows(named=True)),
+        notes=dataset.notes,
+        warnings=tuple(_warnings(rows, dataset, duplicates)),
+    )
+
+
+def _rows(dataset: Dataset) -> pl.DataFrame:
+    """Return the samples with their label and official role, null where there is none."""
+    rows = dataset.samples.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
+    if dataset.official is None:
+        return rows.with_columns(role=pl.lit(None, dtype=pl.String()))
+    return rows.join(dataset.official, on="case", how="left", maintain_order="left")
+
+
+def _range(values: pl.Series) -> Range:
+    numbers = values.drop_nulls().cast(pl.Float64()).to_list()
+    ordered = sorted(numbers)
+    middle = len(ordered) // 2
+    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    return Range(low=ordered[0], median=median, high=ordered[-1])
+
+
+def _spacing(rows: pl.DataFrame) -> Range | None:
+    known = rows["spacing_mm"].drop_nulls()
+    return None if known.is_empty() else _range(known.list.get(-2))
+
+
+def _counts(values: pl.Series) -> dict[str, int]:
+    counted = values.drop_nulls().value_counts(sort=True)
+    return dict(counted.iter_rows())
+
+
+def _class_counts(rows: pl.DataFrame, dataset: Dataset) -> list[ClassCount]:
+    roles = [role for role in ROLES if role in set(rows["role"].drop_nulls())]
+    counts = []
+    for label in dataset.task.classes:
+        for role in (_ALL, *roles):
+            part = rows.filter(pl.col("label") == label)
+            part = part if role == _ALL else part.filter(pl.col("role") == role)
+            counts.append(
+                ClassCount(label=label, role=role, n_samples=part.height, n_patients=part["patient"].n_unique())
+            )
+    return counts
+
+
+def _duplicates(rows: pl.DataFrame, dataset: Dataset) -> Duplicates:
+    spans = [pl.col(name).drop_nulls().n_unique() for name in ("label", "patient", "role")]
+    groups = rows.group_by("sha256", maintain_order=True).agg("sample", *spans)
+    groups = groups.filter(pl.col("sample").list.len() > 1)
+    return Duplicates(
+        n_groups=groups.height,
+        n_surplus=int(groups["sample"].list.len().sum()) - groups.height,
+        across_labels=int((groups["label"] > 1).sum()),
+        across_patients=int((groups["patient"] > 1).sum()) if dataset.patient_known else None,
+        across_roles=None if dataset.official is None else int((groups["role"] > 1).sum()),
+        groups=tuple(tuple(samples) for samples in groups["sample"]),
+    )
+
+
+def _warnings(rows: pl.DataFrame, dataset: Dataset, duplicates: Duplicates) -> list[str]:
+    found = chain(
+        _about_patients(rows, dataset), _about_duplicates(duplicates), _about_images(rows), _about_clinical(rows)
+    )
+    return list(found)
+
+
+def _about_patients(rows: pl.DataFrame, dataset: Dataset) -> list[str]:
+    if not dataset.patient_known:
+        return ["Whose images these are is not known: images of one patient may stand on both sides of a split."]
+    found = []
+    n_leaking = rows.group_by("patient").agg(pl.col("role").drop_nulls().n_unique()).filter(pl.col("role") > 1).height
+    if n_leaking:
+        found.append(f"The official split leaks: {_many(n_leaking, 'patient')} in two or more of its roles.")
+    patients = rows["patient"].unique()
+    if n_alike := patients.len() - patients.str.to_lowercase().n_unique():
+        found.append(
+            f"Upper and lower case alone tell {_many(n_alike, 'patient id')} from another: one patient or two?"
+        )
+    counts = dict(rows.group_by("label").agg(pl.col("patient").n_unique()).iter_rows())
+    few = [(label, counts[label]) for label in dataset.task.classes if counts[label] < _FEW_PATIENTS]
+    found += [f"The class {label!r} has {_many(n, 'patient')}: its scores will be vague." for label, n in few]
+    return found
+
+
+def _about_duplicates(duplicates: Duplicates) -> list[str]:
+    kinds = (
+        (duplicates.across_labels, "under contradictory labels"),
+        (duplicates.across_patients, "under different patients"),
+        (duplicates.across_roles, "in different roles of the official split"),
+    )
+    return [f"Identical images stand {what}: {_many(n, 'set')}." for n, what in kinds if n]
+
+
+def _about_images(rows: pl.DataFrame) -> list[str]:
+    found = []
+    if n_flat := int((rows["low"] == rows["high"]).sum()):
+        found.append(f"The same value in every pixel: {_many(n_flat, 'image')}.")
+    if len(modalities := _counts(rows["modality"])) > 1:
+        found.append(f"Several modalities are mixed: {', '.join(modalities)}.")
+    n_spaced = rows.height - rows["spacing_mm"].null_count()
+    if 0 < n_spaced < rows.height:
+        found.append(f"Only {n_spaced:,} of {rows.height:,} images tell their pixel spacing.")
+    return found
+
+
+def _about_clinical(rows: pl.DataFrame) -> list[str]:
+    """Return a warning for each column that gives the label away."""
+    n_classes = rows["label"].n_unique()
+    found = []
+    for name in [name for name in rows.columns if name not in {*SAMPLES.columns, "label", "role"}]:
+        told = rows.filter(pl.col(name).is_not_null())
+        n_values = told[name].n_unique()
+        if told.height < rows.height / 2 or not n_classes <= n_values <= 4 * n_classes:
+            continue
+        if told.group_by(name).agg(pl.col("label").n_unique())["label"].max() == 1:
+            found.append(f"The column {name!r} tells the label of every image exactly: is it the label in other words?")
+    return found
+
+
+def lines(found: Fingerprint) -> list[str]:
+    """Return the fingerprint as plain text for a terminal, one line each."""
+    patients = _many(found.n_patients, "patient") if found.patient_known else "patients unknown"
+    text = [
+        f"{found.name}  ({found.dataset_hash}){'  SIMULATED' if found.simulated else ''}",
+        f"  {patients}, {_many(found.n_cases, 'case')}, {_many(found.n_samples, 'sample')}, {found.n_bad:,} unusable",
+    ]
+    if found.samples_per_patient is not None:
+        text.append(f"  samples per patient   {_span(found.samples_per_patient)}")
+    text.append(f"  size in pixels        {_span(found.height_px)} high, {_span(found.width_px)} wide")
+    if found.depth_px.high > 1:
+        text.append(f"  slices                {_span(found.depth_px)}")
+    if found.row_spacing_mm is not None:
+        text.append(f"  pixel spacing         {_span(found.row_spacing_mm)} mm")
+    text.append(
+        f"  pixel values          {found.low.low:g} to {found.high.high:g}, mean of an image {_span(found.mean)}"
+    )
+    for title, counts in (("modality", found.modalities), ("side", found.sides)):
+        if counts:
+            text.append(f"  {title:<21} {', '.join(f'{name} {n:,}' for name, n in counts.items())}")
+    text += ["", *_class_lines(found), "", *_duplicate_lines(found.duplicates)]
+    text += [f"  bad: {_place(bad)}: {bad.reason}" for bad in found.bad[:20]]
+    if found.n_bad > 20:
+        text.append(f"  … and {found.n_bad - 20:,} more")
+    text += [f"  note: {note}" for note in found.notes]
+    return text + [f"  warning: {warning}" for warning in found.warnings]
+
+
+def _class_lines(found: Fingerprint) -> list[str]:
+    width = max(len("class"), *(len(count.label) for count in found.classes))
+    head = f"  {'class':<{width}}  {'role':<8}  {'samples':>8}"
+    rows = [f"  {count.label:<{width}}  {count.role:<8}  {count.n_samples:>8,}" for count in found.classes]
+    if not found.patient_known:
+        return [head, *rows]
+    patients = [f"  {count.n_patients:>8,}" for count in found.classes]
+    return [f"{head}  patients", *(row + n for row, n in zip(rows, patients, strict=True))]
+
+
+def _duplicate_lines(duplicates: Duplicates) -> list[str]:
+    if not duplicates.n_groups:
+        return ["  identical images      none"]
+    spans = [f"{duplicates.across_labels} across labels"]
+    if duplicates.across_patients is not None:
+        spans.append(f"{duplicates.across_patients} across patients")
+    if duplicates.across_roles is not None:
+        spans.append(f"{duplicates.across_roles} across roles")
+    return [
+        f"  identical images      {_many(duplicates.n_groups, 'set')}, {duplicates.n_surplus} surplus",
+        f"                        of which {', '.join(spans)}",
+        *(f"    {' = '.join(group[:6])}" for group in duplicates.groups[:10]),
+    ]
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
+
+
+def _span(values: Range) -> str:
+    if values.low == values.high:
+        return f"{values.low:g}"
+    return f"{values.low:.4g} to {values.high:.4g} (median {values.median:.4g})"
+
+
+def _place(bad: BadFile) -> str:
+    return " ".join(str(part) for part in (bad.path, bad.member, bad.frame) if part is not None)

@@ -1,0 +1,68 @@
+"""A folder with one folder of images per class, perhaps inside `train`, `val` and `test` folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds.data.draft import Draft, official_role, with_columns
+from grandrounds.data.options import SourceOptions
+from grandrounds.errors import BadData
+from grandrounds.formats import names_image
+from grandrounds.tables import Role
+
+_IGNORED = frozenset({"__macosx"})
+_REMEDY = "put the images into one folder per class, or list them in a CSV with an image and a label column"
+
+
+def draft(source: Path, options: SourceOptions) -> Draft:
+    """Return the draft of a folder; whose images they are stays unknown unless DICOM headers say it.
+
+    Raises:
+        BadData: There are no class folders, or one of them holds no image.
+    """
+    del options  # a folder has no columns to choose; what is left applies to every source
+    rows: list[dict[str, str | None]] = []
+    others: Counter[str] = Counter()
+    for role, label, folder in _class_folders(source):
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+        images = [file for file in files if names_image(file)]
+        others.update(file.suffix.lower() or "no ending" for file in files if not names_image(file))
+        if not images:
+            raise BadData(
+                f"the class folder {label!r} holds no image", where=folder, remedy="add images or remove the folder"
+            )
+        rows += [{"sample": _stem(file, source), "path": str(file), "label": label, "role": role} for file in images]
+    notes = [f"{n:,} files that are no images ({suffix}) were left out." for suffix, n in sorted(others.items())]
+    return Draft(name=source.resolve().name, root=source, rows=with_columns(pl.DataFrame(rows)), notes=tuple(notes))
+
+
+def _class_folders(source: Path) -> Iterator[tuple[Role | None, str, Path]]:
+    folders = _folders(source)
+    found: list[tuple[Role | None, str, Path]]
+    parts = [(role, folder) for folder in folders if (role := official_role(folder.name)) is not None]
+    if parts and any(_folders(folder) for _, folder in parts):
+        found = [(role, inner.name, inner) for role, folder in parts for inner in _folders(folder)]
+    else:
+        found = [(None, folder.name, folder) for folder in folders]
+    if not found:
+        loose = any(names_image(file) for file in source.iterdir() if file.is_file())
+        tables = sorted(file.name for file in source.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
+        raise BadData(
+            "the images lie side by side, and nothing says their classes" if loose else "no images were found",
+            where=source,
+            remedy=f"open the table instead: {tables[0]}" if tables else _REMEDY,
+        )
+    yield from found
+
+
+def _folders(folder: Path) -> list[Path]:
+    inner = (one for one in sorted(folder.iterdir()) if one.is_dir() and not one.name.startswith("."))
+    return [one for one in inner if one.name.lower() not in _IGNORED]
+
+
+def _stem(file: Path, source: Path) -> str:
+    return file.relative_to(source).with_suffix("").as_posix()

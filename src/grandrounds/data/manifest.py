@@ -1,0 +1,285 @@
+"""From a draft to a data set: every image is read once, measured and hashed, and the bad ones are listed.
+
+Memory stays flat: one image is held at a time. A file that cannot be used never stops the scan; it becomes a row of
+`Dataset.bad` with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from grandrounds import formats, tables
+from grandrounds.data.dataset import Dataset
+from grandrounds.data.draft import COLUMNS, Draft, Progress, refusals, with_columns
+from grandrounds.errors import BadData
+from grandrounds.formats.reading import crop
+from grandrounds.image import Image
+from grandrounds.tables import FILES, LABELS, SAMPLES, Task
+
+_MEASURED = {
+    name: SAMPLES.columns[name]
+    for name in ("height_px", "width_px", "depth_px", "spacing_mm", "sha256", "low", "mean", "high")
+}
+_HEADER = ("patient", "side", "body_part", "sex", "age_years", "scanner", "kernel")  # what a file may tell
+
+
+@dataclass
+class _Scan:
+    """What reading the images found, per row of the draft: facts, or the reason why there are none."""
+
+    facts: dict[int, dict[str, Any]]
+    reasons: dict[int, str]
+
+
+def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
+    """Return the data set that a draft describes, every image read once.
+
+    Raises:
+        BadData: No image can be used, a class has none, fewer than two classes are left, or the table contradicts
+            itself (a case with two labels, patients or roles).
+    """
+    rows = with_columns(draft.rows)
+    rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
+    scanned = _read_all(rows, progress)
+    kept = _with_facts(rows, scanned.facts)
+    bad = _bad(draft, rows, scanned.reasons)
+    _check_left(kept, bad, draft)
+    kept, patient_known, notes = _with_patients(kept, draft)
+    kept = kept.with_columns(pl.col("case").fill_null(pl.col("sample")))
+    _check_cases(kept, draft)
+    task = _task(kept, draft)
+    official, note = _official(kept)
+    return Dataset(
+        name=draft.name,
+        root=draft.root,
+        task=task,
+        samples=_samples(kept),
+        files=tables.check(kept.select("sample", "path", "member", "frame", "box"), FILES),
+        labels=tables.check(
+            kept.select("case", "label").unique(maintain_order=True).with_columns(task=pl.lit(task.name)), LABELS
+        ),
+        official=official,
+        patient_known=patient_known,
+        bad=bad,
+        simulated=draft.simulated,
+        flips=draft.flips,
+        licence=draft.licence,
+        notes=(*draft.notes, *notes, *note),
+        published=draft.published,
+    )
+
+
+def _read_all(rows: pl.DataFrame, progress: Progress | None) -> _Scan:
+    """Read each file or frame once, however many boxes are cut from it."""
+    found = _Scan({}, {})
+    places = rows.select(pl.int_range(pl.len()).alias("index"), "path", "member", "frame", "box")
+    grouped = places.group_by("path", "member", "frame", maintain_order=True).agg("index", "box")
+    n_done = 0
+    for path, member, frame, indices, boxes in grouped.iter_rows():
+        try:
+            image = formats.read(path, member=member, frame=frame)
+        except BadData as error:
+            found.reasons.update(dict.fromkeys(indices, error.what))
+        else:
+            for index, box in zip(indices, boxes, strict=True):
+                try:
+                    found.facts[index] = _facts(image if box is None else crop(image, tuple(box)))
+                except BadData as error:
+                    found.reasons[index] = error.what
+        n_done += len(indices)
+        if progress is not None:
+            progress(n_done, rows.height)
+    return found
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    pixels = image.pixels
+    if pixels.size == 0:
+        raise BadData("the image is empty")
+    if not image.is_finite:
+        n_bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
+        raise BadData(f"{n_bad:,} of {pixels.size:,} pixels are not finite numbers")
+    space = image.space
+    return {
+        "height_px": space[-2],
+        "width_px": space[-1],
+        "depth_px": space[0] if len(space) == 3 else 1,
+        "spacing_mm": None if image.geometry.spacing_mm is None else list(image.geometry.spacing_mm),
+        "sha256": pixel_hash(image),
+        "low": float(pixels.min()),
+        "mean": float(pixels.mean(dtype=np.float64)),
+        "high": float(pixels.max()),
+        "header_modality": image.modality,
+        **{f"header_{name}": image.header.get(name) for name in _HEADER},
+    }
+
+
+def pixel_hash(image: Image) -> str:
+    """Return the SHA-256 of the decoded pixels with their shape and type: equal for equal images, not equal files."""
+    pixels = np.ascontiguousarray(image.pixels)
+    content = hashlib.sha256(f"{pixels.shape}{pixels.dtype.newbyteorder('<').str}".encode())
+    content.update(pixels.data)
+    return content.hexdigest()
+
+
+def _with_facts(rows: pl.DataFrame, facts: dict[int, dict[str, Any]]) -> pl.DataFrame:
+    """Return the rows that could be read, with what reading told; the table's word goes before the header's."""
+    indices = sorted(facts)
+    header = {f"header_{name}": pl.String() for name in ("modality", *_HEADER)}
+    read = pl.DataFrame([facts[index] for index in indices], schema={**_MEASURED, **header}, orient="row")
+    kept = rows[indices].hstack(read)
+    for name in ("modality", *_HEADER):
+        theirs = pl.col(f"header_{name}")
+        if name not in COLUMNS:
+            if name not in kept.columns and kept[f"header_{name}"].null_count() < kept.height:
+                kept = kept.with_columns(theirs.alias(name))
+        elif name != "patient":
+            kept = kept.with_columns(pl.coalesce(name, theirs).alias(name))
+    return kept.drop(name for name in header if name != "header_patient")
+
+
+def _bad(draft: Draft, rows: pl.DataFrame, reasons: dict[int, str]) -> pl.DataFrame:
+    places = rows.select("path", "member", "frame").rows()
+    bad = refusals([(*places[index], reason) for index, reason in sorted(reasons.items())])
+    return bad if draft.refused is None else pl.concat([draft.refused, bad])
+
+
+def _check_left(kept: pl.DataFrame, bad: pl.DataFrame, draft: Draft) -> None:
+    if kept.is_empty():
+        first = bad.row(0, named=True) if bad.height else {"path": draft.root, "reason": "no image was found"}
+        raise BadData(f"none of {bad.height:,} images can be used; the first: {first['reason']}", where=first["path"])
+    wanted = set(draft.classes or draft.rows["label"].drop_nulls().to_list())
+    found = set(kept["label"].drop_nulls().to_list())
+    if absent := sorted(wanted - found):
+        raise BadData(
+            f"no readable image has the label {', '.join(map(repr, absent[:5]))}",
+            where=draft.root,
+            remedy="add images of it, or leave the label out",
+        )
+    if unknown := sorted(found - wanted):
+        raise BadData(
+            f"the label {', '.join(map(repr, unknown[:5]))} is not among the classes {', '.join(sorted(wanted))}",
+            where=draft.root,
+            remedy="name every class in the option 'classes'",
+        )
+    if len(found) < 2:
+        raise BadData(
+            f"all images have the label {next(iter(found), None)!r}; there is nothing to tell apart",
+            where=draft.root,
+            remedy="give images of at least two classes",
+        )
+
+
+def _with_patients(kept: pl.DataFrame, draft: Draft) -> tuple[pl.DataFrame, bool, tuple[str, ...]]:
+    """Return the rows with a patient each, whether that is knowledge, and what to tell the reader."""
+    given, header = kept["patient"], kept["header_patient"]
+    notes: tuple[str, ...] = ()
+    if draft.patient_known is not False and given.null_count() == 0:
+        patients: Iterable[str | None] = given
+    elif draft.patient_known is None and given.null_count() == kept.height and header.null_count() == 0:
+        if header.n_unique() == 1 and kept.height > 1:
+            notes = ("Every DICOM header names the same patient, so whose image it is counts as unknown.",)
+            patients = ()
+        else:
+            patients = header
+    else:
+        if 0 < header.null_count() < kept.height or 0 < given.null_count() < kept.height:
+            notes = ("Only some images tell their patient, so whose image it is counts as unknown.",)
+        patients = ()
+    known = [_tidy(patient) for patient in patients]
+    column = pl.Series("patient", known or kept["sample"].to_list(), dtype=pl.String())
+    return kept.with_columns(column).drop("header_patient"), bool(known), notes
+
+
+def _tidy(patient: str | None) -> str:
+    # One patient must not count twice because a header pads with NUL or writes an umlaut in two characters.
+    return unicodedata.normalize("NFC", (patient or "").replace("\x00", "")).strip()
+
+
+def _check_cases(kept: pl.DataFrame, draft: Draft) -> None:
+    for column, what in (("label", "labels"), ("patient", "patients"), ("role", "roles in the official split")):
+        several = kept.group_by("case", maintain_order=True).agg(pl.col(column).n_unique(), pl.col("sample").first())
+        several = several.filter(pl.col(column) > 1)
+        if several.height:
+            raise BadData(
+                f"{several.height:,} cases have two or more {what}; one of them holds the sample "
+                f"{several['sample'][0]!r}",
+                where=draft.root,
+                remedy="choose another case column (option 'case'), or 'none' for one case per image",
+            )
+
+
+def _task(kept: pl.DataFrame, draft: Draft) -> Task:
+    classes = draft.classes or ordered(kept["label"].unique().to_list())
+    kind = draft.task_kind or ("binary" if len(classes) == 2 else "multiclass")
+    if (kind == "binary") != (len(classes) == 2) and kind != "ordinal":
+        raise BadData(
+            f"a {kind} task cannot have {len(classes)} classes", where=draft.root, remedy="leave out the option 'kind'"
+        )
+    if draft.positive is not None and draft.positive not in classes:
+        raise BadData(
+            f"the positive class {draft.positive!r} is none of: {', '.join(classes)}",
+            where=draft.root,
+            remedy="name one of them in the option 'positive'",
+        )
+    positive = (draft.positive or classes[-1]) if kind == "binary" else None
+    return Task(name=draft.task, kind=kind, classes=classes, positive=positive, condition=draft.condition)
+
+
+def ordered(labels: Sequence[str]) -> tuple[str, ...]:
+    """Return labels in order: as numbers where all are whole numbers, else by the alphabet.
+
+    >>> ordered(["10", "2", "0"]), ordered(["b", "a"])
+    (('0', '2', '10'), ('a', 'b'))
+    """
+    whole = all(label.lstrip("-").isascii() and label.lstrip("-").isdigit() for label in labels)
+    return tuple(sorted(labels, key=int) if whole else sorted(labels))
+
+
+def _official(kept: pl.DataFrame) -> tuple[pl.DataFrame | None, tuple[str, ...]]:
+    """Return the split that came along, and a note where its `valid` has to serve as test."""
+    if kept["role"].null_count() == kept.height:
+        return None, ()
+    official = kept.filter(pl.col("role").is_not_null()).select("case", "role").unique(maintain_order=True)
+    if set(official["role"]) & {"test", "external"} or "valid" not in set(official["role"]):
+        return official, ()
+    note = "No test part came with these images: their validation part serves as test."
+    return official.with_columns(pl.col("role").replace("valid", "test")), (note,)
+
+
+def _samples(kept: pl.DataFrame) -> pl.DataFrame:
+    internal = {"label", "role", "path", "member", "frame", "box"}
+    clinical = [name for name in kept.columns if name not in internal and name not in SAMPLES.columns]
+    named = kept.drop(internal).with_columns(_numbers(kept[name]) for name in clinical)
+    return tables.check(named, SAMPLES)
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    """Return a column of text as numbers where every value is one; "001" is a name."""
+    if column.dtype != pl.String() or column.str.contains(r"^[+-]?0\d").any():
+        return column
+    numbers = column.cast(pl.Float64(), strict=False)
+    is_number = numbers.null_count() == column.null_count() and column.null_count() < len(column)
+    return numbers if is_number and numbers.is_finite().all() else column
+
+
+def _unique(names: Sequence[str | None]) -> list[str]:
+    """Return the names with `#2`, `#3` … behind those that occur again."""
+    taken: set[str] = set()
+    unique = []
+    for index, name in enumerate(names):
+        base = name or f"sample-{index:05d}"
+        candidate, n = base, 1
+        while candidate in taken:
+            n += 1
+            candidate = f"{base}#{n}"
+        taken.add(candidate)
+        unique.append(candidate)
+    return unique

@@ -1,0 +1,89 @@
+"""One door for every source: a path or a name in, a `Dataset` out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from grandrounds import registry
+from grandrounds.data.catalogue import SOURCES
+from grandrounds.data.dataset import Dataset
+from grandrounds.data.draft import COLUMN_OPTIONS, Draft, Progress
+from grandrounds.data.manifest import scan
+from grandrounds.data.options import SourceOptions
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.registry import nearest
+
+
+def open_dataset(
+    source: str | Path,
+    options: SourceOptions | None = None,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Return the data set at a path or of a registered name, every image read once.
+
+    Args:
+        source: A folder, a CSV or TSV, an NPZ archive, or a name that `grandrounds list datasets` prints.
+        options: What looking does not tell; None to find out everything.
+        cache: Where fetched and computed sets are kept; None for `~/.cache/grandrounds`.
+        progress: Called with the number of images read and of all.
+
+    Raises:
+        BadData: There is nothing to open, or nothing can be learned from it; the message says what to do.
+        BadSpec: An option does not fit the source.
+    """
+    return scan(draft_of(source, options or SourceOptions(), cache=cache), progress)
+
+
+def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None) -> Draft:
+    """Return what the source says before any image is read."""
+    path = Path(source).expanduser().absolute()
+    if path.exists():
+        draft = _from_path(path, options)
+    else:
+        draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
+    return _with_options(draft, options)
+
+
+def _from_path(path: Path, options: SourceOptions) -> Draft:
+    ending = "/" if path.is_dir() else path.suffix.lower()
+    entry = next((entry for entry in SOURCES if ending in entry.suffixes and entry.draft), None)
+    if entry is None or entry.draft is None:
+        raise BadData(
+            "one image is no data set" if path.is_file() else "this cannot be opened",
+            where=path,
+            remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
+        )
+    if entry.name != "table" and (given := [name for name in COLUMN_OPTIONS if getattr(options, name) is not None]):
+        raise BadSpec(f"only a table has columns to choose, so {', '.join(given)} does not fit", where=path)
+    draft: Draft = registry.load(entry.draft)(path, options)
+    return draft
+
+
+def _from_name(name: str, options: SourceOptions, cache: Path) -> Draft:
+    entry = next((entry for entry in SOURCES if name in entry.names), None)
+    if entry is None or entry.named is None:
+        known = [known for entry in SOURCES for known in entry.names]
+        hint = nearest(name, known)
+        raise BadData(
+            "there is no such file or folder, and no data set of that name",
+            where=name,
+            remedy=hint or f"check the path, or choose one of: {', '.join(known)}",
+        )
+    draft: Draft = registry.load(entry.named)(name, options, cache)
+    return draft
+
+
+def _with_options(draft: Draft, options: SourceOptions) -> Draft:
+    """Return the draft with what the user said in place of what the source said."""
+    said = {
+        "task": options.task,
+        "task_kind": None if options.kind == "auto" else options.kind,
+        "classes": options.classes,
+        "positive": options.positive,
+        "condition": options.condition,
+        "flips": options.flips,
+    }
+    return replace(draft, **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]

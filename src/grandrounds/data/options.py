@@ -1,0 +1,47 @@
+"""What a user says about a source where looking does not tell."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from grandrounds.data.hrct_spec import HrctSpec
+from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
+from grandrounds.specs import Spec
+
+
+class SourceOptions(Spec):
+    """What a user says about a source where looking does not tell, or tells wrong.
+
+    Args:
+        image: Table column that names the image files. Here and below: None to find it by its name.
+        label: Table column of the label.
+        patient: Table column of the patient; `"none"` to use no column, here and below.
+        case: Table column of the case (exam, lesion), where several images share one label.
+        site: Table column of the hospital or centre.
+        side: Table column of the side imaged.
+        role: Table column of the official split.
+        task: Name of the task; None for `"label"`.
+        kind: `"auto"` takes two classes for binary, more for multiclass.
+        classes: Class names in order; None for the labels that occur, sorted.
+        positive: The class that sensitivity speaks of; None for the last of two.
+        condition: What is being diagnosed, in words.
+        flips: Whether mirroring left and right keeps label and anatomy plausible; None for what the source says.
+        hrct: Which set to simulate, for `simulated-hrct`.
+        patches: How patches are cut out of regions, for sources that have regions.
+    """
+
+    image: str | None = None
+    label: str | None = None
+    patient: str | None = None
+    case: str | None = None
+    site: str | None = None
+    side: str | None = None
+    role: str | None = None
+    task: str | None = None
+    kind: Literal["auto", "binary", "multiclass", "ordinal"] = "auto"
+    classes: tuple[str, ...] | None = None
+    positive: str | None = None
+    condition: str | None = None
+    flips: bool | None = None
+    hrct: HrctSpec = HrctSpec()
+    patches: PatchSpec = DEMO_PATCHES

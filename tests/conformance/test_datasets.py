@@ -1,0 +1,104 @@
+"""Every source of the registry gives tables that pass their schema, images that load, and the same hash twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from grandrounds import registry, tables
+from grandrounds.data import Dataset, open_dataset
+from grandrounds.data.catalogue import SOURCES
+from grandrounds.data.manifest import pixel_hash
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (8, 6, 7), dtype=np.uint8)
+
+
+def _folder(root: Path) -> Path:
+    for index, pixels in enumerate(PIXELS):
+        folder = root / "set" / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Pillow.fromarray(pixels).save(folder / f"{index}.png")
+    return root / "set"
+
+
+def _table(root: Path) -> Path:
+    files = sorted(_folder(root).rglob("*.png"))
+    rows = [f"{file.relative_to(root)},{file.parent.name},p{index // 2}" for index, file in enumerate(files)]
+    (root / "set.csv").write_text("\n".join(["image,label,patient", *rows]))
+    return root / "set.csv"
+
+
+def _archive(root: Path) -> Path:
+    np.savez(root / "set.npz", train_images=PIXELS, train_labels=np.arange(8) % 2)
+    return root / "set.npz"
+
+
+MAKERS: dict[str, Callable[[Path], Path]] = {"folder": _folder, "table": _table, "medmnist": _archive}
+
+
+@pytest.fixture(params=list(MAKERS))
+def source(request, tmp_path) -> Path:
+    """One small set of each layout."""
+    return MAKERS[request.param](tmp_path)
+
+
+def test_every_entry_can_be_opened_by_path_or_name():
+    """A source has a layout on disk with a maker here, or names; its functions can be imported."""
+    for entry in SOURCES:
+        assert entry.name in MAKERS or entry.names, f"add a maker for {entry.name}"
+        assert (entry.named is not None) == bool(entry.names)
+        for path in filter(None, (entry.draft, entry.named)):
+            assert callable(registry.load(path))
+
+
+def _check(dataset: Dataset) -> None:
+    tables.check(dataset.samples, tables.SAMPLES)
+    tables.check(dataset.files, tables.FILES)
+    tables.check(dataset.labels, tables.LABELS)
+    assert set(dataset.labels["label"]) == set(dataset.task.classes)
+    assert set(dataset.samples["case"]) == set(dataset.labels["case"])
+    assert dataset.samples["sample"].to_list() == dataset.files["sample"].to_list()
+
+
+def test_tables_and_images(source):
+    """Tables are sound, every image loads, and its pixels are those that were hashed."""
+    dataset = open_dataset(source)
+
+    _check(dataset)
+    assert dataset.bad.is_empty()
+    assert dataset.samples.height == len(PIXELS)
+    for row in dataset.samples.iter_rows(named=True):
+        image = dataset.load(row["sample"])
+        assert pixel_hash(image) == row["sha256"]
+        assert image.space == (row["height_px"], row["width_px"])
+
+
+def test_same_hash_twice(source):
+    """Opening a source again gives the same data set."""
+    assert open_dataset(source).fingerprint == open_dataset(source).fingerprint
+
+
+def test_one_changed_pixel_changes_the_hash(tmp_path):
+    """The hash is one of the pixels."""
+    folder = _folder(tmp_path)
+    before = open_dataset(folder).fingerprint
+    Pillow.fromarray(PIXELS[0] ^ 1).save(folder / "a" / "0.png")
+
+    assert open_dataset(folder).fingerprint != before
+
+
+def test_listing_sources_imports_no_reader():
+    """`list datasets` is quick: the catalogue imports no torch and no reader of pixels."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, grandrounds.data.catalogue; print(sorted({'torch', 'medmnist', 'SimpleITK'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from grandrounds.data import SourceOptions, open_dataset
+from grandrounds.errors import BadData, BadSpec
+
+LABELS = ("benign", "malignant", "benign", "malignant")
+
+
+@pytest.fixture
+def write(tmp_path, picture):
+    """A function that writes four pictures and a table of them with further columns."""
+
+    def _write(columns, *, name="set.csv", image="image", label="label", labels=LABELS):
+        files = [picture(f"img/{index}.png").relative_to(tmp_path).as_posix() for index in range(len(labels))]
+        frame = pl.DataFrame({image: files, label: labels, **columns})
+        frame.write_csv(tmp_path / name, separator="\t" if name.endswith("tsv") else ",")
+        return tmp_path / name
+
+    return _write
+
+
+@pytest.mark.parametrize("name", ["set.csv", "set.tsv"])
+def test_columns_by_their_usual_names(write, name):
+    """Synonyms are recognised; "001" stays text; numbers become numbers; clinical columns come along."""
+    path = write(
+        {
+            "SubjectID": ["001", "001", "002", "003"],
+            "Case ID": ["c1", "c2", "c3", "c4"],
+            "Laterality": ["L", "R", "left", ""],
+            "Hospital": ["x", "x", "y", "y"],
+            "split": ["train", "training", "val", "test"],
+            "age": ["40", "51.5", "", "63"],
+            "zip": ["01", "02", "03", "04"],
+        },
+        name=name,
+        image="FileName",
+        label="ValueToPredict",
+    )
+
+    dataset = open_dataset(path)
+    samples = dataset.samples
+
+    assert dataset.patient_known
+    assert samples["patient"].to_list() == ["001", "001", "002", "003"]
+    assert samples["case"].to_list() == ["c1", "c2", "c3", "c4"]
+    assert samples["side"].to_list() == ["left", "right", "left", None]
+    assert samples["site"].to_list() == ["x", "x", "y", "y"]
+    assert dataset.official["role"].to_list() == ["train", "train", "valid", "test"]
+    assert samples["age"].to_list() == [40.0, 51.5, None, 63.0]
+    assert samples["zip"].to_list() == ["01", "02", "03", "04"]
+    assert not {"label", "ValueToPredict"} & set(samples.columns)
+
+
+def test_options_override(write):
+    """What the user says goes before what names suggest."""
+    path = write({"diagnosis_2": ["x", "y", "x", "z"], "patient": ["1", "2", "3", "4"]})
+
+    dataset = open_dataset(
+        path, SourceOptions(label="diagnosis_2", patient="none", kind="ordinal", classes=("z", "y", "x"), task="grade")
+    )
+
+    assert (dataset.task.name, dataset.task.kind, dataset.task.classes) == ("grade", "ordinal", ("z", "y", "x"))
+    assert not dataset.patient_known
+    assert "patient_given" in dataset.samples.columns
+
+
+def test_unclear_columns(write, tmp_path):
+    """A column that is missing or could be several is asked for, with the columns listed."""
+    with pytest.raises(BadSpec, match=r"recognised as the label; the columns are: image, outcome"):
+        open_dataset(write({}, label="outcome"))
+    with pytest.raises(BadSpec, match="case could be any of the columns study_id, exam_id"):
+        open_dataset(write({"study_id": LABELS, "exam_id": LABELS}))
+    with pytest.raises(BadSpec, match="no column 'nope'"):
+        open_dataset(write({}), SourceOptions(patient="nope"))
+    (tmp_path / "empty.csv").write_text("image,label\n")
+    with pytest.raises(BadData, match="no rows"):
+        open_dataset(tmp_path / "empty.csv")
+
+
+def test_gaps_are_listed(write, tmp_path):
+    """A row without label, image or patient becomes a bad row with its reason; the rest is used."""
+    path = write({"patient": ["1", "2", "3", "4"]})
+    with path.open("a") as file:
+        file.write("img/none.png,benign,5\nimg/0.png,,6\n,benign,7\nimg/1.png,benign,\n")
+
+    dataset = open_dataset(path)
+
+    assert dataset.samples.height == 4
+    reasons = dataset.bad["reason"].to_list()
+    assert reasons == [
+        "there is no such file",
+        "the row has no label",
+        "the row names no image",
+        "the row has no patient, others have one",
+    ]
+
+
+def test_contradictions(write):
+    """A case with two labels or two patients, and an unknown role, are refused."""
+    with pytest.raises(BadData, match="two or more labels"):
+        open_dataset(write({"case": ["a", "a", "b", "c"]}))
+    with pytest.raises(BadData, match="two or more patients"):
+        open_dataset(write({"case": ["a", "b", "a", "c"], "patient": ["1", "2", "3", "4"]}))
+    with pytest.raises(BadData, match="says 'holdout'"):
+        open_dataset(write({"split": ["train", "train", "holdout", "test"]}))
+    with pytest.raises(BadData, match="not among the classes"):
+        open_dataset(write({}), SourceOptions(classes=("benign",)))
+    with pytest.raises(BadData, match="no readable image has the label 'odd'"):
+        open_dataset(write({}), SourceOptions(classes=("benign", "malignant", "odd")))
+    with pytest.raises(BadData, match="nothing to tell apart"):
+        open_dataset(write({}, labels=("a",) * 4))
+
+
+def test_images_found_without_ending_and_in_their_folder(tmp_path, picture):
+    """A table may leave out `images/` and `.png`; the semicolon of a European spreadsheet is understood."""
+    for name in ("a", "b"):
+        picture(f"images/{name}.png")
+    (tmp_path / "set.csv").write_text("﻿image;label\na;x\nb;y\n", encoding="utf-8")
+
+    assert open_dataset(tmp_path / "set.csv").samples["sample"].to_list() == ["a", "b"]
