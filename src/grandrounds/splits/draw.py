@@ -1,0 +1,83 @@
+"""Draw a split plan from a table of cases."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from grandrounds import tables
+from grandrounds.errors import BadData
+from grandrounds.splits import schemes
+from grandrounds.splits.plan import SplitPlan
+from grandrounds.splits.spec import SplitSpec
+
+_SCHEMES = {"official": schemes.official, "holdout": schemes.holdout, "kfold": schemes.kfold}
+_CASES = {name: pl.String() for name in ("case", "patient", "label", "role")}
+
+
+def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -> SplitPlan:
+    """Return the one plan that every family of a study shares; the same for the same cases, spec and seed.
+
+    Patient ids that differ only in case, padding, control characters or Unicode form count as one patient.
+
+    Args:
+        cases: Columns `case, patient, label, role`, one row a case. A null label keeps a case out of every role; `role`
+            is the official one, null or absent where there is none.
+        spec: How to divide.
+        seed: Root of the draws.
+        fingerprint: Of the dataset, so that the plan is refused with other data.
+
+    Raises:
+        BadData: A class has too few patients for the scheme, or the table is not one row a case.
+    """
+    cases = _checked(cases)
+    labelled = cases.filter(pl.col("label").is_not_null())
+    if labelled.is_empty():
+        raise BadData("no case has a label", remedy="give labels, or name their column")
+    scheme = _scheme(labelled, spec)
+    drawn = _SCHEMES[scheme](labelled, spec, seed)
+    notes = (*_unlabelled(cases), *_spellings(labelled), *_fallback(labelled, spec, scheme), *drawn.notes)
+    plan = SplitPlan(drawn.table, drawn.spec, seed, fingerprint, notes)
+    return plan if not plan.leaky else SplitPlan(plan.table, plan.spec, seed, fingerprint, (_watermark(plan), *notes))
+
+
+def _checked(cases: pl.DataFrame) -> pl.DataFrame:
+    absent = [name for name in ("case", "patient", "label") if name not in cases.columns]
+    if absent:
+        raise BadData(f"the column {', '.join(absent)} is missing", where="cases")
+    if "role" not in cases.columns:
+        cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
+    cases = cases.select(*_CASES).cast(pl.Schema(_CASES)).sort("case")  # the order of the rows must not matter
+    if cases["case"].null_count() or cases["patient"].null_count():
+        raise BadData("every case needs a name and a patient", where="cases")
+    if cases["case"].is_duplicated().any():
+        twice = cases.filter(pl.col("case").is_duplicated())["case"][0]
+        raise BadData("a case stands in two rows", where=f"case {twice}", remedy="give one patient, label, role a case")
+    return cases
+
+
+def _scheme(cases: pl.DataFrame, spec: SplitSpec) -> str:
+    if spec.scheme != "auto":
+        return spec.scheme
+    return "official" if schemes.is_official(set(cases["role"].drop_nulls())) else "kfold"
+
+
+def _unlabelled(cases: pl.DataFrame) -> list[str]:
+    n = cases["label"].null_count()
+    return [f"{n} of {cases.height} cases have no label and take no part."] if n else []
+
+
+def _spellings(cases: pl.DataFrame) -> list[str]:
+    spelt = cases["patient"].unique()
+    n = spelt.len() - tables.patient_keys(spelt).n_unique()
+    return [f"{n} patient ids are another spelling of one met before: taken for the same patient."] if n else []
+
+
+def _fallback(cases: pl.DataFrame, spec: SplitSpec, scheme: str) -> list[str]:
+    if spec.scheme == "auto" and scheme == "kfold" and cases["role"].drop_nulls().len():
+        return ["The roles that came with the data are no train and test: folds are drawn instead."]
+    return []
+
+
+def _watermark(plan: SplitPlan) -> str:
+    whose = "the official split" if plan.spec.scheme == "official" else "the split by sample that was asked for"
+    return f"LEAKY: two sides of {whose} share {plan.straddlers()}; scores may be too good."
