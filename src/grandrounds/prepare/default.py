@@ -1,0 +1,70 @@
+"""The preparation that is used unless a study says otherwise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from grandrounds.prepare.pipeline import Pipeline, build_step
+from grandrounds.prepare.step import Step
+
+LARGEST_PX = 64  # longest side that two cores can train on in minutes
+_SMALL_PX = 32
+_LUNG_HU = (-1000.0, 400.0)
+_AIR_HU = -100.0  # a CT without any pixel below this has not been stored in Hounsfield units
+
+
+class Default(NamedTuple):
+    """A pipeline and, in sentences, why it is what it is."""
+
+    pipeline: Pipeline
+    reasons: tuple[str, ...]
+
+
+def default_pipeline(samples: pl.DataFrame) -> Default:
+    """Return the pipeline for these samples: constants of the modality and of the encoding, nothing measured.
+
+    Sizes and the encoding (8 bits or more, Hounsfield units or not) are read off all samples; no grey value of any
+    image enters the pipeline, so nothing of a test patient reaches training through it.
+
+    Args:
+        samples: Table `samples`.
+    """
+    intensity, why_intensity = _intensity(samples)
+    resize, why_resize = _resize(samples)
+    # Grey values come first: resizing makes floats, which no longer say what white is.
+    return Default(Pipeline(whole=(intensity,), each=resize), (why_intensity, why_resize))
+
+
+def _intensity(samples: pl.DataFrame) -> tuple[Step, str]:
+    low, high = samples["low"].min(), samples["high"].max()
+    least = low if isinstance(low, float) else 0.0
+    most = high if isinstance(high, float) else 255.0
+    if set(samples["modality"]) == {"CT"} and least < _AIR_HU:
+        window = build_step({"step": "window", "low_hu": _LUNG_HU[0], "high_hu": _LUNG_HU[1]})
+        return window, "CT: -1000 to 400 HU become 0 to 1, from air to dense soft tissue, a window for the chest."
+    if least >= 0 and most <= 1:
+        return build_step({"step": "scale", "low": 0, "high": 1}), "Grey values are 0 to 1 already."
+    if least >= 0 and most <= 255:
+        return build_step({"step": "scale", "low": 0, "high": 255}), "8-bit grey values: 0 to 255 become 0 to 1."
+    return build_step({"step": "percentiles"}), (
+        "Grey values without a common scale: each image's own 0.5th to 99.5th percentiles become 0 to 1."
+    )
+
+
+def _resize(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
+    sizes = samples.select("height_px", "width_px").drop_nulls().unique().rows()
+    longest = max((max(size) for size in sizes), default=0)
+    if len(sizes) == 1 and longest <= LARGEST_PX:
+        height, width = sizes[0]
+        return (), f"All images are {height}×{width} pixels and stay so."
+    if len(sizes) == 1:
+        height, width = (max(1, round(side * LARGEST_PX / longest)) for side in sizes[0])
+        why = (
+            f"All images are {sizes[0][0]}×{sizes[0][1]} pixels: shrunk to {height}×{width}, which a CPU can train on."
+        )
+    else:
+        height = width = _SMALL_PX if longest <= _SMALL_PX else LARGEST_PX
+        why = f"The images come in {len(sizes)} sizes: all become {height}×{width} pixels, proportions not kept."
+    return (build_step({"step": "resize", "height_px": height, "width_px": width}),), why

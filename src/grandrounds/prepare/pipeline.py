@@ -1,0 +1,76 @@
+"""A pipeline of steps, before and after patches are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, SerializeAsAny
+
+from grandrounds import registry, specs
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.image import Image
+from grandrounds.prepare.catalogue import STEPS
+from grandrounds.prepare.step import Step
+from grandrounds.shapes import Batch
+from grandrounds.specs import Spec
+
+
+def build_step(content: Mapping[str, Any]) -> Step:
+    """Return the step that plain data describe.
+
+    Raises:
+        BadSpec: There is no such step, or it has no such parameter.
+    """
+    if "step" not in content:
+        raise BadSpec("a step of preparation needs its name", where=dict(content), remedy='write step = "…"')
+    entry = STEPS.get(str(content["step"]))
+    kind: type[Step] = registry.load(entry.build)
+    return specs.parse(kind, content, where=f"step {entry.name!r}")
+
+
+def _built(content: object) -> object:
+    return build_step(content) if isinstance(content, Mapping) else content
+
+
+AnyStep = Annotated[SerializeAsAny[Step], BeforeValidator(_built)]
+
+
+class Pipeline(Spec):
+    """How an image becomes what a model reads; the same for every family, learned from nothing.
+
+    Args:
+        whole: Steps on a whole file or volume.
+        each: Steps on each sample, after patches were cut out of the whole.
+    """
+
+    whole: tuple[AnyStep, ...] = ()
+    each: tuple[AnyStep, ...] = ()
+
+    def __call__(self, image: Image) -> Batch:
+        """Return the prepared pixels of an image that is one sample, (C, H, W).
+
+        Raises:
+            BadData: The image does not suit a step, or is no plane of finite numbers afterwards.
+        """
+        return self.finish(self.start(image))
+
+    def start(self, image: Image) -> Image:
+        """Return the whole image, ready for patches to be cut."""
+        for step in self.whole:
+            image = step(image)
+        return image
+
+    def finish(self, image: Image) -> Batch:
+        """Return the prepared pixels of one sample, (C, H, W)."""
+        for step in self.each:
+            image = step(image)
+        if len(image.space) != 2:
+            raise BadData(
+                f"a volume of {image.space[0]} slices is no single image",
+                remedy="name one slice of it per sample (column `frame`), or cut patches",
+            )
+        if not image.is_finite:
+            raise BadData("some pixels are no numbers after preparation", remedy="leave the image out with --skip-bad")
+        return image.pixels.astype(np.float32)

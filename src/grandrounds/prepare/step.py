@@ -1,0 +1,47 @@
+"""What a step of preparation is."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Literal
+
+from grandrounds.image import Image
+from grandrounds.specs import Spec
+
+
+class Step(Spec):
+    """One deterministic change of an image: its parameters are its fields, and it learns nothing.
+
+    Args:
+        step: Name in the registry.
+    """
+
+    step: str
+
+    @abc.abstractmethod
+    def __call__(self, image: Image) -> Image:
+        """Return the changed image; the one given stays as it was.
+
+        Raises:
+            BadData: The image is not of a kind that this step can work on.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class StepEntry:
+    """One step of the catalogue.
+
+    Args:
+        name: What studies write as `step = "…"`.
+        stage: Where it may stand: before patches are cut (`"whole"`), after (`"each"`), or both.
+        build: `"module:Class"` of the step.
+        summary: One line for lists.
+        reference: Paper or page that defines it.
+    """
+
+    name: str
+    stage: Literal["whole", "each", "both"]
+    build: str
+    summary: str
+    reference: str

@@ -1,0 +1,100 @@
+"""Pipelines as data, and the default one."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import polars as pl
+import pytest
+
+from grandrounds import specs, tables
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.image import Image
+from grandrounds.prepare import Pipeline, default_pipeline
+
+CONTENT = {"whole": [{"step": "scale"}], "each": [{"step": "resize", "height_px": 4, "width_px": 5}]}
+
+
+def samples(low, high, sizes, modality=None):
+    """A samples table of given sizes and range."""
+    rows = [
+        {"sample": f"s{k}", "case": f"s{k}", "patient": f"p{k}", "modality": modality, "low": low, "high": high}
+        | {"height_px": height, "width_px": width}
+        for k, (height, width) in enumerate(sizes)
+    ]
+    return tables.check(pl.DataFrame(rows), tables.SAMPLES)
+
+
+def steps(pipeline):
+    """The names of all steps, in order."""
+    return [step.step for step in (*pipeline.whole, *pipeline.each)]
+
+
+def test_a_pipeline_goes_to_toml_and_back():
+    """Nothing is lost, and the identity stays."""
+    pipeline = specs.parse(Pipeline, CONTENT)
+    again = specs.parse(Pipeline, tomllib.loads(specs.to_toml(pipeline)))
+
+    assert again == pipeline
+    assert again.identity() == pipeline.identity()
+    assert pipeline.replaced(each=()).identity() != pipeline.identity()
+
+
+def test_a_misspelt_step_in_a_study_is_explained():
+    """The nearest name is offered."""
+    with pytest.raises(BadSpec, match="no step called 'resise'"):
+        specs.parse(Pipeline, {"each": [{"step": "resise"}]})
+
+
+def test_a_pipeline_turns_an_image_into_pixels_for_a_model():
+    """(C, H, W), float32."""
+    pixels = specs.parse(Pipeline, CONTENT)(Image(np.full((1, 8, 8), 255, dtype=np.uint8)))
+
+    assert (pixels.shape, pixels.dtype) == ((1, 4, 5), np.float32)
+    np.testing.assert_allclose(pixels, 1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [(np.zeros((1, 3, 8, 8)), "a volume of 3 slices"), (np.full((1, 8, 8), np.nan), "no numbers")],
+)
+def test_what_no_model_can_read_is_refused(pixels, message):
+    """A volume or a NaN never reaches an array."""
+    with pytest.raises(BadData, match=message):
+        Pipeline()(Image(pixels))
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (samples(0, 255, [(28, 28)] * 3), ["scale"]),
+        (samples(0, 1, [(28, 28)] * 3), ["scale"]),
+        (samples(0, 4095, [(28, 28)] * 3), ["percentiles"]),
+        (samples(-1024, 3000, [(32, 32)] * 3, "CT"), ["window"]),
+        (samples(0, 255, [(32, 32)] * 3, "CT"), ["scale"]),
+        (samples(0, 255, [(512, 512)] * 3), ["scale", "resize"]),
+        (samples(0, 255, [(28, 28), (30, 40)]), ["scale", "resize"]),
+    ],
+)
+def test_the_default_suits_the_encoding_and_says_why(table, expected):
+    """Constants of modality and encoding, one sentence for each choice."""
+    pipeline, reasons = default_pipeline(table)
+
+    assert steps(pipeline) == expected
+    assert len(reasons) == 2
+    assert specs.parse(Pipeline, pipeline.model_dump()) == pipeline
+
+
+def test_the_default_keeps_proportions_where_all_sizes_agree():
+    """The longer side becomes 64 pixels."""
+    resize = default_pipeline(samples(0, 255, [(200, 400)] * 2)).pipeline.each[0]
+
+    assert resize.model_dump() == {"step": "resize", "height_px": 32, "width_px": 64}
+
+
+def test_the_default_does_not_depend_on_grey_values():
+    """Nothing measured on any image, so on no test patient either, enters the pipeline."""
+    one, other = (default_pipeline(samples(low, high, [(28, 28)])).pipeline for low, high in ((0, 255), (17, 201)))
+
+    assert one == other
