@@ -1,0 +1,88 @@
+"""What an audit sees and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import polars as pl
+
+from grandrounds.tables import Task
+
+Outcome = Literal["passed", "finding", "tip", "not applicable"]
+MOST_ROWS = 20  # that a finding lists; it counts all
+
+
+@dataclass(frozen=True, slots=True)
+class AuditTables:
+    """The tables of a run; None for those that there are not.
+
+    Args:
+        samples: Table `samples`.
+        files: Table `files`.
+        labels: Table `labels`.
+        splits: Table `splits`.
+        predictions: Table `predictions`.
+        task: What is to be told from an image.
+        patient_known: Whether patient ids were given; None where nobody says.
+    """
+
+    samples: pl.DataFrame | None = None
+    files: pl.DataFrame | None = None
+    labels: pl.DataFrame | None = None
+    splits: pl.DataFrame | None = None
+    predictions: pl.DataFrame | None = None
+    task: Task | None = None
+    patient_known: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one audit answers.
+
+    Args:
+        outcome: A finding is something to act on, a tip something to know.
+        sentence: The answer in words, with its numbers.
+        rows: What it is about, one line each, at most `MOST_ROWS`; samples and cases are named, patients are not.
+    """
+
+    outcome: Outcome
+    sentence: str
+    rows: tuple[str, ...] = ()
+
+
+Audit: TypeAlias = Callable[[AuditTables], Finding]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One audit of the catalogue.
+
+    Args:
+        name: Its number, such as `"A001"`.
+        title: What it is called in reports.
+        summary: One line for `grandrounds list audits`.
+        run: `"module:function"`, an `Audit`.
+        docs: Its page below `docs/`.
+    """
+
+    name: str
+    title: str
+    summary: str
+    run: str
+    docs: str
+
+
+def not_applicable(missing: str) -> Finding:
+    """Return the answer of an audit that lacks something."""
+    return Finding("not applicable", f"Not applicable: {missing}.")
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "group"), counted(3, "group")
+    ('1 group', '3 groups')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
