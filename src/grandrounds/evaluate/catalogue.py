@@ -1,0 +1,161 @@
+"""The metrics that the judge knows, each with its words, its direction and where it is defined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grandrounds.errors import BadSpec
+from grandrounds.registry import Registry
+from grandrounds.tables import Task
+
+Kind = Literal["binary", "multiclass", "ordinal"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricEntry:
+    """One metric; listed without importing what computes it.
+
+    Args:
+        name: What users type.
+        label: In words.
+        summary: Its definition in one line, and when it is undefined.
+        measure: `"module:function"` from a `Tally` to (R,), or to (K, R) where it is defined by class.
+        needs: `"labels"` reads only the most probable class, `"probabilities"` all of them, `"ranking"` their order.
+        overall: What the one overall number is: the `"whole"` measure itself, the `"macro"` mean over the classes,
+            the `"positive"` class (macro where the task is not binary), or `"none"`.
+        per_class: Whether every class is reported too.
+        undefined: Why it may be undefined; `{label}` is the class.
+        better: Whether higher or lower values are better.
+        kinds: The tasks it is for.
+        reference: Paper or page.
+    """
+
+    name: str
+    label: str
+    summary: str
+    measure: str
+    needs: Literal["labels", "probabilities", "ranking"]
+    reference: str
+    overall: Literal["whole", "macro", "positive", "none"] = "whole"
+    per_class: bool = False
+    undefined: str = "there is no sample"
+    better: Literal["higher", "lower"] = "higher"
+    kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
+
+    @property
+    def by_class(self) -> bool:
+        """Whether it is measured class by class."""
+        return self.overall != "whole"
+
+
+_MODULE = "grandrounds.evaluate.metrics"
+_SOKOLOVA = "Sokolova & Lapalme, Information Processing & Management 45:427 (2009)"
+_NO_SAMPLE = "no sample is {label}"
+
+METRICS: Registry[MetricEntry] = Registry(
+    "metric",
+    (
+        MetricEntry(
+            "auc", "AUC", "area under the one-vs-rest ROC curve, ties counted half; undefined without both sides",
+            f"{_MODULE}:auc", "ranking", "Hanley & McNeil, Radiology 143:29 (1982)", overall="positive",
+            per_class=True, undefined="no sample, or every sample, is {label}",
+        ),
+        MetricEntry(
+            "average_precision", "average precision",
+            "precision at each rise of recall, weighted by the rise, not interpolated; undefined without positives",
+            f"{_MODULE}:average_precision", "ranking", "Davis & Goadrich, ICML (2006)", overall="positive",
+            per_class=True, undefined=_NO_SAMPLE,
+        ),
+        MetricEntry(
+            "balanced_accuracy", "balanced accuracy", "mean recall over the classes; undefined where a class is absent",
+            f"{_MODULE}:recall", "labels", "Brodersen et al., ICPR (2010)", overall="macro", undefined=_NO_SAMPLE,
+        ),
+        MetricEntry(
+            "accuracy", "accuracy", "share of samples whose most probable class is right",
+            f"{_MODULE}:accuracy", "labels", _SOKOLOVA,
+        ),
+        MetricEntry(
+            "recall", "recall", "share of a class that is called so; sensitivity, where the class is the positive one",
+            f"{_MODULE}:recall", "labels", _SOKOLOVA, overall="none", per_class=True, undefined=_NO_SAMPLE,
+        ),
+        MetricEntry(
+            "precision", "precision", "share right among the samples called a class; undefined where none is",
+            f"{_MODULE}:precision", "labels", _SOKOLOVA, overall="none", per_class=True,
+            undefined="no sample is called {label}",
+        ),
+        MetricEntry(
+            "specificity", "specificity", "share of the other classes that is not called this one",
+            f"{_MODULE}:specificity", "labels", _SOKOLOVA, overall="none", per_class=True,
+            undefined="every sample is {label}",
+        ),
+        MetricEntry(
+            "f1", "F1", "harmonic mean of precision and recall",
+            f"{_MODULE}:f1", "labels", _SOKOLOVA, overall="none", per_class=True,
+            undefined="no sample is or is called {label}",
+        ),
+        MetricEntry(
+            "brier", "Brier score", "mean over samples of the squared errors summed over all classes: 0 to 2",
+            f"{_MODULE}:brier", "probabilities", "Brier, Monthly Weather Review 78:1 (1950)", better="lower",
+        ),
+        MetricEntry(
+            "log_loss", "log loss", "mean of -log of the true class's probability, clipped at 2.2e-16; in nats",
+            f"{_MODULE}:log_loss", "probabilities", "Good, JRSS B 14:107 (1952)", better="lower",
+        ),
+        MetricEntry(
+            "ece", "calibration error",
+            "expected calibration error of the highest probability, 15 equal-width bins closed below",
+            f"{_MODULE}:ece", "probabilities", "Guo et al., ICML (2017)", better="lower",
+        ),
+        MetricEntry(
+            "quadratic_kappa", "quadratic weighted kappa",
+            "agreement beyond chance, disagreements weighted by the squared distance of the classes",
+            f"{_MODULE}:quadratic_kappa", "labels", "Cohen, Psychological Bulletin 70:213 (1968)",
+            undefined="chance alone would agree fully", kinds=("ordinal",),
+        ),
+    ),
+    group="grandrounds.metrics",
+)  # fmt: skip
+
+
+def metrics_for(task: Task) -> tuple[MetricEntry, ...]:
+    """Return the metrics that apply to a task, in order."""
+    return tuple(entry for entry in METRICS if task.kind in entry.kinds)
+
+
+def primary_for(task: Task, name: str) -> MetricEntry:
+    """Return the metric that a study declares as primary.
+
+    Raises:
+        BadSpec: It is unknown, not for this kind of task, or has no overall value.
+    """
+    entry = METRICS.get(name)
+    usable = [one.name for one in metrics_for(task) if one.overall != "none"]
+    if name not in usable:
+        raise BadSpec(f"{entry.label} cannot be the primary metric", remedy=f"choose one of: {', '.join(usable)}")
+    return entry
+
+
+def positive_of(task: Task) -> str | None:
+    """Return the positive class of a binary task (the last one where none is named), None for other tasks."""
+    if task.kind != "binary":
+        return None
+    return task.positive or task.classes[-1]
+
+
+def spoken(entry: MetricEntry, task: Task, label: str | None = None) -> str:
+    """Return what one value of a metric is called in a sentence.
+
+    >>> spoken(METRICS.get("auc"), Task(kind="multiclass", classes=("a", "b", "c")))
+    'macro AUC'
+    >>> spoken(METRICS.get("recall"), Task(kind="binary", classes=("a", "b"), positive="b"), "b")
+    'sensitivity (recall of b)'
+    """
+    positive = positive_of(task)
+    if label is None:
+        if entry.overall == "positive":
+            return f"{entry.label} of {positive}" if positive else f"macro {entry.label}"
+        return entry.label
+    if entry.name == "recall" and label == positive:
+        return f"sensitivity (recall of {label})"
+    return f"{entry.label} of {label}"

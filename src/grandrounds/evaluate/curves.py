@@ -1,0 +1,134 @@
+"""The curves table: ROC, calibration and confusion of each family, in long form, ready to be drawn.
+
+ROC curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates. Calibration is pooled
+over them: what was predicted in a bin against what came true. Bands are pointwise 95 % from a few hundred of the
+draws of the bootstrap; they say nothing about the whole curve at once.
+
+Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from grandrounds import tables
+from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
+from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.cohort import Cohort, Group
+from grandrounds.tables import Task
+
+GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates
+N_BINS = 10  # of the reliability curve
+
+_Row = dict[str, Any]
+
+
+def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
+    """Return the curves table.
+
+    `roc`: x false-positive, y true-positive rate, one curve a class and, with null label, their mean (binary: the
+    positive class alone). `calibration`: x mean probability, y share that came true, by class as for `roc`; with null
+    label the highest probability against being right. `confusion`: y is the count, summed over the folds and averaged
+    over seeds and repeats.
+
+    Args:
+        cohort: What was judged.
+        seed: Of the draws.
+    """
+    ones = np.ones((len(cohort.patients), 1), np.uint8)
+    weights = np.concatenate([ones, draw(len(cohort.patients), seed, 0)], axis=1)  # (P, 1 + 256)
+    rows: list[_Row] = []
+    for family in cohort.families:
+        groups = cohort.of(family)
+        made = (*_roc(groups, cohort.task, weights), *_calibration(groups, cohort.task, weights))
+        made = (*made, *_confusion(groups, cohort.task))
+        rows += [{"family": family, "task": cohort.task.name, **row} for row in made]
+    frame = pl.DataFrame(rows, schema=dict(tables.CURVES.columns))
+    return tables.check(frame.with_columns(pl.col("x", "y", "low", "high").fill_nan(None)), tables.CURVES)
+
+
+def _roc(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]) -> Iterator[_Row]:
+    drawn = []
+    for klass, name in _shown(task):
+        heights = [_in_parts(partial(_heights, one, klass), one.patient, weights) for one in groups]
+        drawn.append(mean_where_defined(heights))
+        yield from _banded("roc", name, GRID, drawn[-1])
+    if len(drawn) > 1:
+        yield from _banded("roc", None, GRID, np.mean(drawn, axis=0))
+
+
+def _heights(group: Group, klass: int, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the true-positive rate at each false-positive rate of the grid, (101, R); NaN where undefined."""
+    order = np.argsort(-group.probs[:, klass], kind="stable")
+    score, positive = group.probs[order, klass], (group.label[order] == klass)[:, None]
+    ends = np.flatnonzero(np.r_[score[1:] != score[:-1], True])  # last row of each tie
+    start = np.zeros((1, weight.shape[1]))
+    hits = np.concatenate([start, np.cumsum(weight[order] * positive, axis=0)[ends]])  # (ties + 1, R)
+    alarms = np.concatenate([start, np.cumsum(weight[order] * ~positive, axis=0)[ends]])
+    heights = np.full((len(GRID), weight.shape[1]), np.nan)
+    for r in np.flatnonzero((hits[-1] > 0) & (alarms[-1] > 0)):
+        heights[:, r] = np.interp(GRID, alarms[:, r] / alarms[-1, r], hits[:, r] / hits[-1, r])
+    return heights
+
+
+def _calibration(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]) -> Iterator[_Row]:
+    probs, label = np.concatenate([one.probs for one in groups]), np.concatenate([one.label for one in groups])
+    patient = np.concatenate([one.patient for one in groups])
+    sides = [(name, probs[:, klass], label == klass) for klass, name in _shown(task)]
+    for name, predicted, true in (*sides, (None, probs.max(axis=1), probs.argmax(axis=1) == label)):
+        bins = np.minimum((predicted * N_BINS).astype(np.int64), N_BINS - 1)
+        order = np.argsort(bins, kind="stable")
+        starts = np.flatnonzero(np.r_[True, np.diff(bins[order]) > 0])  # first row of each bin that is not empty
+        x = np.add.reduceat(predicted[order], starts) / np.diff(np.r_[starts, len(order)])
+        yield from _banded(
+            "calibration", name, x, _in_parts(partial(_shares, true[order], starts), patient[order], weights)
+        )
+
+
+def _shares(true: NDArray[np.bool_], starts: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each bin that came true, (bins, R); NaN where a draw leaves a bin empty."""
+    n = np.add.reduceat(weight, starts, axis=0)
+    hits = np.add.reduceat(weight * true[:, None], starts, axis=0)
+    return np.asarray(np.divide(hits, n, out=np.full(n.shape, np.nan), where=n > 0))
+
+
+def _in_parts(
+    curve: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    patient: NDArray[np.int64],
+    weights: NDArray[np.uint8],
+) -> NDArray[np.float64]:
+    """Return a curve (points, R) from the weights of its rows, some draws at a time so that memory stays small."""
+    n_parts = 1 + len(patient) * weights.shape[1] // 2_000_000
+    parts = np.array_split(weights, min(n_parts, weights.shape[1]), axis=1)
+    return np.concatenate([curve(part[patient].astype(np.float64)) for part in parts], axis=1)
+
+
+def _confusion(groups: tuple[Group, ...], task: Task) -> Iterator[_Row]:
+    n = len(task.classes)
+    counts = np.zeros((n, n))
+    repeats = {group.repeat for group in groups}
+    for group in groups:
+        # Seeds of one fold, and repeats, predict the same samples again: they share one count.
+        n_seeds = sum(one.cell == group.cell for one in groups)
+        np.add.at(counts, (group.label, group.probs.argmax(axis=1)), 1.0 / n_seeds / len(repeats))
+    for true, name in enumerate(task.classes):
+        for called, other in enumerate(task.classes):
+            yield {"curve": "confusion", "label": name, "predicted": other, "y": counts[true, called]}
+
+
+def _shown(task: Task) -> list[tuple[int, str]]:
+    positive = positive_of(task)
+    return [(at, name) for at, name in enumerate(task.classes) if positive in (None, name)]
+
+
+def _banded(curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[_Row]:
+    """Yield one row a point from heights (points, 1 + R), the first of which is the estimate."""
+    for at, heights in zip(x, y, strict=True):
+        low, high = interval(heights[1 : BLOCK + 1]) if not np.isnan(heights[0]) else (np.nan, np.nan)
+        yield {"curve": curve, "label": label, "x": at, "y": heights[0], "low": low, "high": high}

@@ -1,0 +1,161 @@
+"""The metrics, for many weightings of the same rows at once.
+
+Rows become a `Sheet` once: what each unit (a patient, or a row) adds to the counts, and the rows' rankings. A sheet and
+weights (units, R) give a `Tally`; every metric is a small function of a tally, (R,) or by class (K, R). Undefined is
+NaN, never 0. Accuracy, a bootstrap over patients and a point estimate are thus one piece of code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grandrounds.evaluate.counting import Marks, count, mark
+from grandrounds.evaluate.ranking import Ranking, rank, sweep
+from grandrounds.shapes import ClassIndex, Probs
+
+Values: TypeAlias = NDArray[np.float64]  # (R,) or (K, R)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a set of rows amounts to under R weightings.
+
+    Args:
+        hits: (K, R) weight of the rows of a class that are called so.
+        truths: (K, R) weight of the rows of a class.
+        calls: (K, R) weight of the rows called a class.
+        squares: (R,) squared errors, summed over rows and classes.
+        surprise: (R,) -log of the true class's probability, summed.
+        distance: (R,) squared distance between the true and the called class, summed.
+        gaps: (15, R) highest probability minus right or wrong, summed within each bin of the probability.
+        auc: (K, R) area under the one-vs-rest ROC curve.
+        average_precision: (K, R).
+    """
+
+    hits: Values
+    truths: Values
+    calls: Values
+    squares: Values
+    surprise: Values
+    distance: Values
+    gaps: Values
+    auc: Values
+    average_precision: Values
+
+    @property
+    def total(self) -> Values:
+        """Weight of all rows, (R,)."""
+        return np.asarray(self.truths.sum(axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Rows made ready to be weighted by unit.
+
+    Args:
+        marks: What each row adds to the counts.
+        ranking: The rows sorted for each class.
+    """
+
+    marks: Marks
+    ranking: Ranking
+
+    def tally(self, weights: NDArray[Any]) -> Tally:
+        """Return the tally under weights (units, R)."""
+        counts = count(self.marks, weights)
+        squares, surprise, distance = counts.sums
+        ranked = sweep(self.ranking, weights)
+        return Tally(counts.hits, counts.truths, counts.calls, squares, surprise, distance, counts.gaps, *ranked)
+
+
+def sheet(label: ClassIndex, probs: Probs, unit: NDArray[np.int64] | None = None) -> Sheet:
+    """Return the rows made ready.
+
+    Args:
+        label: (N,) true class.
+        probs: (N, K).
+        unit: (N,) which weight counts for the row; None for one of its own.
+    """
+    unit = np.arange(len(label)) if unit is None else unit
+    return Sheet(mark(label, probs, unit), rank(label, probs, unit))
+
+
+def tally(label: ClassIndex, probs: Probs, weights: NDArray[Any] | None = None) -> Tally:
+    """Return the tally of rows under sample weights (R, N); None weighs every row once (R = 1).
+
+    >>> rows = tally(np.array([0, 1, 1]), np.array([[0.8, 0.2], [0.6, 0.4], [0.1, 0.9]]))
+    >>> recall(rows)[:, 0].tolist()
+    [1.0, 0.5]
+    """
+    weights = np.ones((1, len(label))) if weights is None else np.atleast_2d(weights)
+    return sheet(label, probs).tally(weights.T)
+
+
+def _ratio(above: Values, below: Values) -> Values:
+    """Return the quotient, NaN where the divisor is 0."""
+    quotient: Values = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+    return quotient
+
+
+def accuracy(rows: Tally) -> Values:
+    """Return the share of rows called right, (R,)."""
+    return _ratio(rows.hits.sum(axis=0), rows.total)
+
+
+def recall(rows: Tally) -> Values:
+    """Return the share of each class that is called so, (K, R)."""
+    return _ratio(rows.hits, rows.truths)
+
+
+def precision(rows: Tally) -> Values:
+    """Return the share right among the rows called each class, (K, R)."""
+    return _ratio(rows.hits, rows.calls)
+
+
+def specificity(rows: Tally) -> Values:
+    """Return the share of the other classes' rows that are not called this class, (K, R)."""
+    # Summed, not subtracted from the total: with no other class the sum is exactly 0.
+    others: Values = (1.0 - np.eye(len(rows.truths))) @ rows.truths
+    return _ratio(others - (rows.calls - rows.hits), others)
+
+
+def f1(rows: Tally) -> Values:
+    """Return the harmonic mean of precision and recall, (K, R)."""
+    return _ratio(2 * rows.hits, rows.truths + rows.calls)
+
+
+def auc(rows: Tally) -> Values:
+    """Return the area under each class's one-vs-rest ROC curve, ties counted half, (K, R)."""
+    return rows.auc
+
+
+def average_precision(rows: Tally) -> Values:
+    """Return each class's average precision, not interpolated, (K, R)."""
+    return rows.average_precision
+
+
+def brier(rows: Tally) -> Values:
+    """Return the mean squared error summed over the classes, from 0 to 2, (R,)."""
+    return _ratio(rows.squares, rows.total)
+
+
+def log_loss(rows: Tally) -> Values:
+    """Return the mean -log probability of the true class, in nats, (R,)."""
+    return _ratio(rows.surprise, rows.total)
+
+
+def ece(rows: Tally) -> Values:
+    """Return the expected calibration error of the highest probability in 15 equal-width bins, (R,)."""
+    return _ratio(np.abs(rows.gaps).sum(axis=0), rows.total)
+
+
+def quadratic_kappa(rows: Tally) -> Values:
+    """Return Cohen's kappa with squared distances as weights, (R,); the classes are taken as equally spaced."""
+    at = np.arange(len(rows.truths), dtype=np.float64)
+    apart = (at[:, None] - at) ** 2  # (K, K)
+    chance = np.einsum("jr,jk,kr->r", rows.truths, apart, rows.calls)
+    return np.asarray(1.0 - _ratio(rows.distance * rows.total, chance))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn import metrics as known
+from sklearn.calibration import calibration_curve
+
+from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.curves import GRID, curves
+
+
+def test_the_roc_curve_passes_through_the_known_points(predictions, two):
+    """On the grid the curve of one fold is scikit-learn's, interpolated."""
+    frame = predictions(two, {"cnn": 1.0}, n_folds=1)
+    ours = curves(assemble(frame, two), seed=0).filter(pl.col("curve") == "roc")
+    false, true, _ = known.roc_curve(frame["label"] == "malignant", frame["prob_malignant"], drop_intermediate=False)
+    np.testing.assert_allclose(ours["y"], np.interp(GRID, false, true), atol=1e-12)
+
+
+def test_calibration_equals_scikit_learn(predictions, three):
+    """Mean probability and share of each bin, pooled over the folds, are scikit-learn's."""
+    frame = predictions(three, {"cnn": 1.0})
+    ours = curves(assemble(frame, three), seed=0).filter(pl.col("curve") == "calibration", pl.col("label") == "normal")
+    share, mean = calibration_curve((frame["label"] == "normal").to_numpy(), frame["prob_normal"].to_numpy(), n_bins=10)
+    np.testing.assert_allclose(ours["x"], mean, atol=1e-12)
+    np.testing.assert_allclose(ours["y"], share, atol=1e-12)
+
+
+def test_confusion_is_summed_over_folds_and_averaged_over_seeds(predictions, three):
+    """The counts are those of scikit-learn, averaged over two seeds."""
+    frame = predictions(three, {"cnn": 1.0}, n_seeds=2)
+    ours = curves(assemble(frame, three), seed=0).filter(pl.col("curve") == "confusion")
+    columns = [f"prob_{name}" for name in three.classes]
+    called = np.array(three.classes)[frame.select(columns).to_numpy().argmax(axis=1)]
+    theirs = known.confusion_matrix(frame["label"].to_numpy(), called, labels=three.classes) / 2
+    assert ours["y"].to_list() == pytest.approx(theirs.ravel().tolist())

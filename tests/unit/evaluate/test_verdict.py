@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from grandrounds import tables
+from grandrounds.evaluate.judge import judge
+from grandrounds.evaluate.verdict import verdict
+from grandrounds.tables import Task
+
+TASK = Task(classes=("a", "b", "c"))
+FLOORS = ("prior", "metadata", "thumbnail")
+
+
+def _scores(values):
+    return tables.check(
+        pl.DataFrame(
+            [
+                {"family": family, "metric": "auc", "estimate": value, "low": value - 0.03, "high": value + 0.03,
+                 "n_patients": 50, "n_samples": 500, "task": "label"}
+                for family, value in values.items()
+            ]
+        ),
+        tables.SCORES,
+    )  # fmt: skip
+
+
+def _comparisons(*rows):
+    names = ("family_a", "family_b", "metric", "verdict")
+    frame = pl.DataFrame([dict(zip(names, (a, b, "auc", word), strict=True)) for a, b, word in rows])
+    return tables.check(frame, tables.COMPARISONS)
+
+
+def _trials(cost_s):
+    rows = [
+        {"trial": family, "family": family, "status": "done", "fit_s": cost, "predict_s": 1.0}
+        for family, cost in cost_s.items()
+    ]
+    return tables.check(pl.DataFrame(rows), tables.TRIALS)
+
+
+@pytest.fixture
+def study():
+    """Return the tables of a study whose leader on test is not the best on valid."""
+    return {
+        "scores": _scores({"lbp-svm": 0.93, "resnet": 0.92, "vit": 0.90, "cnn": 0.80, "prior": 0.5}),
+        "comparisons": _comparisons(
+            ("lbp-svm", "resnet", "equivalent"), ("vit", "lbp-svm", "undecided"), ("cnn", "lbp-svm", "worse"),
+            ("prior", "lbp-svm", "worse"), ("resnet", "prior", "better"), ("vit", "prior", "better"),
+            ("cnn", "prior", "undecided"),
+        ),
+        "trials": _trials({"lbp-svm": 5, "resnet": 80, "vit": 3, "cnn": 1, "prior": 0}),
+        "valid_scores": _scores({"lbp-svm": 0.90, "resnet": 0.94, "vit": 0.935, "cnn": 0.80, "prior": 0.5}),
+        "task": TASK, "primary": "auc", "margin": 0.02, "floors": FLOORS,
+    }  # fmt: skip
+
+
+def test_families_fall_into_three_groups(study):
+    """Whichever way round a pair stands, each family is better than, equivalent to or undecided with the leader."""
+    found = verdict(**study)
+    assert found.leader == "lbp-svm"
+    assert found.better_than == ("cnn", "prior")
+    assert found.equivalent_to == ("resnet",)
+    assert found.undecided_with == ("vit",)
+    assert found.cheapest == "vit"
+
+
+def test_valid_and_cost_choose_what_ships(study):
+    """The cheapest within the margin of the best on valid ships, whatever test says."""
+    assert verdict(**study).ships == "vit"
+    assert verdict(**study | {"margin": 0.001}).ships == "resnet"
+
+
+def test_a_family_that_does_not_beat_a_floor_is_named(study):
+    """What was not shown to be better than a floor is said."""
+    found = verdict(**study)
+    assert found.no_better_than_floor == (("cnn", "prior"),)
+    assert "Not shown to be better than the floor `prior`: `cnn`." in found.sentences
+
+
+def test_the_sentences_say_it_all(study):
+    """The answer in words."""
+    text = """
+On the primary metric (macro AUC) `lbp-svm` leads with 0.930 (95 % interval 0.900 to 0.960) on 500 test samples of \
+50 patients.
+It is better than `cnn` and `prior`; it is equivalent, within 0.02, to `resnet`; the data cannot tell it from `vit`.
+Not shown to be better than the floor `prior`: `cnn`.
+Cost decides among the equivalent and the undecided: the cheapest is `vit` (4 s a trial to fit and predict).
+`vit` ships: the cheapest within 0.02 of the best on valid (0.935), chosen without looking at test.
+On test the data cannot tell it from the leader `lbp-svm`.
+"""
+    assert verdict(**study).sentences == tuple(text.strip().splitlines())
+
+
+def test_the_leader_may_be_best_on_valid_and_still_not_ship(study):
+    """Where cost decides against the leader, the sentence does not call the cheaper one the best."""
+    study["valid_scores"] = _scores({"lbp-svm": 0.94, "resnet": 0.90, "vit": 0.93, "prior": 0.95})
+    found = verdict(**study)
+    assert found.ships == "vit"
+    assert any("`vit` ships: the cheapest within 0.02 of the best" in sentence for sentence in found.sentences)
+    assert verdict(**study | {"trials": tables.empty(tables.TRIALS)}).ships == "lbp-svm"
+
+
+def test_a_disagreement_of_valid_and_test_is_said(study):
+    """Where the family that ships is worse on test the reader is told."""
+    study["comparisons"] = _comparisons(("lbp-svm", "vit", "better"))
+    assert verdict(**study).sentences[-1] == "But `lbp-svm` is better on test: valid and test disagree."
+
+
+def test_a_floor_may_lead_but_never_ships(study):
+    """When a floor leads it is said, and the shipped family is still a real one."""
+    study["scores"] = _scores({"metadata": 0.9, "cnn": 0.6})
+    study["valid_scores"] = _scores({"metadata": 0.9, "cnn": 0.6})
+    found = verdict(**study)
+    assert found.leader == "metadata"
+    assert found.ships == "cnn"
+    assert any("is a floor" in sentence for sentence in found.sentences)
+
+
+def test_without_trials_and_valid_nothing_ships(study):
+    """Predictions of others carry no cost and no valid role: the verdict stands, nothing ships."""
+    study["trials"], study["valid_scores"] = tables.empty(tables.TRIALS), tables.empty(tables.SCORES)
+    found = verdict(**study)
+    assert found.ships is None
+    assert found.cheapest is None
+    assert not any("ships" in sentence for sentence in found.sentences)
+
+
+def test_an_undefined_primary_has_no_leader(predictions, two):
+    """With one class only there is no leader, and the sentence says why."""
+    outcome = judge(predictions(two, {"cnn": 1.0}).filter(pl.col("label") == "benign"), two, resamples=20)
+    empty = tables.empty(tables.TRIALS)
+    found = verdict(outcome.scores, outcome.comparisons, empty, tables.empty(tables.SCORES), two, "auc", 0.02, FLOORS)
+    assert found.leader is None
+    assert "undefined in 3 of 3 folds" in found.sentences[0]
+
+
+def test_the_verdict_survives_json(study):
+    """It goes to a file and back unchanged."""
+    found = verdict(**study)
+    assert type(found).model_validate_json(found.model_dump_json()) == found
