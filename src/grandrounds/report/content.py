@@ -1,0 +1,99 @@
+"""What a report is made of: tables and words, nothing that still has to be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Protocol
+
+import polars as pl
+
+from grandrounds import tables
+from grandrounds.tables import Task
+
+
+class PublishedResult(Protocol):
+    """A result of others on the same set, shown beside ours."""
+
+    @property
+    def method(self) -> str:
+        """What was trained."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """Our name of the metric."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """As printed."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where it was printed."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything that one report shows; an empty table makes its section disappear or say why.
+
+    Args:
+        title: Heading of the page.
+        task: What was to be told from an image.
+        verdict_sentences: The answer, in words.
+        ships: The family that ships; None where none was chosen.
+        primary: Name of the metric that the study declared.
+        margin: Differences within this much, in units of the primary metric, count as equal.
+        scores: Table `scores`.
+        comparisons: Table `comparisons`.
+        curves: Table `curves`.
+        samples: Table `samples`; empty for a bare CSV of predictions.
+        labels: Table `labels`.
+        splits: Table `splits`.
+        predictions: Table `predictions`.
+        trials: Table `trials`.
+        history: Table `history`.
+        findings: Table `findings`.
+        floors: Families that a useful one must beat.
+        split_notes: What a reader should know of the split.
+        watermarks: Short warnings that stand on every page.
+        assumptions: What the intervals take for granted.
+        notes: What a reader should know of the data or the run.
+        published: Results of others on the same set.
+        study_toml: The resolved study.
+        record: Versions, hardware, dates, command, fingerprints; may be nested.
+        links: Label and relative address of other reports.
+        thumbnails: Sample to PNG bytes.
+    """
+
+    title: str
+    task: Task
+    verdict_sentences: tuple[str, ...] = ()
+    ships: str | None = None
+    primary: str = "auc"
+    margin: float = 0.02
+    scores: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SCORES))
+    comparisons: pl.DataFrame = field(default_factory=partial(tables.empty, tables.COMPARISONS))
+    curves: pl.DataFrame = field(default_factory=partial(tables.empty, tables.CURVES))
+    samples: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SAMPLES))
+    labels: pl.DataFrame = field(default_factory=partial(tables.empty, tables.LABELS))
+    splits: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SPLITS))
+    predictions: pl.DataFrame = field(default_factory=partial(tables.empty, tables.PREDICTIONS))
+    trials: pl.DataFrame = field(default_factory=partial(tables.empty, tables.TRIALS))
+    history: pl.DataFrame = field(default_factory=partial(tables.empty, tables.HISTORY))
+    findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
+    floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
+    split_notes: tuple[str, ...] = ()
+    watermarks: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    published: tuple[PublishedResult, ...] = ()
+    study_toml: str = ""
+    record: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    links: tuple[tuple[str, str], ...] = ()
+    thumbnails: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))

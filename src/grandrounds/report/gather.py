@@ -1,0 +1,109 @@
+"""What a run folder has to say: its tables, its verdict and its record, gathered for one report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from grandrounds import tables
+from grandrounds.errors import BadData
+from grandrounds.report.content import ReportContent
+from grandrounds.tables import Task
+
+SIMULATED = "SIMULATED images: they show nobody"
+LEAKY = "LEAKY: the same patients are trained on and tested on"
+INDEPENDENT = "Patients are unknown, so every interval assumes independent images and may be too narrow."
+CONDITIONAL = (
+    "Intervals describe the fitted models on other patients like these; training anew would add its own spread, "
+    "which the spread over folds and seeds hints at."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A result of others on the same set, as the run folder keeps it."""
+
+    method: str
+    metric: str
+    value: float
+    source: str
+
+
+def gather(folder: Path, *, links: tuple[tuple[str, str], ...] = ()) -> ReportContent:
+    """Return everything that the report of a finished run shows.
+
+    Args:
+        folder: A run folder whose trials have been judged.
+        links: Label and relative address of other reports.
+
+    Raises:
+        BadData: The run is not finished.
+    """
+    if not (folder / "verdict.json").exists():
+        raise BadData("this run is not finished", where=folder, remedy=f"go on with it first: grandrounds run {folder}")
+    verdict, record = _json(folder / "verdict.json"), _json(folder / "record.json")
+    samples, meta = tables.read(tables.SAMPLES, folder / "samples.parquet")
+    splits, split_meta = tables.read(tables.SPLITS, folder / "splits.parquet")
+    scores, judged = tables.read(tables.SCORES, folder / "scores.parquet")
+    return ReportContent(
+        title=f"{meta['dataset']}: which family reads it best?",
+        task=Task.model_validate(meta["task"]),
+        verdict_sentences=tuple(verdict["sentences"]),
+        ships=verdict["ships"],
+        primary=verdict["primary"],
+        margin=verdict["margin"],
+        scores=scores,
+        samples=samples,
+        splits=splits,
+        labels=_frame(folder, tables.LABELS),
+        predictions=_frame(folder, tables.PREDICTIONS),
+        comparisons=_frame(folder, tables.COMPARISONS),
+        trials=_frame(folder, tables.TRIALS),
+        history=_frame(folder, tables.HISTORY),
+        curves=_frame(folder, tables.CURVES),
+        findings=_frame(folder, tables.FINDINGS),
+        split_notes=tuple(split_meta.get("notes", ())),
+        watermarks=_watermarks(meta, split_meta),
+        assumptions=assumptions(patient_known=meta["patient_known"]),
+        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta)),
+        published=tuple(PublishedRow(**row) for row in meta["published"]),
+        study_toml=(folder / "study.toml").read_text(encoding="utf-8"),
+        record=record,
+        links=links,
+        thumbnails=_pictures(folder / "pictures"),
+    )
+
+
+def _frame(folder: Path, schema: tables.Schema) -> pl.DataFrame:
+    return tables.read(schema, folder / f"{schema.name}.parquet").frame
+
+
+def _watermarks(meta: Mapping[str, Any], split_meta: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        text for text, applies in ((SIMULATED, meta["simulated"]), (LEAKY, split_meta.get("leaky"))) if applies
+    )
+
+
+def assumptions(*, patient_known: bool) -> tuple[str, ...]:
+    """Return what the intervals take for granted."""
+    return (CONDITIONAL,) if patient_known else (INDEPENDENT, CONDITIONAL)
+
+
+def _bad(meta: Mapping[str, Any]) -> tuple[str, ...]:
+    return (f"{meta['n_bad']} images could not be used and were left out.",) if meta["n_bad"] else ()
+
+
+def _pictures(folder: Path) -> dict[str, bytes]:
+    if not (folder / "index.json").exists():
+        return {}
+    return {sample: (folder / name).read_bytes() for sample, name in _json(folder / "index.json").items()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,107 @@
+"""One self-contained HTML page: no script, no request, every word from the data escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+
+from grandrounds import tables
+from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.report import appendix, classes, cohort, results, svg
+from grandrounds.report.blocks import Section
+from grandrounds.report.content import ReportContent
+from grandrounds.report.ranked import Ranked
+from grandrounds.report.rounding import count
+
+# The order of the page; a section that has nothing to show is None.
+SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
+    results.ranking,
+    results.differences,
+    cohort.pictures,
+    classes.by_class,
+    classes.confusion,
+    classes.roc,
+    classes.calibration,
+    classes.learning,
+    results.cost_table,
+    cohort.split,
+    cohort.findings,
+    appendix.family_notes,
+    results.published,
+    cohort.data,
+    appendix.study,
+    appendix.words,
+)
+_RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one
+
+
+def write(content: ReportContent, path: Path) -> Path:
+    """Write the report as one HTML file, whole or not at all, and return its path.
+
+    Raises:
+        StoreTrouble: The file cannot be written.
+    """
+    page = render(content)
+    with tables.atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def render(content: ReportContent) -> str:
+    """Return the report as HTML."""
+    ranked = Ranked.of(content)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            content=content,
+            facts=_facts(ranked),
+            links=[(label, href if _RELATIVE.fullmatch(href) else None) for label, href in content.links],
+            sections=sections(ranked),
+        )
+    )
+
+
+def sections(ranked: Ranked) -> list[Section]:
+    """Return every section that has something to show, in the order of the page."""
+    return [section for build in SECTIONS if (section := build(ranked)) is not None]
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("grandrounds.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["names"] = _names
+    return environment
+
+
+def _names(sentence: str) -> Markup:
+    """Return a sentence with what stands between backticks set as a name."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:  # one backtick has no partner, so they are not marks
+        return escape(sentence)
+    return Markup("").join(svg.tag("b", part) if index % 2 else part for index, part in enumerate(parts))
+
+
+def _facts(ranked: Ranked) -> list[tuple[str, str]]:
+    """Return the few facts that stand under the title."""
+    content = ranked.content
+    rows = content.predictions if content.samples.is_empty() else content.samples
+    positive = positive_of(content.task)
+    facts = [
+        ("Task", content.task.condition or content.task.name),
+        ("Classes", ", ".join(content.task.classes)),
+        ("Positive class", positive or ""),
+        ("Primary metric", f"{ranked.words(content.primary)}, margin {content.margin:g}"),
+        ("Images", count(rows["sample"].n_unique()) if rows.height else ""),
+        ("Patients", count(rows["patient"].n_unique()) if rows.height else ""),
+    ]
+    return [(name, value) for name, value in facts if value]

@@ -1,0 +1,214 @@
+"""The drawings of the report, each a pure function from numbers to one SVG element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from grandrounds.report import svg
+from grandrounds.report.palette import Look
+from grandrounds.report.ranked import Difference, Score
+from grandrounds.report.rounding import UNDEFINED, interval, known, share
+from grandrounds.report.svg import Axis, Point
+
+STRIP_PX = 150.0  # width of the small plot inside a table row
+PANEL_PX = 300.0  # width of one panel of a figure; a phone shows it unscaled
+_ROW_PX = 22.0
+
+
+class Curve(NamedTuple):
+    """One line of a panel with its band.
+
+    Args:
+        name: Whose it is.
+        look: How it is drawn.
+        points: x, y, low, high in the order of x.
+    """
+
+    name: str
+    look: Look
+    points: Sequence[tuple[float, float | None, float | None, float | None]]
+
+
+class Run(NamedTuple):
+    """What one trial did epoch by epoch: training loss, valid metric, and the epoch that was kept."""
+
+    losses: Sequence[tuple[float, float | None]]
+    metrics: Sequence[tuple[float, float | None]]
+    best_epoch: int | None
+
+
+def text(x: float, y: float, words: str, style: str = "tick", anchor: str = "start") -> Markup:
+    """Return a piece of text."""
+    return svg.tag("text", words, x=x, y=y, class_=style, text_anchor=anchor)
+
+
+def rule(x1: float, y1: float, x2: float, y2: float, style: str = "grid") -> Markup:
+    """Return a straight line."""
+    return svg.tag("path", d=svg.path([(x1, y1), (x2, y2)]), class_=style)
+
+
+def strip_axis(values: Iterable[float | None], least: float = 0.02) -> Axis:
+    """Return the axis that all rows of a table share."""
+    return svg.around(values, 8.0, STRIP_PX - 8.0, least=least)
+
+
+def strip_scale(axis: Axis) -> Markup:
+    """Return the axis' numbers, for the head of the column; the cells repeat them as text."""
+    labels = [text(axis(tick), 12.0, svg.tick_text(tick), anchor="middle") for tick in axis.ticks()]
+    return svg.tag("svg", *labels, width=STRIP_PX, height=16, aria_hidden="true", class_="strip")
+
+
+def strip(score: Score | Difference, axis: Axis, look: Look, *, zero: bool = False, margin: float = 0.0) -> Markup:
+    """Return a dot with its interval, for one row; with a line at zero and the margin around it where asked."""
+    estimate, low, high = score[:3]
+    label = f"{share(estimate)} ({interval(low, high)})" if known(low) else share(estimate)
+    parts = [rule(axis(tick), 0.0, axis(tick), _ROW_PX) for tick in axis.ticks()]
+    if margin:
+        left, right = axis(-margin), axis(margin)
+        parts.insert(0, svg.tag("rect", x=left, y=0.0, width=right - left, height=_ROW_PX, class_="margin"))
+    if zero:
+        parts.append(rule(axis(0.0), 0.0, axis(0.0), _ROW_PX, "zero"))
+    middle = _ROW_PX / 2
+    if low is not None and high is not None and known(low) and known(high):
+        parts.append(rule(axis(low), middle, axis(high), middle, f"whisker {look.colour}"))
+    if estimate is not None and known(estimate):
+        parts.append(look.point(axis(estimate), middle, 4.5))
+    return svg.drawing(STRIP_PX, _ROW_PX, label, parts, "strip")
+
+
+def bars(title: str, rows: Sequence[tuple[str, Score, Look]], x_label: str) -> Markup:
+    """Return a panel with one bar a family, from 0 to 1, with its interval."""
+    axis = Axis(0.0, 1.0, 112.0, PANEL_PX - 42)
+    top, bottom = 28.0, 28.0 + 20.0 * len(rows)
+    parts = [text(0.0, 14.0, _cut(title, 40), "panel-title"), *_x_ticks(axis, top - 4, bottom, [0, 0.25, 0.5, 0.75, 1])]
+    for index, (name, score, look) in enumerate(rows):
+        middle = top + 20.0 * index + 9.0
+        parts.append(_row_name(name, middle))
+        if score.estimate is None or not known(score.estimate):
+            parts.append(text(axis.start_px + 4, middle + 4, UNDEFINED, "tick undefined"))
+            continue
+        width = axis(score.estimate) - axis.start_px
+        parts.append(
+            svg.tag("rect", x=axis.start_px, y=middle - 7, width=width, height=14, class_=f"bar {look.colour}")
+        )
+        if score.low is not None and score.high is not None:
+            parts.append(_whisker(axis(score.low), axis(score.high), middle))
+        parts.append(text(PANEL_PX - 2, middle + 4, share(score.estimate, 2), anchor="end"))
+    parts.append(text((axis.start_px + axis.end_px) / 2, bottom + 31, x_label, anchor="middle"))
+    told = "; ".join(f"{name} {share(score.estimate, 2)}" for name, score, _ in rows)
+    return svg.drawing(PANEL_PX, bottom + 36, f"{title}, {x_label}: {told}", parts, "panel")
+
+
+def roc(title: str, curves: Sequence[Curve]) -> Markup:
+    """Return a ROC panel: one line a family, thin bands, and the diagonal of chance."""
+    x, y = Axis(0.0, 1.0, 42.0, PANEL_PX - 8), Axis(0.0, 1.0, 268.0, 28.0)
+    parts = _square(title, x, y, "1 − specificity", "sensitivity")
+    parts += [_band(curve, x, y) for curve in curves]
+    parts += [mark for curve in curves for mark in _line(curve, x, y)]
+    names = ", ".join(curve.name for curve in curves)
+    return svg.drawing(PANEL_PX, 304, f"ROC curves of {names}: {title}", parts, "panel")
+
+
+def calibration(curve: Curve) -> Markup:
+    """Return a reliability panel of one family: observed share against stated probability."""
+    x, y = Axis(0.0, 1.0, 42.0, PANEL_PX - 8), Axis(0.0, 1.0, 268.0, 28.0)
+    parts = _square(curve.name, x, y, "stated probability", "observed share")
+    for stated, observed, low, high in curve.points:
+        if observed is None or not known(observed):
+            continue
+        if low is not None and high is not None and known(low) and known(high):
+            parts.append(rule(x(stated), y(low), x(stated), y(high), f"whisker {curve.look.colour}"))
+        parts.append(curve.look.point(x(stated), y(observed)))
+    parts += _line(curve._replace(look=Look(curve.look.colour, curve.look.marker, None)), x, y)
+    pairs = ", ".join(f"{stated:.2f} stated {share(observed, 2)} observed" for stated, observed, *_ in curve.points)
+    return svg.drawing(PANEL_PX, 304, f"Calibration of {curve.name}: {pairs}", parts, "panel")
+
+
+def learning(name: str, look: Look, runs: Sequence[Run], metric: str) -> Markup:
+    """Return a panel of one family: training loss above, the valid metric below, one thin line a trial."""
+    last = max(epoch for run in runs for epoch, _ in run.losses)
+    x = Axis(1.0, max(last, 2.0), 42.0, PANEL_PX - 8)
+    loss = svg.around((value for run in runs for _, value in run.losses), 122.0, 38.0, least=1e-3)
+    valid = svg.around((value for run in runs for _, value in run.metrics), 250.0, 160.0, least=0.02)
+    parts = [text(0.0, 14.0, _cut(name, 40), "panel-title")]
+    parts += [*_y_ticks(loss, x), *_y_ticks(valid, x), text(x.start_px, 33.0, "training loss")]
+    parts.append(text(x.start_px, 155.0, f"{metric} on valid"))
+    parts += [text(x(tick), 266.0, svg.tick_text(tick), anchor="middle") for tick in _whole(x.ticks(6))]
+    parts.append(text((x.start_px + x.end_px) / 2, 282.0, "epoch", anchor="middle"))
+    for run in runs:
+        for points, axis in ((run.losses, loss), (run.metrics, valid)):
+            parts += [_polyline([(x(a), axis(b)) for a, b in part], f"thin {look.colour}") for part in svg.runs(points)]
+        kept = dict(run.metrics).get(float(run.best_epoch or 0))
+        if run.best_epoch and kept is not None and known(kept):
+            parts.append(look.point(x(float(run.best_epoch)), valid(kept)))
+    kept_epochs = ", ".join(str(run.best_epoch) for run in runs if run.best_epoch)
+    label = f"Learning curves of {name}: {len(runs)} trials, {last:.0f} epochs at most; kept epochs {kept_epochs}"
+    return svg.drawing(PANEL_PX, 288, label, parts, "panel")
+
+
+def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str) -> list[Markup]:
+    """Return title, grid, diagonal and axis labels of a unit square."""
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    middle = (y.start_px + y.end_px) / 2
+    turned = svg.tag(
+        "text", y_label, x=10.0, y=middle, class_="tick", text_anchor="middle", transform=f"rotate(-90 10 {middle:.0f})"
+    )
+    return [
+        text(0.0, 14.0, _cut(title, 40), "panel-title"),
+        *_x_ticks(x, y.end_px, y.start_px, ticks),
+        *_y_ticks(y, x, ticks),
+        rule(x(0.0), y(0.0), x(1.0), y(1.0), "chance"),
+        text((x.start_px + x.end_px) / 2, y.start_px + 31, x_label, anchor="middle"),
+        turned,
+    ]
+
+
+def _x_ticks(axis: Axis, top: float, bottom: float, ticks: Sequence[float]) -> list[Markup]:
+    lines = [rule(axis(tick), top, axis(tick), bottom) for tick in ticks]
+    return lines + [text(axis(tick), bottom + 15, svg.tick_text(tick), anchor="middle") for tick in ticks]
+
+
+def _y_ticks(axis: Axis, across: Axis, ticks: Sequence[float] | None = None) -> list[Markup]:
+    ticks = axis.ticks(6) if ticks is None else ticks
+    lines = [rule(across.start_px, axis(tick), across.end_px, axis(tick)) for tick in ticks]
+    return lines + [text(across.start_px - 5, axis(tick) + 4, svg.tick_text(tick), anchor="end") for tick in ticks]
+
+
+def _polyline(points: Sequence[Point], style: str, dash: str | None = None) -> Markup:
+    return svg.tag("path", d=svg.path(points), class_=style, stroke_dasharray=dash)
+
+
+def _line(curve: Curve, x: Axis, y: Axis) -> list[Markup]:
+    stretches = svg.runs((at, value) for at, value, *_ in curve.points)
+    style, dash = f"line {curve.look.colour}", curve.look.dash
+    return [_polyline([(x(a), y(b)) for a, b in stretch], style, dash) for stretch in stretches]
+
+
+def _band(curve: Curve, x: Axis, y: Axis) -> Markup:
+    inside = [(x(at), low, high) for at, _, low, high in curve.points if low is not None and high is not None]
+    upper = [(at, y(high)) for at, _, high in inside]
+    lower = [(at, y(low)) for at, low, _ in reversed(inside)]
+    return svg.tag("path", d=svg.path(upper + lower, closed=True), class_=f"band {curve.look.colour}")
+
+
+def _whisker(left: float, right: float, middle: float) -> Markup:
+    ends = f"M{left:.1f},{middle:.1f} {right:.1f},{middle:.1f}"
+    caps = f"M{left:.1f},{middle - 3:.1f}v6M{right:.1f},{middle - 3:.1f}v6"
+    return svg.tag("path", d=ends + caps, class_="error")
+
+
+def _row_name(name: str, middle: float) -> Markup:
+    return svg.tag(
+        "text", _cut(name, 16), svg.tag("title", name), x=106.0, y=middle + 4, class_="tick", text_anchor="end"
+    )
+
+
+def _cut(words: str, length: int) -> str:
+    return words if len(words) <= length else f"{words[: length - 1]}…"
+
+
+def _whole(ticks: Iterable[float]) -> list[float]:
+    return [tick for tick in ticks if tick.is_integer()]

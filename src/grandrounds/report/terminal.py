@@ -1,0 +1,38 @@
+"""The ranking as a table for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grandrounds.report.content import ReportContent
+from grandrounds.report.costs import costs
+from grandrounds.report.ranked import Ranked
+from grandrounds.report.rounding import NOT_RECORDED, amount, interval, share
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def ranking(content: ReportContent) -> Table:
+    """Return the families, best first, with their intervals and costs."""
+    from rich.table import Table  # noqa: PLC0415  (rich is imported only where something is printed)
+    from rich.text import Text  # noqa: PLC0415
+
+    ranked, spent = Ranked.of(content), costs(content.trials)
+    title = " · ".join((content.title, *content.watermarks))
+    table = Table(title=Text(title), caption=Text(f"{ranked.words(content.primary)} on the test role"))
+    table.add_column("family")
+    for name in (ranked.words(content.primary), "95 % interval", "balanced accuracy", "fit s", "ms / image"):
+        table.add_column(Text(name), justify="right")
+    for family in ranked.families:
+        score, cost = ranked.score(family, content.primary), spent.get(family)
+        cells = (
+            family + (" (ships)" if family == content.ships else ""),
+            share(score.estimate),
+            interval(score.low, score.high),
+            share(ranked.score(family, "balanced_accuracy").estimate),
+            amount(cost.fit_s) if cost else NOT_RECORDED,
+            amount(cost.latency_ms) if cost else NOT_RECORDED,
+        )
+        table.add_row(*map(Text, cells))  # `Text`: a name in square brackets is a name, not markup
+    return table

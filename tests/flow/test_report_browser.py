@@ -1,0 +1,83 @@
+"""The report in a real browser: nothing is requested, nothing runs, nothing runs over."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grandrounds.report import write
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+MADE_UP = runpy.run_path(str(Path(__file__).parents[1] / "unit" / "report" / "conftest.py"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    with playwright.sync_playwright() as engine:
+        started = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    contents = {"made-up": MADE_UP["made_up"](), "hostile": MADE_UP["hostile"](MADE_UP["payloads"]())}
+    return {name: write(content, folder / f"{name}.html") for name, content in contents.items()}
+
+
+@pytest.mark.parametrize("name", ["made-up", "hostile"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_page_is_quiet_and_fits(browser: Any, reports: dict[str, Path], name: str, width: int) -> None:
+    """No console message, dialog, script or request, and the page never scrolls sideways."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(reports[name].as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    page.wait_for_timeout(200)
+
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [reports[name].as_uri()]
+    assert page.evaluate("window.__canary === undefined")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+def test_pictures_show_and_print_leaves_nothing_folded(browser: Any, reports: dict[str, Path]) -> None:
+    """Every picture decodes; on paper the folded parts are open and the warnings head each page."""
+    page = browser.new_page()
+    page.goto(reports["made-up"].as_uri())
+    assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('.watermark')).display") == "table-header-group"
+    assert page.evaluate(
+        "[...document.querySelectorAll('details pre')].every(one => one.getBoundingClientRect().height > 0)"
+    )
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    page.close()
+
+
+def test_scrolled_tables_are_reached_by_keyboard(browser: Any, reports: dict[str, Path]) -> None:
+    """On a phone the ranking scrolls inside its own container, which takes the focus."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(reports["made-up"].as_uri())
+    box = page.locator("#ranking .scroll").first
+    box.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+
+    assert box.evaluate("one => one.scrollLeft") > 0
+    page.close()
