@@ -1,0 +1,263 @@
+"""The verbs of grandrounds, for Python and for the command line alike: inspect, plan, run, report, predict, demo.
+
+This is the only room in which study, report and serve meet; each verb is a few calls to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds import data, report, specs, tables
+from grandrounds.data import SourceOptions
+from grandrounds.data.fingerprint import Fingerprint, fingerprint
+from grandrounds.errors import BadSpec
+from grandrounds.report import gather
+from grandrounds.report.content import ReportContent
+from grandrounds.splits import SplitSpec
+from grandrounds.study import engine
+from grandrounds.study.engine import Listener, Silent
+from grandrounds.study.planning import plan_study
+from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
+from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
+from grandrounds.study.workspace import Workspace, open_workspace
+
+STUDY, REPORT, MODEL = "study.toml", "report.html", "model"
+
+# The demonstration: what two cores manage in five minutes, everything included.
+DEMO_BUDGET_S, DEMO_FOLDS = 200.0, 3
+DEMO_ARM, DEMO_ARM_FAMILIES = "patch-split", ("prior", "thumbnail", "lbp-svm")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run.
+
+    Args:
+        folder: The run folder.
+        study: What was run.
+        sentences: The verdict in words.
+        ships: The family in `model/`; None where none ships.
+        did_something: False where everything was there already.
+    """
+
+    folder: Path
+    study: Study
+    sentences: tuple[str, ...]
+    ships: str | None
+    did_something: bool
+
+    @property
+    def report(self) -> Path:
+        """The report's file."""
+        return self.folder / REPORT
+
+
+def inspect(source: str | Path, options: SourceOptions | None = None, *, cache: Path | None = None) -> Fingerprint:
+    """Return what a set of images holds: patients, classes, sizes, intensities, duplicates, bad files."""
+    return fingerprint(data.open_dataset(source, options, cache=cache))
+
+
+def plan(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path | None = None) -> Study:
+    """Return a study with its price worked out, and write it to `study.toml` in the folder.
+
+    Raises:
+        BadSpec: The folder holds another study already.
+    """
+    return _planned(ask, folder, listener or Silent(), cache)[0]
+
+
+def run(
+    what: Ask | Study, folder: Path, listener: Listener | None = None,
+    *, cache: Path | None = None, links: tuple[tuple[str, str], ...] = (),
+) -> Outcome:  # fmt: skip
+    """Train, judge, report and bundle a study; go on where an interrupted run stopped; do nothing if it is finished.
+
+    Args:
+        what: What is asked for, or a study as planned.
+        folder: The run folder.
+        listener: Told how it goes.
+        cache: Where prepared images and simulated data are kept; None for the run folder.
+        links: Label and relative address of other reports, put into this one.
+    """
+    listener = listener or Silent()
+    ask = what if isinstance(what, Ask) else what.asked()
+    saved = _saved(ask, folder) if isinstance(what, Ask) else what
+    if saved is not None and is_finished(saved, folder) and (folder / REPORT).exists():
+        return _outcome(saved, folder, did_something=False)
+    with _executor(ask) as executor:
+        if saved is None:
+            study, workspace = _planned(ask, folder, listener, cache, executor)
+        else:
+            study, workspace = saved, open_workspace(ask, folder, listener.says, pipeline=saved.prepare, cache=cache)
+            save_study(study, workspace.store)
+        trials = train(study, workspace, executor, listener)
+    listener.says("Judging: resampling patients and comparing families.")
+    decision = conclude(study, workspace, trials)
+    if decision.ships is not None:
+        _ship(decision.ships, study, workspace)
+    report.write(gather.gather(folder, links=links), folder / REPORT)
+    return _outcome(study, folder, did_something=True)
+
+
+def demo(folder: Path, listener: Listener | None = None) -> Outcome:
+    """Compare seven families on simulated patients, and beside it show what folds by patch would have claimed.
+
+    Returns the main study's outcome; the other's report is linked from the first.
+    """
+    listener = listener or Silent()
+    ask = Ask(
+        name="simulated-hrct",
+        data=DataSpec(source="simulated-hrct"),
+        split=SplitSpec(scheme="kfold", folds=DEMO_FOLDS),
+        means=Means(budget_s=DEMO_BUDGET_S),
+    )
+    arm = ask.replaced(
+        name=f"simulated-hrct-{DEMO_ARM}",
+        families=DEMO_ARM_FAMILIES,
+        split=ask.split.replaced(group="sample").model_dump(),
+    )
+    there, back = f"{DEMO_ARM}/{REPORT}", f"../{REPORT}"
+    outcome = run(ask, folder, listener, links=(("What folds by patch would have claimed", there),))
+    run(arm, folder / DEMO_ARM, listener, cache=folder, links=(("The honest study, with folds by patient", back),))
+    return outcome
+
+
+def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
+    """Return one row per image with one probability column a class.
+
+    Args:
+        model: A finished run folder or a bundle.
+        images: Files, or folders that hold some.
+    """
+    from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
+
+    return Predictor(model / MODEL if (model / MODEL).is_dir() else model).predict(images)
+
+
+def rereport(path: Path, out: Path | None = None) -> Path:
+    """Write the report of a run folder, or of predictions in a CSV, and return its file.
+
+    Args:
+        path: A finished run folder, or a CSV with `sample, label, prob_<class>…`.
+        out: Folder for the report; None for the run folder, or a folder named after the CSV beside it.
+    """
+    if path.is_dir():
+        return report.write(gather.gather(path), (out or path) / REPORT)
+    return _report_csv(path, out or path.with_suffix(""))
+
+
+def content(folder: Path) -> ReportContent:
+    """Return everything that the report of a finished run shows, as tables and words."""
+    return gather.gather(folder)
+
+
+def save_fingerprint(found: Fingerprint, path: Path) -> Path:
+    """Write a fingerprint as JSON, whole or not at all, and return the file."""
+    with tables.atomic(path) as temporary:
+        temporary.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    return path
+
+
+def save_csv(frame: pl.DataFrame, path: Path) -> Path:
+    """Write a table as CSV, whole or not at all, and return the file."""
+    with tables.atomic(path) as temporary:
+        frame.write_csv(temporary)
+    return path
+
+
+def study_in(path: Path) -> tuple[Study, Path] | None:
+    """Return the study in a run folder or a TOML file and the folder it runs in; None if `path` is neither."""
+    if path.is_dir() and (path / STUDY).exists():
+        return specs.read(Study, path / STUDY), path
+    if path.suffix == ".toml":
+        if not path.exists():
+            raise BadSpec("there is no such study", where=path, remedy="write one with: grandrounds plan DATA")
+        return specs.read(Study, path), path.parent
+    return None
+
+
+def _saved(ask: Ask, folder: Path) -> Study | None:
+    if not (folder / STUDY).exists():
+        return None
+    study = specs.read(Study, folder / STUDY)
+    changed = study.asked().differences(ask)
+    if changed:
+        raise BadSpec(
+            f"this folder holds a study that was asked for differently ({', '.join(changed)})",
+            where=folder,
+            remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
+        )
+    return study
+
+
+def _planned(
+    ask: Ask, folder: Path, listener: Listener, cache: Path | None, executor: Executor | None = None
+) -> tuple[Study, Workspace]:
+    workspace = open_workspace(ask, folder, listener.says, pipeline=None, cache=cache)
+    if executor is not None:
+        study, prices = plan_study(ask, workspace, executor)
+    else:
+        with _executor(ask) as own:
+            study, prices = plan_study(ask, workspace, own)
+    listener.priced(study, prices)
+    save_study(study, workspace.store)
+    return study, workspace
+
+
+@contextmanager
+def _executor(ask: Ask) -> Iterator[Executor]:
+    executor = engine.processes(ask.means.workers)
+    try:
+        yield executor
+    except BaseException:
+        engine.stop(executor)
+        raise
+    executor.shutdown()
+
+
+def _ship(family: str, study: Study, workspace: Workspace) -> None:
+    from grandrounds.serve import bundle  # noqa: PLC0415  (`report` and `inspect` need no part of serving)
+
+    bundle.write(
+        workspace.store.folder / MODEL, fitted_folders(workspace.store, family),
+        family=family, task=workspace.dataset.task, pipeline=study.prepare,
+        shape=tuple(workspace.prepared.pixels.shape[1:]), fingerprint=workspace.dataset.fingerprint,
+        simulated=workspace.dataset.simulated,
+    )  # fmt: skip
+
+
+def _outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
+    content = gather.gather(folder)
+    return Outcome(folder, study, content.verdict_sentences, content.ships, did_something)
+
+
+def _report_csv(path: Path, out: Path) -> Path:
+    """Judge a CSV of anybody's predictions and write scores and report."""
+    from grandrounds.evaluate.intake import intake  # noqa: PLC0415  (brings numba; only judging needs it)
+    from grandrounds.evaluate.judge import judge  # noqa: PLC0415
+    from grandrounds.evaluate.verdict import verdict  # noqa: PLC0415
+
+    predictions, task, notes, patient_known = intake(path)
+    ask = JudgeSpec()
+    outcome = judge(
+        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples, patient_known=patient_known
+    )
+    decision = verdict(
+        outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), task,
+        ask.primary, ask.margin, FLOORS,
+    )  # fmt: skip
+    for schema, frame in ((tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons)):
+        tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": task.model_dump()})
+    content = ReportContent(
+        title=f"{path.stem}: which family reads it best?", task=task, verdict_sentences=decision.sentences,
+        ships=decision.ships, scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves,
+        predictions=predictions, notes=(*notes, *outcome.notes),
+        assumptions=gather.assumptions(patient_known=patient_known),
+    )  # fmt: skip
+    return report.write(content, out / REPORT)

@@ -1,0 +1,78 @@
+"""The command line: parse, call, print.
+
+Commands are named by path and imported when they are called, so that `grandrounds --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from grandrounds.errors import Refusal
+
+INTERRUPTED = 130
+
+app = App(
+    name="grandrounds",
+    help="Every family of image classifier reads the same medical cases under one leak-free protocol.\n\n"
+    "Start with: grandrounds demo",
+    help_format="plaintext",
+)
+# The first line stands in the list of commands, the rest in the command's own help.
+_COMMANDS = {
+    "demo": """Compare seven families on simulated CT patches, in a few minutes.
+
+Twenty-four simulated patients, folds by patient; a second, small study beside it shows what folds by patch would have
+claimed. The images are computed and show nobody.
+
+    grandrounds demo
+    grandrounds demo -o runs/demo""",
+    "inspect": """Show what a set of images holds, before anything is trained.
+
+Every file is read once: patients, classes, sizes, intensities, duplicates, files that cannot be read.
+
+    grandrounds inspect breastmnist.npz
+    grandrounds inspect table.csv --label diagnosis --patient subject""",
+    "plan": """Write a study.toml with a comment per choice and a price per family.
+
+    grandrounds plan breastmnist.npz --budget 10m --seeds 3
+    grandrounds plan images/ --families prior,thumbnail,li2014 --device cuda""",
+    "run": """Train, judge and report; go on where an interrupted run stopped.
+
+Ctrl-C loses at most the trials in hand; the same command goes on. A finished study is left alone.
+
+    grandrounds run breastmnist.npz -o runs/breast --seeds 3
+    grandrounds run images/ --budget 5m --families prior,lbp-svm,resnet-18
+    grandrounds run runs/breast""",
+    "report": """Write the report of a run, or of anybody's predictions in a CSV.
+
+The CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient,
+case, family, fold, seed, role.
+
+    grandrounds report runs/breast
+    grandrounds report predictions.csv -o reports/ours""",
+    "predict": """Apply the model that a run ships to new images.
+
+One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.
+
+    grandrounds predict runs/breast new-images/ -o predictions.csv""",
+    "list": """List families, datasets, metrics or audits.
+
+    grandrounds list families
+    grandrounds list metrics --json""",
+}
+for _name, _help in _COMMANDS.items():
+    app.command(f"grandrounds.cli.commands:{_name}_", name=_name, help=_help)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage."""
+    try:
+        app(arguments)
+    except Refusal as refusal:
+        print(f"grandrounds: {refusal}", file=sys.stderr)  # noqa: T201  (the one place that prints an error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("\nStopped. Give the same command again to go on; finished trials are kept.", file=sys.stderr)  # noqa: T201
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,168 @@
+"""The commands, one function each: parse, call `grandrounds.api`, print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from grandrounds import api
+from grandrounds.cli import listing, options, show
+from grandrounds.cli.options import Wanted
+from grandrounds.data import SourceOptions
+from grandrounds.errors import BadSpec
+from grandrounds.report.terminal import ranking
+from grandrounds.study.spec import Ask, Study
+
+Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Read = Annotated[SourceOptions | None, Parameter(name="*")]
+
+_console = Console()
+
+
+def demo_(out: Out = None, *, json_: Json = False) -> None:
+    """Compare seven families on simulated CT patches and write a report, in a few minutes.
+
+    Args:
+        out: Folder of the run; runs/demo by default.
+        json_: Print the result as JSON.
+    """
+    with show.Terminal(_console) as listener:
+        outcome = api.demo(out or options.RUNS / "demo", listener)
+    _conclude(outcome, json_)
+
+
+def inspect_(source: str, /, out: Out = None, *, json_: Json = False, read: Read = None) -> None:
+    """Show what a set of images holds: patients, classes, sizes, intensities, duplicates, files that cannot be read.
+
+    Args:
+        source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
+        out: File for the fingerprint as JSON; runs/NAME/fingerprint.json by default.
+        json_: Print the fingerprint as JSON.
+        read: How the source is read.
+    """
+    folder = options.RUNS / options.name_of(source)
+    found = api.inspect(options.located(source), read, cache=folder / "data")
+    path = api.save_fingerprint(found, out or folder / "fingerprint.json")
+    if json_:
+        _console.print_json(found.model_dump_json())
+        return
+    for line in listing.fingerprint_lines(found):
+        _say(line)
+    _say(f"\nSaved to {path}.")
+
+
+def plan_(source: str, /, out: Out = None, *, wanted: Wanted | None = None, read: Read = None) -> None:
+    """Write a study.toml with a comment per choice, and print what each family will cost.
+
+    Args:
+        source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
+        out: Folder of the run; runs/NAME by default.
+        wanted: What is asked for.
+        read: How the source is read.
+    """
+    ask = (wanted or Wanted()).ask(source, read)
+    folder = out or options.RUNS / ask.name
+    with show.Terminal(_console) as listener:
+        api.plan(ask, folder, listener)
+    _say(f"Wrote {folder / api.STUDY}. Run it with: grandrounds run {folder}")
+
+
+def run_(
+    what: str, /, out: Out = None, *, wanted: Wanted | None = None, read: Read = None, json_: Json = False
+) -> None:
+    """Train every family on the same cases, judge them, and write the report.
+
+    Args:
+        what: Data as for `plan`, a run folder, or a study.toml; the last two bring their own options.
+        out: Folder of the run; runs/NAME by default.
+        wanted: What is asked for.
+        read: How the source is read.
+        json_: Print the result as JSON.
+    """
+    task: Ask | Study
+    planned = api.study_in(Path(what))
+    if planned is not None:
+        if wanted is not None or read is not None:
+            raise BadSpec("a planned study brings its own options", where=what, remedy="change them in its study.toml")
+        task, folder = planned
+    else:
+        task = (wanted or Wanted()).ask(what, read)
+        folder = options.RUNS / task.name
+    with show.Terminal(_console) as listener:
+        outcome = api.run(task, out or folder, listener)
+    _conclude(outcome, json_)
+
+
+def report_(path: Path, /, out: Out = None) -> None:
+    """Write the report of a run folder, or of anybody's predictions in a CSV.
+
+    Args:
+        path: A finished run folder or a CSV.
+        out: Folder for the report; beside the run or the CSV by default.
+    """
+    _say(f"Wrote {api.rereport(path, out)}.")
+
+
+def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json = False) -> None:
+    """Apply the model that a run ships to images, with one probability column per class.
+
+    Args:
+        model: A finished run folder, or its folder `model`.
+        images: Image files, folders of them, or NPZ archives.
+        out: CSV file; the terminal by default.
+        json_: Print as JSON.
+    """
+    frame = api.predict(model, images)
+    if out is not None:
+        api.save_csv(frame, out)
+        n_refused = frame["refused"].count()
+        _say(f"Wrote {frame.height} rows to {out}; {n_refused} images were refused.")
+    elif json_:
+        _console.print_json(json.dumps(frame.to_dicts()))
+    else:
+        print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
+
+
+def list_(kind: Literal["families", "datasets", "metrics", "audits"], /, *, json_: Json = False) -> None:
+    """List what grandrounds knows.
+
+    Args:
+        kind: What to list.
+        json_: Print as JSON.
+    """
+    rows = listing.rows(kind)
+    if json_:
+        _console.print_json(json.dumps(rows))
+    else:
+        _console.print(listing.table(kind, rows))
+
+
+def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
+    if json_:
+        _console.print_json(
+            json.dumps(
+                {
+                    "folder": str(outcome.folder),
+                    "report": str(outcome.report),
+                    "ships": outcome.ships,
+                    "verdict": outcome.sentences,
+                    "did_something": outcome.did_something,
+                }
+            )
+        )
+        return
+    if not outcome.did_something:
+        _say("Everything was there already; nothing was trained.")
+    _console.print(ranking(api.content(outcome.folder)))
+    for sentence in outcome.sentences:
+        _say(sentence)
+    _say(f"\nReport: {outcome.report}")
+
+
+def _say(sentence: str) -> None:
+    _console.print(sentence, highlight=False, markup=False)

@@ -1,0 +1,101 @@
+"""Command-line values that are more than a word: times, lists, where a run goes."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from grandrounds.data import SourceOptions
+from grandrounds.errors import BadSpec
+from grandrounds.splits import SplitSpec
+from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means
+
+RUNS = Path("runs")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is asked of a study on the command line.
+
+    Args:
+        budget: Training time of the whole study, such as 90s, 5m or 2h.
+        families: Names, separated by commas.
+        seeds: How often each family is trained on each fold.
+        seed: Root of all randomness.
+        scheme: auto takes the official split where the data bring one, otherwise k-fold.
+        folds: Folds of a k-fold split.
+        repeats: How often the folds are drawn.
+        group: sample imitates older papers and marks every page LEAKY.
+        primary: The metric that decides.
+        margin: Differences smaller than this do not matter.
+        resamples: Bootstrap resamples of patients.
+        device: Where networks train.
+        workers: Trials side by side; one per core by default.
+        skip_bad: Go on without images that cannot be read.
+    """
+
+    budget: str = "20m"
+    families: str = ",".join(DEFAULT_FAMILIES)
+    seeds: int = 1
+    seed: int = 0
+    scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
+    folds: int = 5
+    repeats: int = 1
+    group: Literal["patient", "sample"] = "patient"
+    primary: str = "auc"
+    margin: float = 0.02
+    resamples: int = 10_000
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    workers: int | None = None
+    skip_bad: Annotated[bool, Parameter(negative="")] = False
+
+    def ask(self, source: str, read: SourceOptions | None) -> Ask:
+        """Return the request for a data source."""
+        cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
+        return Ask(
+            name=name_of(source),
+            data=DataSpec(source=located(source), skip_bad=self.skip_bad, options=read or SourceOptions()),
+            families=tuple(name.strip() for name in self.families.split(",") if name.strip()),
+            seeds=self.seeds,
+            seed=self.seed,
+            split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
+            means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
+            judge=JudgeSpec(primary=self.primary, margin=self.margin, resamples=self.resamples),
+        )
+
+
+def seconds(text: str) -> float:
+    """Return the seconds in "90s", "5m", "1.5h" or a plain number.
+
+    Raises:
+        BadSpec: The text is no time.
+
+    >>> seconds("5m")
+    300.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
+    if match is None or float(match[1]) == 0:
+        raise BadSpec(f"{text!r} is not a time", remedy="write 90s, 5m or 2h")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def name_of(source: str) -> str:
+    """Return a short name for a data source: the file's or folder's own, in lower case.
+
+    >>> name_of("some/folder/BreastMNIST.npz")
+    'breastmnist'
+    """
+    stem = Path(source).resolve().stem if Path(source).exists() else Path(source).stem
+    return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "study"
+
+
+def located(source: str) -> str:
+    """Return a path made absolute, so that the study can be run from anywhere; a dataset's name as it is."""
+    return str(Path(source).resolve()) if Path(source).exists() else source

@@ -1,0 +1,110 @@
+"""A bundle: the folder that ships. Weights, preparation, classes and what was learned about them, without the study.
+
+A bundle is JSON and safetensors. Loading one opens no pickle and imports nothing that a file names: the family is
+looked up in the registry. Every file's hash stands in the manifest, and a file that does not match is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from grandrounds import tables
+from grandrounds.errors import BadData
+from grandrounds.prepare import Pipeline
+from grandrounds.specs import Spec
+from grandrounds.tables import Task
+
+MANIFEST = "bundle.json"
+FORMAT = 1
+
+
+class Bundle(Spec):
+    """The manifest of a bundle.
+
+    Args:
+        format: Version of this layout.
+        family: Name in the registry of families.
+        task: Classes in the order of the probabilities.
+        pipeline: How an image is prepared.
+        shape: (C, H, W) of a prepared image.
+        members: Folders of fitted models whose mean is the prediction.
+        files: SHA-256 of every file below the members, by relative path.
+        fingerprint: Of the dataset that it was trained on.
+        simulated: Whether it was trained on images that show nobody.
+        warning: What it must not be taken for.
+    """
+
+    format: int = FORMAT
+    family: str
+    task: Task
+    pipeline: Pipeline
+    shape: tuple[int, ...]
+    members: tuple[str, ...]
+    files: dict[str, str]
+    fingerprint: str
+    simulated: bool = False
+    warning: str = "Research software; not a medical device."
+
+
+def write(folder: Path, members: Sequence[Path], **facts: object) -> Bundle:
+    """Copy fitted models into a new bundle and return its manifest; an older bundle is replaced.
+
+    Args:
+        folder: Where the bundle goes.
+        members: Folders that `Fitted.save` wrote.
+        facts: The other fields of `Bundle`.
+    """
+    building = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    names = [f"member-{k}" for k in range(len(members))]
+    for name, member in zip(names, members, strict=True):
+        shutil.copytree(member, building / name)
+    hashes = {path.relative_to(building).as_posix(): _sha256(path) for path in _files(building)}
+    bundle = Bundle.model_validate(facts | {"members": tuple(names), "files": hashes})
+    (building / MANIFEST).write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
+    for path in _files(building):
+        tables.sync(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+    return bundle
+
+
+def read(folder: Path) -> Bundle:
+    """Return the manifest of a bundle whose files are what it says.
+
+    Raises:
+        BadData: There is no bundle, its version is unknown, or a file was changed.
+    """
+    try:
+        bundle = Bundle.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise BadData(
+            "there is no model here", where=folder, remedy="give a finished run folder, or its folder `model`"
+        ) from None
+    except ValidationError:
+        raise BadData("the model's manifest is damaged", where=folder / MANIFEST) from None
+    if bundle.format != FORMAT:
+        raise BadData(
+            f"the model has format {bundle.format}, this version reads {FORMAT}",
+            where=folder,
+            remedy="use the version of grandrounds that wrote it",
+        )
+    present = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+    present.pop(MANIFEST, None)
+    if present != bundle.files:
+        changed = sorted(name for name in present | bundle.files if present.get(name) != bundle.files.get(name))
+        raise BadData(f"a file of the model is not what was saved: {changed[0]}", where=folder, remedy="copy it anew")
+    return bundle
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

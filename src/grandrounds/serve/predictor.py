@@ -1,0 +1,93 @@
+"""Applying a bundle to new images: the same preparation, the mean of its members, one row an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from grandrounds import families, formats
+from grandrounds.errors import BadData
+from grandrounds.families.ensemble import ensemble
+from grandrounds.families.protocol import View
+from grandrounds.formats.listing import Where, images_in
+from grandrounds.serve import bundle as bundles
+from grandrounds.shapes import Batch
+from grandrounds.tables import PROB
+
+BATCH = 256  # images in memory at a time
+
+
+class Predictor:
+    """A bundle ready to read images.
+
+    Args:
+        folder: A bundle.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle = bundles.read(folder)
+        members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
+        self._model = ensemble(self.bundle.family, members)
+
+    def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
+        """Return one row per image: where it is, the likeliest class, one probability column a class.
+
+        An image that cannot be read keeps its row, with the reason in `refused` and no probabilities.
+        """
+        images = [image for path in paths for image in images_in(path)]
+        if not images:
+            raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
+        parts = [self._batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        return pl.concat(parts)
+
+    def _batch(self, images: Sequence[Where]) -> pl.DataFrame:
+        pixels: list[Batch] = []
+        refused: list[str | None] = []
+        for image in images:
+            try:
+                pixels.append(self._prepared(image))
+                refused.append(None)
+            except BadData as error:
+                refused.append(error.what)
+        probs = np.full((len(images), len(self.bundle.task.classes)), np.nan)  # (N, K)
+        read = [k for k, reason in enumerate(refused) if reason is None]
+        if read:
+            view = View(np.stack(pixels), _samples(len(read)), None, self.bundle.task)
+            probs[read] = self._model.predict(view)
+        return self._rows(images, probs, refused)
+
+    def _prepared(self, image: Where) -> Batch:
+        pixels = self.bundle.pipeline(formats.read(image.path, member=image.member, frame=image.frame))
+        if pixels.shape != self.bundle.shape:
+            raise BadData(
+                f"the image has the shape {pixels.shape} after preparation, the model reads {self.bundle.shape}",
+                where=image.path,
+                remedy="cut the part that the model was trained on out of the image first",
+            )
+        return pixels
+
+    def _rows(self, images: Sequence[Where], probs: np.ndarray, refused: list[str | None]) -> pl.DataFrame:
+        classes = self.bundle.task.classes
+        likeliest = [None if reason else classes[int(row.argmax())] for row, reason in zip(probs, refused, strict=True)]
+        frame = pl.DataFrame(
+            {
+                "path": [str(image.path) for image in images],
+                "member": [image.member for image in images],
+                "frame": [image.frame for image in images],
+                "predicted": likeliest,
+                "refused": refused,
+            },
+            schema={
+                "path": pl.String(), "member": pl.String(), "frame": pl.Int64(),
+                "predicted": pl.String(), "refused": pl.String(),
+            },
+        )  # fmt: skip
+        return frame.with_columns(pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes))
+
+
+def _samples(n: int) -> pl.DataFrame:
+    names = [str(k) for k in range(n)]
+    return pl.DataFrame({"sample": names, "case": names, "patient": names})

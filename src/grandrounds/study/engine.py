@@ -1,0 +1,149 @@
+"""Running trials: any `concurrent.futures.Executor` will do.
+
+In-process and in worker processes are here; a cluster's executor fits in the same place. Workers tell how far they
+are through a small file a trial, so that progress needs no channel but the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import polars as pl
+
+from grandrounds.errors import StoreTrouble
+from grandrounds.study.spec import Study
+from grandrounds.study.store import Store
+from grandrounds.study.trial import Job, Trial, run_trial
+from grandrounds.training.epoch import Epoch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Who wants to know how a study goes; the command line shows it, tests record it."""
+
+    def says(self, sentence: str) -> None:
+        """Tell one thing that a user should know."""
+        ...
+
+    def priced(self, study: Study, prices: pl.DataFrame) -> None:
+        """Tell what each family will cost, before anything is trained."""
+        ...
+
+    def trials_planned(self, n_trials: int, n_done: int) -> None:
+        """Tell how many trials there are and how many are already there."""
+        ...
+
+    def trials_running(self, epochs: Sequence[tuple[Trial, Epoch | None]]) -> None:
+        """Tell the latest epoch of each running trial; None before its first."""
+        ...
+
+    def trial_finished(self, trial: Trial, status: str) -> None:
+        """Tell that one trial is on the disk."""
+        ...
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def says(self, sentence: str) -> None:
+        """Ignore the sentence."""
+
+    def priced(self, study: Study, prices: pl.DataFrame) -> None:
+        """Ignore the prices."""
+
+    def trials_planned(self, n_trials: int, n_done: int) -> None:
+        """Ignore the counts."""
+
+    def trials_running(self, epochs: Sequence[tuple[Trial, Epoch | None]]) -> None:
+        """Ignore the epochs."""
+
+    def trial_finished(self, trial: Trial, status: str) -> None:
+        """Ignore the trial."""
+
+
+class InProcess(Executor):
+    """An executor that does the work at once, in this process; for tests and debuggers."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call the function now and return its finished future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  (the future hands it to whoever asks for the result)
+            future.set_exception(error)
+        return future
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    """Return an executor of fresh worker processes that end with their parent and leave Ctrl-C to it."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+
+
+def stop(executor: Executor) -> None:
+    """End an executor at once; trials in hand are lost, finished ones are not."""
+    running: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in running.values():
+        process.terminate()
+    for process in running.values():
+        process.join()
+
+
+def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener) -> None:
+    """Run every job whose trial is not on the disk yet.
+
+    Raises:
+        StoreTrouble: A trial could not be saved, or a worker process died.
+    """
+    if not jobs:
+        return
+    store = Store(jobs[0].run)
+    missing = [job for job in jobs if job.trial.name not in store]
+    listener.trials_planned(len(jobs), len(jobs) - len(missing))
+    pending: dict[Future[str], Job] = {executor.submit(run_trial, job): job for job in missing}
+    try:
+        while pending:
+            done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = pending.pop(future)
+                listener.trial_finished(job.trial, future.result())
+            running = [job.trial for future, job in pending.items() if future.running()]
+            listener.trials_running([(trial, _latest(store.progress_path(trial.name))) for trial in running])
+    except BrokenProcessPool:
+        raise StoreTrouble(
+            "a worker process died, most often because the machine ran out of memory",
+            where=store.folder,
+            remedy="give the same command again (finished trials are kept); with --workers 1 it needs less memory",
+        ) from None
+
+
+def _latest(path: Path) -> Epoch | None:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return Epoch(**json.loads(lines[-1])) if lines else None
+    except (OSError, ValueError):  # not there yet, or half a line
+        return None
+
+
+def _start_worker(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

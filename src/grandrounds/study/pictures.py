@@ -1,0 +1,49 @@
+"""Example pictures for the report: small PNGs of what the families really read.
+
+The report embeds them by sample id and never opens an image itself.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from grandrounds import tables
+from grandrounds.prepare import PreparedArray
+from grandrounds.seeds import derive
+from grandrounds.shapes import Batch
+from grandrounds.specs import digest
+
+PER_CLASS = 6
+EDGE_PX = 96  # shorter images are enlarged by whole pixels, so that a pixel stays visible
+
+
+def write(folder: Path, samples: pl.DataFrame, labels: pl.DataFrame, prepared: PreparedArray, seed: int) -> Path:
+    """Write a few pictures per class, of as many patients as there are, and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = samples.with_row_index("row").join(labels, on="case").filter(pl.col("label").is_not_null())
+    rows = rows.sample(fraction=1.0, shuffle=True, seed=derive(seed, "pictures"))
+    rows = rows.with_columns(turn=pl.int_range(pl.len()).over("label", "patient"))
+    chosen = rows.sort("turn", maintain_order=True).group_by("label", maintain_order=True).head(PER_CLASS)
+    index = {}
+    for row in chosen.iter_rows(named=True):
+        name = f"{digest(row['sample'])}.png"
+        cv2.imwrite(str(folder / name), _picture(prepared.pixels[row["row"]]))
+        index[row["sample"]] = name
+    with tables.atomic(folder / "index.json") as temporary:
+        temporary.write_text(json.dumps(index, indent=2), encoding="utf-8")
+    return folder
+
+
+def _picture(pixels: Batch) -> NDArray[np.uint8]:
+    """Return (C, H, W) in 0 to 1 as 8-bit (H, W, C) for a PNG."""
+    grey = np.clip(np.moveaxis(pixels, 0, -1), 0, 1)  # (H, W, C)
+    image: NDArray[np.uint8] = (grey * 255).round().astype(np.uint8)
+    zoom = max(1, EDGE_PX // max(image.shape[:2]))
+    image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return image if image.shape[2] != 3 else image[:, :, ::-1]  # OpenCV writes blue first

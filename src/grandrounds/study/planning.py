@@ -1,0 +1,89 @@
+"""From what is asked for to a study: recipes, their price, and each family's equal share of the time.
+
+Prices are measured on random numbers of the right shape, two families side by side as they will run, so that no value
+in a plan comes from a test patient's pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+
+import polars as pl
+
+from grandrounds import families
+from grandrounds.families.price import Price, time_batch
+from grandrounds.families.protocol import Budget
+from grandrounds.specs import parse, to_toml
+from grandrounds.study.shares import Cost, epochs_for, share_s
+from grandrounds.study.spec import COMMENTS, Ask, Recipe, Study
+from grandrounds.study.workspace import Workspace
+
+CAP_FACTOR, CAP_FLOOR_S = 4.0, 120.0  # the clock stops a trial that takes this many times its price, and never sooner
+
+
+def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Study, pl.DataFrame]:
+    """Return the study with every family's epochs worked out, and its price list."""
+    recipes = {name: parse(Recipe, {"family": name}) for name in ask.families}
+    prices = _prices(recipes, ask, workspace, executor)
+    costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
+    n_trials = len(workspace.plan.folds()) * ask.seeds
+    contenders = sum(families.FAMILIES.get(name).kind != "floor" for name in ask.families)
+    share = share_s(contenders, n_trials=n_trials, budget_s=ask.means.budget_s, workers=ask.means.workers)
+    epochs = {name: epochs_for(cost, share) for name, cost in costs.items()}
+    study = Study(
+        prepare=workspace.pipeline,
+        recipes=tuple(
+            recipes[name].replaced(epochs=epochs[name], cap_s=_cap_s(costs[name].seconds(epochs[name])))
+            for name in ask.families
+        ),
+        **{name: getattr(ask, name) for name in Ask.model_fields if name != "families"},
+    )
+    return study, price_list(study, prices, costs, n_trials)
+
+
+def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Cost], n_trials: int) -> pl.DataFrame:
+    """Return what each family will cost: epochs, trials, minutes of one core, memory."""
+    return pl.DataFrame(
+        [
+            {
+                "family": recipe.family,
+                "epochs": recipe.epochs,
+                "trials": n_trials,
+                "minutes": costs[recipe.family].seconds(recipe.epochs) * n_trials / 60,
+                "images_per_s": prices[recipe.family].images_per_s,
+                "parameters": prices[recipe.family].n_parameters,
+                "peak_mib": prices[recipe.family].peak_mib,
+            }
+            for recipe in study.recipes
+        ]
+    )
+
+
+def toml(study: Study) -> str:
+    """Return the study as TOML with a comment per choice."""
+    return to_toml(study, COMMENTS)
+
+
+def _prices(recipes: Mapping[str, Recipe], ask: Ask, workspace: Workspace, executor: Executor) -> dict[str, Price]:
+    roles = workspace.plan.roles(workspace.plan.folds()[0])["role"]
+    shape = tuple(workspace.prepared.pixels.shape[1:])
+    budget = Budget(threads=ask.means.threads, device=ask.means.device)
+    pending = {
+        name: executor.submit(
+            time_batch, name, recipe.params.model_dump(), shape,
+            int((roles == "train").sum()), int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget,
+        )
+        for name, recipe in recipes.items()
+    }  # fmt: skip
+    return {name: future.result() for name, future in pending.items()}
+
+
+def _cost(recipe: Recipe, price: Price) -> Cost:
+    iterates = families.FAMILIES.get(recipe.family).iterates
+    enough = int(getattr(recipe.params, "max_epochs", 100)) if iterates else 0
+    return Cost(epoch_s=price.seconds_per_epoch, fixed_s=price.fixed_s, enough_epochs=enough)
+
+
+def _cap_s(expected_s: float) -> float:
+    return round(max(CAP_FLOOR_S, CAP_FACTOR * expected_s))

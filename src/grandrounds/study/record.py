@@ -1,0 +1,49 @@
+"""What a reader needs to redo a run: versions, machine, time, command."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+import psutil
+
+PACKAGES = ("grandrounds", "numpy", "polars", "scikit-learn", "scikit-image", "torch", "torchvision", "timm", "pydicom")
+
+
+def record(command: str | None = None) -> dict[str, object]:
+    """Return versions, hardware, date and command as plain data."""
+    return {
+        "command": command or _command(),
+        "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _command() -> str:
+    program = Path(sys.argv[0]).name
+    return shlex.join(["grandrounds" if program.startswith("__main__") else program, *sys.argv[1:]])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -1,0 +1,81 @@
+"""Running a study: open, train what is missing, judge, keep pictures and the record.
+
+The same call on the same folder goes on where the last one stopped; on a finished study it does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Executor
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds.evaluate.verdict import Verdict
+from grandrounds.study import pictures
+from grandrounds.study.engine import Listener, run_all
+from grandrounds.study.judging import judge_run
+from grandrounds.study.planning import toml
+from grandrounds.study.record import record
+from grandrounds.study.spec import Study
+from grandrounds.study.store import Store
+from grandrounds.study.trial import Job, Trial, trials_of
+from grandrounds.study.workspace import Workspace
+
+RECORD = "record.json"
+
+
+def save_study(study: Study, store: Store) -> Path:
+    """Write `study.toml` into the run folder."""
+    return store.write_text("study.toml", toml(study))
+
+
+def train(study: Study, workspace: Workspace, executor: Executor, listener: Listener) -> list[Trial]:
+    """Run every trial that is not on the disk yet and return all of them."""
+    store = workspace.store
+    swept = store.sweep()
+    if swept:
+        listener.says(f"Swept {swept} unfinished trials of an earlier run; they are trained again.")
+    trials = trials_of(
+        study.recipes, workspace.plan, workspace.prepared.path.stem,
+        seed=study.seed, seeds=study.seeds, threads=study.means.threads, device=study.means.device,
+    )  # fmt: skip
+    jobs = [
+        Job(trial, store.folder, workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips)
+        for trial in trials
+    ]
+    run_all(jobs, executor, listener)
+    return trials
+
+
+def conclude(study: Study, workspace: Workspace, trials: list[Trial], command: str | None = None) -> Verdict:
+    """Judge what was trained, and write the pictures and the record; the record is written last."""
+    store, dataset = workspace.store, workspace.dataset
+    decision = judge_run(study, store, workspace.plan, dataset.task)
+    labels = dataset.labels.select("case", "label")
+    pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed)
+    facts = record(command) | {
+        "study": study.identity(),
+        "dataset": dataset.fingerprint,
+        "split": workspace.plan.identity,
+        "trials": [trial.name for trial in trials],
+        "ships": decision.ships,
+    }
+    store.write_json(RECORD, facts)
+    return decision
+
+
+def is_finished(study: Study, folder: Path) -> bool:
+    """Whether this very study has been trained and judged in that folder."""
+    path = folder / RECORD
+    if not path.exists():
+        return False
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    store = Store(folder)
+    return facts["study"] == study.identity() and all(trial in store for trial in facts["trials"])
+
+
+def fitted_folders(store: Store, family: str) -> list[Path]:
+    """Return the saved models of one family, one a trial; together they are the ensemble that ships."""
+    done = store.trials().filter((pl.col("family") == family) & pl.col("status").is_in(["done", "truncated"]))
+    return [store.path(trial) / "fitted" for trial in sorted(done["trial"])]

@@ -1,0 +1,177 @@
+"""A study as data: what is read, how it is split and prepared, which recipes run, how they are judged.
+
+`study.toml` in the run folder is this record, with everything resolved: running it again gives the same trials.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
+
+from grandrounds import families
+from grandrounds.data import SourceOptions
+from grandrounds.prepare import Pipeline
+from grandrounds.specs import Spec, parse
+from grandrounds.splits import SplitSpec
+
+DEFAULT_FAMILIES = ("prior", "metadata", "thumbnail", "lbp-svm", "li2014", "resnet-18", "vit-tiny")
+FLOORS = ("prior", "metadata", "thumbnail")
+
+
+class DataSpec(Spec):
+    """Which images are read.
+
+    Args:
+        source: A path, or the name of a dataset that grandrounds knows.
+        skip_bad: Whether to go on without the images that cannot be read.
+        options: How the source is read, where the defaults do not fit.
+    """
+
+    source: str
+    skip_bad: bool = False
+    options: SourceOptions = SourceOptions()
+
+
+class Recipe(Spec):
+    """One family with everything that decides what it does.
+
+    Args:
+        family: Name in the registry of families.
+        epochs: Passes over the training images, its share of the budget; 0 for families that do not iterate.
+        cap_s: Seconds after which the clock stops a trial; None for never.
+        params: The family's own parameters, all of them.
+    """
+
+    family: str
+    epochs: int = Field(default=0, ge=0)
+    cap_s: float | None = None
+    params: SerializeAsAny[Spec]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_params(cls, content: Any) -> Any:  # noqa: ANN401
+        return content if not isinstance(content, dict) or "params" in content else content | {"params": {}}
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _typed(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
+        if isinstance(value, Spec) or "family" not in info.data:
+            return value
+        family = info.data["family"]
+        defaults = dict(families.FAMILIES.get(family).defaults)
+        return parse(families.params_spec(family), defaults | dict(value), where=f"parameters of {family}")
+
+
+class Means(Spec):
+    """What the study may use.
+
+    Args:
+        budget_s: Seconds of training for the whole study, shared equally among the families.
+        workers: Trials side by side.
+        threads: CPU threads of one trial.
+        device: `"cpu"`, `"cuda"` or `"mps"`.
+    """
+
+    budget_s: float = Field(default=1200.0, gt=0)
+    workers: int = Field(default=2, ge=1)
+    threads: int = Field(default=1, ge=1)
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+
+
+class JudgeSpec(Spec):
+    """How the families are compared; declared before anything is trained.
+
+    Args:
+        primary: The metric that decides.
+        margin: Differences smaller than this do not matter.
+        resamples: Bootstrap resamples of patients.
+    """
+
+    primary: str = "auc"
+    margin: float = Field(default=0.02, ge=0)
+    resamples: int = Field(default=10_000, ge=100)
+
+
+class Ask(Spec):
+    """What a user asks for; planning turns it into a study.
+
+    Args:
+        name: Name of the study, also of its run folder.
+        seed: Root of all randomness.
+        seeds: How often each family is trained on each fold.
+        families: Names in the registry.
+        data: Which images.
+        split: How they are divided.
+        means: What may be used.
+        judge: How the families are compared.
+    """
+
+    name: str
+    data: DataSpec
+    seed: int = 0
+    seeds: int = Field(default=1, ge=1)
+    families: tuple[str, ...] = DEFAULT_FAMILIES
+    split: SplitSpec = SplitSpec()
+    means: Means = Means()
+    judge: JudgeSpec = JudgeSpec()
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            families.FAMILIES.get(name)
+        return names
+
+    def differences(self, other: Ask) -> list[str]:
+        """Return the fields in which two requests differ; how many trials run side by side does not count."""
+        alike = other.replaced(means=other.means.replaced(workers=self.means.workers).model_dump())
+        return [name for name in Ask.model_fields if getattr(self, name) != getattr(alike, name)]
+
+
+class Study(Spec):
+    """Everything that decides the outcome of a comparison: an `Ask` with its pipeline and recipes worked out."""
+
+    name: str
+    seed: int = 0
+    seeds: int = Field(default=1, ge=1)
+    data: DataSpec
+    split: SplitSpec = SplitSpec()
+    means: Means = Means()
+    judge: JudgeSpec = JudgeSpec()
+    prepare: Pipeline
+    recipes: tuple[Recipe, ...]
+
+    @model_validator(mode="after")
+    def _one_recipe_a_family(self) -> Study:
+        names = [recipe.family for recipe in self.recipes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the family {', '.join(twice)} stands twice in the study")
+        return self
+
+    def asked(self) -> Ask:
+        """Return what was asked for, so that a repeated command can be told from another one."""
+        return Ask(
+            families=tuple(recipe.family for recipe in self.recipes),
+            **{name: getattr(self, name) for name in Ask.model_fields if name != "families"},
+        )
+
+
+COMMENTS = {
+    "seed": "Root of all randomness.",
+    "seeds": "How often each family is trained on each fold with another seed.",
+    "data": "Which images are read.",
+    "data.skip_bad": "Go on without images that cannot be read; the report's n is the n trained.",
+    "split": "Drawn once, by patient and stratified by class; every family gets the same rows.",
+    "split.scheme": "auto: the official split where the data bring one, otherwise k-fold.",
+    "split.group": 'group = "sample" imitates older papers and marks every page LEAKY.',
+    "split.valid_fraction": "Part of train, by patient, that chooses epochs and thresholds.",
+    "means.budget_s": "Training seconds of the whole study, shared equally among the families.",
+    "means.workers": "Trials side by side; one thread each is faster here than one trial on all threads.",
+    "judge.primary": "The metric that decides, declared before anything is trained.",
+    "judge.margin": "Differences smaller than this do not matter.",
+    "prepare": "Deterministic, per image, the same for every family; `whole` before patches are cut, `each` after.",
+    "recipes.epochs": "This family's equal share of the budget, turned into epochs once.",
+    "recipes.cap_s": "The clock only stops a trial that overruns this; it is then marked truncated.",
+}

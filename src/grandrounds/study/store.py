@@ -1,0 +1,128 @@
+"""The run folder: one folder a trial, each written once, whole or not at all.
+
+A trial's folder appears under its final name only when every byte of it is on the disk. What a killed process leaves
+behind is a hidden temporary folder, swept at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import psutil
+
+from grandrounds import tables
+from grandrounds.errors import StoreTrouble
+
+TRIAL_TABLES = (tables.TRIALS, tables.HISTORY, tables.PREDICTIONS)
+
+
+class Store:
+    """A run folder.
+
+    Args:
+        folder: Made if absent.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._trials = folder / "trials"
+        try:
+            self._trials.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreTrouble(
+                f"cannot make the run folder: {error.strerror}",
+                where=folder,
+                remedy="choose a folder that you may write with -o",
+            ) from None
+
+    def __contains__(self, trial: str) -> bool:
+        return (self._trials / trial).is_dir()
+
+    def path(self, trial: str) -> Path:
+        """Return the folder of a finished trial."""
+        return self._trials / trial
+
+    def progress_path(self, trial: str) -> Path:
+        """Return where a running trial notes its epochs, one JSON line each."""
+        return self._trials / f".{trial}.progress"
+
+    @contextlib.contextmanager
+    def writing(self, trial: str) -> Iterator[Path]:
+        """Give an empty folder that becomes the trial's once the block ends without an error."""
+        temporary = self._trials / f".{trial}.{os.getpid()}.tmp"
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            yield temporary
+            for path in sorted(temporary.rglob("*")):
+                tables.sync(path)
+            tables.sync(temporary)
+            if trial not in self:  # another process may have been faster
+                temporary.rename(self.path(trial))
+            tables.sync(self._trials)
+        except OSError as error:
+            raise StoreTrouble(
+                f"cannot save a trial: {error.strerror or type(error).__name__}",
+                where=self.path(trial),
+                remedy="free some space and give the same command again; every finished trial is kept",
+            ) from None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            self.progress_path(trial).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Remove what killed processes left behind and return how many leftovers there were."""
+        n_swept = 0
+        for path in self._trials.glob(".*.tmp"):
+            writer = path.name.rsplit(".", 2)[-2]
+            if not (writer.isdigit() and _is_alive(int(writer))):
+                shutil.rmtree(path, ignore_errors=True)
+                n_swept += 1
+        for path in self._trials.glob(".*.progress"):
+            path.unlink(missing_ok=True)
+        return n_swept
+
+    def trials(self) -> pl.DataFrame:
+        """Return the trials table of everything finished."""
+        return self._gather(tables.TRIALS)
+
+    def history(self) -> pl.DataFrame:
+        """Return the epochs of every finished trial."""
+        return self._gather(tables.HISTORY)
+
+    def predictions(self) -> pl.DataFrame:
+        """Return the predictions of every finished trial."""
+        return self._gather(tables.PREDICTIONS)
+
+    def _gather(self, schema: tables.Schema) -> pl.DataFrame:
+        paths = sorted(self._trials.glob(f"[!.]*/{schema.name}.parquet"))
+        frames = [tables.read(schema, path).frame for path in paths]
+        return pl.concat(frames) if frames else tables.empty(schema)
+
+    def write_json(self, name: str, content: Any) -> Path:  # noqa: ANN401
+        """Write a JSON file into the run folder, whole or not at all."""
+        path = self.folder / name
+        with tables.atomic(path) as temporary:
+            temporary.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+        return path
+
+    def write_text(self, name: str, content: str) -> Path:
+        """Write a text file into the run folder, whole or not at all."""
+        path = self.folder / name
+        with tables.atomic(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+        return path
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)  # a zombie has ended, unmourned
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,288 @@
+"""One trial: one recipe on one fold with one seed, from a run folder to a folder of its own.
+
+A trial is a pure function of its job; the job is keyed by a hash of everything that decides the outcome. The test
+role is predicted once, after fitting, and that opening is counted in the ledger beside the data.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+import psutil
+from threadpoolctl import threadpool_limits
+
+from grandrounds import families, tables
+from grandrounds.errors import NotApplicable, Refusal, StoreTrouble
+from grandrounds.families.protocol import Budget, Fitted, View
+from grandrounds.prepare import PreparedArray
+from grandrounds.seeds import derive
+from grandrounds.shapes import ClassIndex, Probs
+from grandrounds.specs import Spec
+from grandrounds.splits import Fold, SplitPlan, ledger
+from grandrounds.study.spec import Recipe
+from grandrounds.study.store import Store
+from grandrounds.tables import PROB, Role, Task
+from grandrounds.training.epoch import Epoch
+
+FITTED = "fitted"  # the folder of a trial that holds the model
+_MIB = 2**20
+
+
+class Trial(Spec):
+    """The key of one trial.
+
+    Args:
+        recipe: What is fitted.
+        repeat: Repeat of the split.
+        fold: Fold of the split.
+        seed: Root seed of this trial.
+        study_seed: Number of the seed, from 0.
+        split: Identity of the split plan.
+        prepared: Identity of the prepared images.
+        threads: CPU threads.
+        device: Where it runs.
+    """
+
+    recipe: Recipe
+    repeat: int
+    fold: int
+    seed: int
+    study_seed: int
+    split: str
+    prepared: str
+    threads: int = 1
+    device: str = "cpu"
+
+    @property
+    def name(self) -> str:
+        """The folder's name: readable in front, unique behind."""
+        return f"{self.recipe.family}-r{self.repeat}-f{self.fold}-s{self.study_seed}-{self.identity()[:8]}".replace(
+            ":", "-"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker process needs for one trial.
+
+    Args:
+        trial: What to do.
+        run: The run folder, which holds the tables.
+        prepared: File of the prepared images.
+        data: The folder or file of the images, beside which the ledger lies.
+        flips: Whether mirroring keeps label and anatomy plausible.
+    """
+
+    trial: Trial
+    run: Path
+    prepared: Path
+    data: Path
+    flips: bool
+
+
+def run_trial(job: Job) -> str:
+    """Fit, predict and save one trial; return its status."""
+    store, trial = Store(job.run), job.trial
+    if trial.name in store:
+        return "done"
+    views, history = _Views(job), list[Epoch]()
+    with store.writing(trial.name) as folder, _PeakMemory() as peak, threadpool_limits(trial.threads):
+        started = time.perf_counter()
+        try:
+            fitted = _fit(trial, views, _watch(history, store.progress_path(trial.name)))
+            fit_s = time.perf_counter() - started
+            row = _outcome(job, views, fitted, folder)
+        except (StoreTrouble, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  (a family may be anybody's code; the others go on)
+            fit_s = time.perf_counter() - started
+            row = _failure(error, folder)
+        row |= {"fit_s": fit_s, "peak_mib": peak.mib} | _key_columns(trial)
+        _save_tables(trial, row, history, folder)
+    return str(row["status"])
+
+
+def _fit(trial: Trial, views: _Views, watch: Callable[[Epoch], None]) -> Fitted:
+    budget = Budget(
+        epochs=max(trial.recipe.epochs, 1), cap_s=trial.recipe.cap_s, threads=trial.threads, device=trial.device
+    )
+    family = families.build(trial.recipe.family, trial.recipe.params.model_dump())
+    return family.fit(views.of("train"), views.of("valid"), budget, trial.seed, watch)
+
+
+def _failure(error: Exception, folder: Path) -> dict[str, object]:
+    """Record a family that could not be fitted; the study goes on without this trial."""
+    tables.write(tables.empty(tables.PREDICTIONS), tables.PREDICTIONS, folder / "predictions.parquet")
+    (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    status = "not applicable" if isinstance(error, NotApplicable) else "failed"
+    note = error.what if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    return {"status": status, "note": note}
+
+
+def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str, object]:
+    """Save the model, predict valid and test, and return what the trials table says of it."""
+    home = folder / FITTED
+    home.mkdir()
+    fitted.save(home)
+    started = time.perf_counter()
+    valid = fitted.predict(views.of("valid", labelled=False))
+    ledger.open_test(
+        job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
+    )
+    test = fitted.predict(views.of("test", labelled=False))
+    predict_s = time.perf_counter() - started
+    frame = pl.concat([views.predictions("valid", valid), views.predictions("test", test)])
+    tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", {"task": views.task.model_dump()})
+    return {
+        "status": "truncated" if fitted.record.truncated else "done",
+        "epochs": fitted.record.epochs,
+        "best_epoch": fitted.record.best_epoch,
+        "predict_s": predict_s,
+        "latency_ms": _latency_ms(fitted, views.of("valid", labelled=False)),
+        "n_parameters": fitted.record.n_parameters,
+        "size_bytes": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()),
+        "fitted_hash": families.fitted_hash(home),
+        "note": "; ".join(fitted.record.notes) or None,
+    }
+
+
+def _key_columns(trial: Trial) -> dict[str, object]:
+    return {
+        "trial": trial.name,
+        "family": trial.recipe.family,
+        "recipe": trial.recipe.identity(),
+        "repeat": trial.repeat,
+        "fold": trial.fold,
+        "seed": trial.study_seed,
+        "threads": trial.threads,
+    }
+
+
+def _save_tables(trial: Trial, row: dict[str, object], history: list[Epoch], folder: Path) -> None:
+    epochs = pl.DataFrame([asdict(epoch) | {"trial": trial.name} for epoch in history])
+    epochs = epochs.drop("n_epochs") if history else tables.empty(tables.HISTORY)
+    tables.write(epochs, tables.HISTORY, folder / "history.parquet")
+    tables.write(pl.DataFrame([row]), tables.TRIALS, folder / "trials.parquet")
+    (folder / "trial.json").write_text(trial.model_dump_json(indent=2), encoding="utf-8")
+
+
+class _Views:
+    """The roles of one fold as views; the test view never carries labels."""
+
+    def __init__(self, job: Job) -> None:
+        samples, meta = tables.read(tables.SAMPLES, job.run / "samples.parquet")
+        self.task = Task.model_validate(meta["task"])
+        labels = tables.read(tables.LABELS, job.run / "labels.parquet").frame
+        self.plan = SplitPlan.load(job.run / "splits.parquet")
+        roles = self.plan.roles(Fold(job.trial.repeat, job.trial.fold))
+        self._job = job
+        self._pixels = PreparedArray.load(job.prepared).pixels
+        self._samples = (
+            samples.with_row_index("row")
+            .join(labels.select("case", "label"), on="case", how="left", maintain_order="left")
+            .join(roles, on="case", how="left", maintain_order="left")
+        )
+
+    def of(self, role: Role, *, labelled: bool = True) -> View:
+        """Return the view of one role."""
+        rows = self._rows(role)
+        return View(
+            pixels=np.asarray(self._pixels[rows["row"].to_numpy()]),
+            samples=rows.drop("row", "label", "role"),
+            labels=self._index(rows) if labelled and role != "test" else None,
+            task=self.task,
+            flips=self._job.flips,
+        )
+
+    def predictions(self, role: Role, probs: Probs) -> pl.DataFrame:
+        """Return the rows of the predictions table for one role."""
+        trial = self._job.trial
+        keys = {name: value for name, value in _key_columns(trial).items() if name != "threads"}
+        return (
+            self._rows(role)
+            .select("sample", "case", "patient", "label")
+            .with_columns(
+                unit=pl.lit("sample"), task=pl.lit(self.task.name), role=pl.lit(role),
+                **{name: pl.lit(value) for name, value in keys.items()},
+                **{PROB + name: pl.Series(probs[:, k]) for k, name in enumerate(self.task.classes)},
+            )
+        )  # fmt: skip
+
+    def _rows(self, role: Role) -> pl.DataFrame:
+        return self._samples.filter((pl.col("role") == role) & pl.col("label").is_not_null())
+
+    def _index(self, rows: pl.DataFrame) -> ClassIndex:
+        positions = {name: k for k, name in enumerate(self.task.classes)}
+        return np.array([positions[label] for label in rows["label"]], dtype=np.int64)
+
+
+def _watch(history: list[Epoch], path: Path) -> Callable[[Epoch], None]:
+    """Return a function that remembers epochs and notes them where the main process can see them."""
+
+    def watch(epoch: Epoch) -> None:
+        history.append(epoch)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(epoch)) + "\n")
+
+    return watch
+
+
+def _latency_ms(fitted: Fitted, view: View, n: int = 5) -> float:
+    """Return the median milliseconds to predict one image."""
+    one = View(view.pixels[:1], view.samples.head(1), None, view.task)
+    seconds = []
+    for _ in range(n + 1):
+        started = time.perf_counter()
+        fitted.predict(one)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:]) * 1000)
+
+
+class _PeakMemory:
+    """The greatest resident memory of this process while the block runs, sampled ten times a second."""
+
+    def __enter__(self) -> Self:
+        self._process, self._done = psutil.Process(), threading.Event()
+        self._peak = self._process.memory_info().rss
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(0.1):
+            self._peak = max(self._peak, self._process.memory_info().rss)
+
+    @property
+    def mib(self) -> float:
+        """The peak in MiB."""
+        return self._peak / _MIB
+
+
+def trials_of(
+    recipes: tuple[Recipe, ...], plan: SplitPlan, prepared: str, *, seed: int, seeds: int, threads: int, device: str
+) -> list[Trial]:
+    """Return every trial of a study, families innermost so that folds finish together."""
+    return [
+        Trial(
+            recipe=recipe, repeat=fold.repeat, fold=fold.fold, study_seed=number,
+            seed=derive(seed, "trial", repeat=fold.repeat, fold=fold.fold, number=number),
+            split=plan.identity, prepared=prepared, threads=threads, device=device,
+        )
+        for number in range(seeds)
+        for fold in plan.folds()
+        for recipe in recipes
+    ]  # fmt: skip

@@ -1,0 +1,119 @@
+"""A run folder with its data opened: the dataset, the split plan drawn once, the prepared images.
+
+Opening the same folder again gives the same workspace, or refuses because the images have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds import data, prepare, splits, tables
+from grandrounds.data import Dataset
+from grandrounds.errors import BadData
+from grandrounds.prepare import Pipeline, PreparedArray
+from grandrounds.seeds import derive
+from grandrounds.splits import SplitPlan
+from grandrounds.study.spec import Ask
+from grandrounds.study.store import Store
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A run folder with its data opened.
+
+    Args:
+        store: The run folder.
+        dataset: What is read.
+        plan: Who is in which role.
+        pipeline: How images are prepared.
+        prepared: The prepared images, one row a sample.
+    """
+
+    store: Store
+    dataset: Dataset
+    plan: SplitPlan
+    pipeline: Pipeline
+    prepared: PreparedArray
+
+
+def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | None, cache: Path | None) -> Workspace:
+    """Open the data of a study, draw or reload its split, and prepare its images.
+
+    Args:
+        ask: What is asked for.
+        folder: The run folder.
+        say: Told what happens, in sentences.
+        pipeline: How to prepare; None for the default of this modality and size.
+        cache: Where data that grandrounds makes and prepared images are kept; None for the run folder.
+
+    Raises:
+        BadData: Images cannot be read and `skip_bad` was not asked for.
+    """
+    store = Store(folder)
+    cache = cache or folder
+    dataset = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
+    _refuse_bad(dataset, ask.data.skip_bad, say)
+    plan = _plan(ask, dataset, folder)
+    for note in plan.notes:
+        say(note)
+    if pipeline is None:
+        pipeline, reasons = prepare.default_pipeline(dataset.samples)
+        for reason in reasons:
+            say(reason)
+    _save(store, dataset, plan)
+    prepared = prepare.materialise(dataset.samples, dataset.files, pipeline, cache / "prepared")
+    return Workspace(store, dataset, plan, pipeline, prepared)
+
+
+def _refuse_bad(dataset: Dataset, skip_bad: bool, say: Say) -> None:  # noqa: FBT001  (the study's own field)
+    n_bad = dataset.bad.height
+    if n_bad and not skip_bad:
+        first = dataset.bad.row(0, named=True)
+        raise BadData(
+            f"{n_bad} of {n_bad + dataset.samples.height} images cannot be used; the first: {first['reason']}",
+            where=first["path"],
+            remedy="see them all with `grandrounds inspect`, mend them, or go on without them with --skip-bad",
+        )
+    if n_bad:
+        say(f"{n_bad} images cannot be used and are left out; {dataset.samples.height} remain.")
+
+
+def _plan(ask: Ask, dataset: Dataset, folder: Path) -> SplitPlan:
+    path = folder / "splits.parquet"
+    if path.exists():
+        plan = SplitPlan.load(path)
+        plan.refuse_foreign(dataset.fingerprint)
+        return plan
+    cases = dataset.samples.select("case", "patient").unique(maintain_order=True)
+    cases = cases.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
+    if dataset.official is None:
+        cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
+    else:
+        cases = cases.join(dataset.official, on="case", how="left", maintain_order="left")
+    return splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
+
+
+def _save(store: Store, dataset: Dataset, plan: SplitPlan) -> None:
+    meta = {
+        "task": dataset.task.model_dump(),
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "patient_known": dataset.patient_known,
+        "simulated": dataset.simulated,
+        "licence": dataset.licence,
+        "notes": list(dataset.notes),
+        "published": [one.model_dump() for one in dataset.published],
+        "n_bad": dataset.bad.height,
+    }
+    folder = store.folder
+    tables.write(dataset.samples, tables.SAMPLES, folder / "samples.parquet", meta)
+    tables.write(dataset.files, tables.FILES, folder / "files.parquet", meta)
+    tables.write(dataset.labels, tables.LABELS, folder / "labels.parquet", meta)
+    if not (folder / "splits.parquet").exists():
+        plan.save(folder / "splits.parquet")

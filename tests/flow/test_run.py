@@ -1,0 +1,252 @@
+"""From images to a report and back again: resume, refusal, prediction, through the command line as a user would."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from grandrounds import tables
+
+QUICK = ["--families", "prior,thumbnail,lbp-svm", "--resamples", "200", "--budget", "20s"]
+
+
+def grandrounds(*arguments, cwd, check=0):
+    """Run a command and return what it printed; its exit code must be the expected one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "grandrounds", *map(str, arguments)], capture_output=True, text=True, cwd=cwd
+    )
+    assert done.returncode == check, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(archive, tmp_path_factory):
+    """A finished run of three cheap families."""
+    folder = tmp_path_factory.mktemp("flow")
+    said = grandrounds("run", archive, "-o", "runs/stripes", *QUICK, cwd=folder)
+    return folder, folder / "runs/stripes", said
+
+
+def test_a_run_leaves_every_table_and_a_report(finished):
+    """The run folder is the record."""
+    _, run, said = finished
+    for name in ("samples", "files", "labels", "splits", "predictions", "scores", "comparisons", "trials", "findings"):
+        assert tables.read(tables.SCHEMAS[name], run / f"{name}.parquet").frame.height > 0
+    assert (run / "study.toml").exists()
+    assert (run / "report.html").stat().st_size < 3_000_000
+    assert "Price" in said
+    assert said.index("Price") < said.index("lbp-svm, repeat 0")
+    assert "report.html" in said
+
+
+def test_every_family_is_tested_on_the_same_rows(finished):
+    """The comparison is fair because nobody gets other cases."""
+    predictions = tables.read(tables.PREDICTIONS, finished[1] / "predictions.parquet").frame
+    rows = predictions.group_by("family").agg(pl.struct("role", "sample").sort())["role"].to_list()
+
+    assert all(one == rows[0] for one in rows)
+
+
+def test_a_second_run_does_nothing(finished):
+    """A finished study is left alone, byte for byte."""
+    folder, run, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    said = grandrounds("run", run, cwd=folder)
+
+    assert "nothing was trained" in said
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_another_request_for_the_same_folder_is_refused(finished, archive):
+    """A folder holds one study."""
+    folder, run, _ = finished
+    said = grandrounds("run", archive, "-o", run, *QUICK, "--seeds", "2", cwd=folder, check=1)
+
+    assert "seeds" in said
+    assert "choose another folder" in said
+
+
+def test_the_model_predicts_new_images(finished, archive):
+    """One row an image, probabilities that sum to one, and better than guessing."""
+    folder, run, _ = finished
+    grandrounds("predict", run, archive, "-o", "new.csv", cwd=folder)
+    frame = pl.read_csv(folder / "new.csv")
+    probs = frame.select(pl.col("^prob_.*$")).to_numpy()
+
+    assert frame.height == 160
+    assert np.allclose(probs.sum(axis=1), 1)
+    assert frame["refused"].null_count() == frame.height
+
+
+def test_a_changed_model_file_is_refused(finished, tmp_path):
+    """A bundle is what was saved or nothing."""
+    import shutil
+
+    shutil.copytree(finished[1] / "model", tmp_path / "model")
+    victim = next(path for path in sorted((tmp_path / "model").rglob("*.json")) if path.name != "bundle.json")
+    victim.write_bytes(victim.read_bytes() + b" ")
+    said = grandrounds("predict", "model", "model", cwd=tmp_path, check=1)
+
+    assert "not what was saved" in said
+
+
+def test_report_is_written_again_from_tables(finished):
+    """The report needs the run folder alone."""
+    folder, run, _ = finished
+    grandrounds("report", run, "-o", "again", cwd=folder)
+
+    assert (folder / "again/report.html").exists()
+
+
+def test_an_unknown_option_is_wrong_usage(tmp_path):
+    """Usage errors exit with 2."""
+    assert "--budgett" in grandrounds("run", "x", "--budgett", "5m", cwd=tmp_path, check=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["run", "nothing-here"], "no such file"),
+        (["run", "ARCHIVE", "--budget", "soon"], "not a time"),
+        (["run", "ARCHIVE", "--families", "resnett-18"], "did you mean 'resnet-18'"),
+        (["run", "missing.toml"], "no such study"),
+        (["report", "nothing.csv"], "nothing.csv"),
+        (["predict", "nowhere", "x.png"], "no model"),
+    ],
+)
+def test_refusals_are_one_message(arguments, complaint, archive, tmp_path):
+    """Exit 1 with what, where and what to do, and never a traceback."""
+    words = [str(archive) if word == "ARCHIVE" else word for word in arguments]
+    said = grandrounds(*words, cwd=tmp_path, check=1)
+
+    assert complaint in said
+    assert "Traceback" not in said
+
+
+def test_a_misspelt_key_in_a_study_is_named(finished, tmp_path):
+    """The study file is strict."""
+    text = (finished[1] / "study.toml").read_text()
+    (tmp_path / "study.toml").write_text(text.replace("resamples", "resample"))
+
+    assert "did you mean 'resamples'" in grandrounds("run", "study.toml", cwd=tmp_path, check=1)
+
+
+def test_bad_images_stop_a_run_until_told_otherwise(tmp_path):
+    """The report's n is the n trained."""
+    from PIL import Image as Picture
+
+    rng = np.random.default_rng(0)
+    for label in ("a", "b"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for k in range(16):
+            grey = rng.integers(0, 120, (16, 16)) + (100 if label == "b" else 0)
+            Picture.fromarray(grey.astype(np.uint8)).save(tmp_path / "set" / label / f"{k}.png")
+    (tmp_path / "set/a/3.png").write_bytes((tmp_path / "set/a/3.png").read_bytes()[:60])
+    families = ["--families", "prior,thumbnail", "--resamples", "100", "--folds", "2"]
+
+    assert "--skip-bad" in grandrounds("run", "set", *families, cwd=tmp_path, check=1)
+    assert "3.png" in grandrounds("inspect", "set", cwd=tmp_path)
+    grandrounds("run", "set", *families, "--skip-bad", cwd=tmp_path)
+    predictions = tables.read(tables.PREDICTIONS, tmp_path / "runs/set/predictions.parquet").frame
+    assert predictions.filter(role="test", family="prior").height == 31
+
+
+def predictions_of(run: Path):
+    """What a trial says, by what it is rather than by the name of its folder."""
+    frame = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame
+    return frame.drop("trial").sort("family", "role", "sample")
+
+
+def test_kill_and_resume_gives_the_same_predictions(archive, tmp_path):
+    """SIGKILL in the middle loses the trials in hand and nothing else; the same command goes on."""
+    command = ["run", str(archive), "--families", "prior,thumbnail,li2014", "--resamples", "100", "--budget", "12s"]
+    grandrounds("plan", *command[1:], "-o", "whole", cwd=tmp_path)
+    study = (tmp_path / "whole/study.toml").read_text()
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed/study.toml").write_text(study)
+    grandrounds("run", "whole", cwd=tmp_path)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grandrounds", "run", "killed"], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("trials/.li2014*.progress")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/report.html").exists()
+    said = grandrounds("run", "killed", cwd=tmp_path)
+
+    assert re.search(r"\d of 3 trials are there already|Swept", said)
+    assert predictions_of(tmp_path / "whole").equals(predictions_of(tmp_path / "killed"))
+    assert not list((tmp_path / "killed/trials").glob(".*"))
+
+
+def test_test_pixels_and_labels_never_reach_training(archive, tmp_path):
+    """With the split fixed, poison the test part: what was fitted must not change by a bit."""
+    arrays = dict(np.load(archive))
+    rng = np.random.default_rng(1)
+    poisoned = arrays | {
+        "test_images": rng.integers(0, 256, arrays["test_images"].shape, np.uint8),
+        "test_labels": 1 - arrays["test_labels"],
+    }
+    hashes = []
+    families = "prior,thumbnail,lbp-svm,li2014,resnet-18,vit-tiny"
+    asked = ["--families", families, "--resamples", "100", "--budget", "15s"]
+    np.savez(tmp_path / "clean.npz", **arrays)
+    np.savez(tmp_path / "poisoned.npz", **poisoned)
+    grandrounds("plan", "clean.npz", *asked, "-o", "clean", cwd=tmp_path)
+    study = (tmp_path / "clean/study.toml").read_text()
+    (tmp_path / "poisoned").mkdir()
+    (tmp_path / "poisoned/study.toml").write_text(study.replace("clean.npz", "poisoned.npz"))
+    for name in ("clean", "poisoned"):
+        grandrounds("run", name, cwd=tmp_path)
+        trials = tables.read(tables.TRIALS, tmp_path / name / "trials.parquet").frame
+        hashes.append(dict(trials.select("family", "fitted_hash").iter_rows()))
+
+    assert hashes[0] == hashes[1]
+    assert None not in hashes[0].values()
+
+
+def test_a_planted_leak_is_watermarked_or_refused(archive, tmp_path):
+    """A leaking official split runs LEAKY; a changed split file is refused when the plan is read."""
+    arrays = dict(np.load(archive))
+    arrays["test_patient"][:4] = arrays["train_patient"][0]
+    np.savez(tmp_path / "leaky.npz", **arrays)
+    grandrounds("run", "leaky.npz", "--families", "prior", "--resamples", "100", cwd=tmp_path)
+
+    assert "LEAKY" in (tmp_path / "runs/leaky/report.html").read_text()
+
+    grandrounds("plan", archive, "--families", "prior", "-o", "own", "--scheme", "kfold", cwd=tmp_path)
+    frame, meta = tables.read(tables.SPLITS, tmp_path / "own/splits.parquet")
+    samples = tables.read(tables.SAMPLES, tmp_path / "own/samples.parquet").frame
+    victim = samples["case"][0]
+    other = pl.when(pl.col("role") == "test").then(pl.lit("train")).otherwise(pl.lit("test"))
+    frame = frame.with_columns(role=pl.when(pl.col("case") == victim).then(other).otherwise(pl.col("role")))
+    tables.write(frame, tables.SPLITS, tmp_path / "own/splits.parquet", meta)
+    said = grandrounds("run", "own", cwd=tmp_path, check=1)
+    assert "patient" in said
+
+
+def test_the_ledger_counts_each_opening_of_the_test_role(archive, tmp_path):
+    """Two studies on the same data open its test role twice as often as one."""
+    (tmp_path / "own").mkdir()
+    copy = tmp_path / "own/stripes.npz"
+    copy.write_bytes(archive.read_bytes())
+    for seed in ("0", "1"):
+        grandrounds(
+            "run", copy, "--families", "prior,thumbnail", "--resamples", "100", "--seed", seed, "-o", f"run{seed}",
+            cwd=tmp_path,
+        )  # fmt: skip
+    ledger = (tmp_path / "own/.grandrounds-ledger.jsonl").read_text().splitlines()
+
+    assert len(ledger) == 4
+    assert all("trial" in json.loads(line) for line in ledger)
