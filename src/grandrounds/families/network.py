@@ -1,0 +1,158 @@
+"""Families that train a network: one way to fit, save and apply any of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from grandrounds import seeds
+from grandrounds.errors import BadData
+from grandrounds.families import state
+from grandrounds.families.architectures import ARCHITECTURES, Shape
+from grandrounds.families.protocol import Budget, FitRecord, View, Watch
+from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
+from grandrounds.shapes import Batch, Probs
+from grandrounds.specs import parse
+from grandrounds.training import machine
+from grandrounds.training.imbalance import class_weights
+from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.spec import TrainingSpec
+
+
+class Normalised(nn.Module):
+    """A network that first scales each channel by what training taught: images (B, C, H, W) to logits (B, K)."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, sd: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean.view(-1, 1, 1))  # (C, 1, 1)
+        self.register_buffer("sd", sd.view(-1, 1, 1))  # (C, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, K)."""
+        logits: Tensor = self.network((images - self.mean) / self.sd)
+        return logits
+
+
+@dataclass(frozen=True, slots=True)
+class FittedNetwork:
+    """A trained network with what is needed to build it again.
+
+    Args:
+        architecture: A name in `ARCHITECTURES`.
+        params: Its parameters.
+        shape: (C, H, W) that it reads.
+        n_classes: How many classes it tells apart.
+        module: The network, on the CPU.
+    """
+
+    record: FitRecord
+    architecture: str
+    params: TrainingSpec
+    shape: Shape
+    n_classes: int
+    module: Normalised
+
+    def predict(self, view: View) -> Probs:
+        """Return probabilities (N, K).
+
+        Raises:
+            BadData: The images have another shape than those it was trained on.
+        """
+        if view.pixels.shape[1:] != self.shape:
+            raise BadData(
+                f"this model reads images of (C, H, W) = {self.shape}, these have {view.pixels.shape[1:]}",
+                remedy="prepare them as the training images were",
+            )
+        return predict(self.module, view.pixels)
+
+    def save(self, folder: Path) -> None:
+        """Write the weights and how to build the network."""
+        content = {
+            "architecture": self.architecture,
+            "params": self.params.model_dump(mode="json"),
+            "shape": self.shape,
+            "n_classes": self.n_classes,
+        }
+        arrays = {name: value.numpy() for name, value in self.module.state_dict().items()}
+        state.save(folder, self.record, content, arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return what `save` wrote."""
+        saved = state.load(folder)
+        name, n_classes = saved.content["architecture"], saved.content["n_classes"]
+        shape: Shape = tuple(saved.content["shape"])
+        params = parse(ARCHITECTURES[name].params, saved.content["params"], where=folder)
+        built = ARCHITECTURES[name].network(params, shape, n_classes).module
+        module = Normalised(built, torch.zeros(shape[0]), torch.ones(shape[0]))
+        module.to(memory_format=torch.channels_last)  # as it was when trained, so that no last bit differs
+        module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
+        return cls(saved.record, name, params, shape, n_classes, module.eval())
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFamily:
+    """The family of the network that these parameters describe."""
+
+    params: TrainingSpec
+
+    def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedNetwork:
+        """Return the network of the best epoch on `valid`.
+
+        It makes `budget.epochs` passes, but no more than the `max_epochs` of its parameters.
+
+        Raises:
+            BadData: The images are too small for it.
+        """
+        with machine.reserved(budget.threads, seeds.derive(seed, "network")):
+            return self._fit(train, valid, budget, seed, watch)
+
+    def _fit(self, train_view: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedNetwork:
+        name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
+        labels, choice = training_labels(train_view), choose_by(valid)
+        shape: Shape = train_view.pixels.shape[1:]
+        built = ARCHITECTURES[name].network(self.params, shape, train_view.n_classes)
+        module = Normalised(built.module, *_scale(train_view.pixels)).to(budget.device)
+        module.to(memory_format=torch.channels_last)
+        weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
+        plan = Plan(
+            n_epochs=min(budget.epochs, self.params.max_epochs),
+            cap_s=budget.cap_s,
+            seed=seed,
+            device=budget.device,
+            flips=train_view.flips,
+            weights=weighing.weights,
+        )
+        outcome = drive(
+            train(
+                module, Labelled(train_view.pixels, labels), Labelled(valid.pixels, labels_of(valid)),
+                self.params, plan, choice.metric,
+            ),
+            watch,
+        )  # fmt: skip
+        module.load_state_dict(outcome.weights)
+        record = FitRecord(
+            patients=patients_of(train_view, valid),
+            n_parameters=sum(one.numel() for one in module.parameters()),
+            epochs=outcome.epochs,
+            best_epoch=outcome.best_epoch,
+            truncated=outcome.truncated,
+            notes=(built.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+        )
+        return FittedNetwork(record, name, self.params, shape, train_view.n_classes, module.cpu().eval())
+
+
+def _scale(pixels: Batch) -> tuple[Tensor, Tensor]:
+    mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64)  # (C,)
+    sd = pixels.std(axis=(0, 2, 3), dtype=np.float64)  # (C,)
+    sd[sd == 0] = 1.0
+    return torch.tensor(mean, dtype=torch.float32), torch.tensor(sd, dtype=torch.float32)

@@ -1,0 +1,137 @@
+"""What fitting a family would cost here, timed on random arrays of the right shape and never on real pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from math import log2
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import psutil
+
+from grandrounds import families, seeds
+from grandrounds.families.protocol import Budget, Family, View
+from grandrounds.specs import Spec
+from grandrounds.tables import SAMPLES, Task, check
+from grandrounds.training.epoch import Epoch
+
+_STEPS = 4  # timed steps, of which a pass over random images consists
+_ROWS = 200  # rows that a family without epochs is timed on, and half of them
+
+
+class Price(Spec):
+    """What one trial of a family would cost.
+
+    Args:
+        seconds_per_epoch: One pass with its look at `valid`; 0 for families that do not iterate.
+        fixed_s: Whatever does not grow with epochs: the whole fit of families that do not iterate.
+        peak_mib: Resident memory of a process that does nothing else, images included.
+        n_parameters: Learned numbers.
+        images_per_s: Training images in a second; 0 for families that do not iterate.
+    """
+
+    seconds_per_epoch: float
+    fixed_s: float
+    peak_mib: float
+    n_parameters: int
+    images_per_s: float
+
+    def fit_s(self, epochs: int) -> float:
+        """Return the seconds of a fit with that many epochs."""
+        return self.fixed_s + epochs * self.seconds_per_epoch
+
+
+def time_batch(
+    name: str,
+    params: Mapping[str, Any],
+    shape: tuple[int, int, int],
+    n_train: int,
+    n_valid: int,
+    n_classes: int,
+    budget: Budget,
+) -> Price:
+    """Return the price of fitting a family on `n_train` images of that shape (C, H, W), timed in this process.
+
+    Run it in a process of its own: it reads that process's memory. A network is trained for two passes of four
+    batches and priced by its second. A family that does not iterate is fitted on 100 and on 200 rows; its time is
+    taken to grow as a power of the rows, between 1 and 2, that these two show.
+    """
+    began = time.perf_counter()
+    family = families.build(name, params)  # what it imports is part of the price
+    imports_s = time.perf_counter() - began
+    size = _Size(shape, n_train, n_valid, n_classes)
+    if families.FAMILIES.get(name).iterates:
+        rows = min(n_train, _STEPS * getattr(families.params_of(name, params), "batch_size", 32))
+        run = _run(family, size, rows, budget.replaced(epochs=2, cap_s=None))
+        # The first pass also warms up; where the parameters allow one pass only, it has to do.
+        epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1])
+        per_epoch_s, fixed_s = epoch_s * n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
+    else:
+        half, run = (_run(family, size, min(n_train, rows), budget) for rows in (_ROWS // 2, _ROWS))
+        power = min(2.0, max(1.0, log2(max(run.fit_s, 1e-6) / max(half.fit_s, 1e-6))))
+        per_epoch_s, fixed_s = 0.0, run.fit_s * max(1.0, n_train / _ROWS) ** power
+    pixels_mib = 4 * (n_train + n_valid) * int(np.prod(shape)) / 2**20
+    return Price(
+        seconds_per_epoch=per_epoch_s,
+        fixed_s=max(0.0, fixed_s) + imports_s,
+        peak_mib=run.resident_mib + 2 * pixels_mib,  # as prepared, and as the family holds them
+        n_parameters=run.n_parameters,
+        images_per_s=run.images_per_s,
+    )
+
+
+def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0) -> View:
+    """Return a view of random images, each of a patient of its own, with one random clinical column."""
+    random = seeds.generator(seed, "noise view", n=n)
+    names = [f"noise-{row:05d}" for row in range(n)]
+    samples = pl.DataFrame({"sample": names, "case": names, "patient": names, "random": random.normal(size=n)})
+    return View(
+        pixels=random.random((n, *shape), dtype=np.float32),
+        samples=check(samples, SAMPLES),
+        labels=np.arange(n) % n_classes,
+        task=Task(classes=tuple(f"class {k}" for k in range(n_classes))),
+        flips=True,
+    )
+
+
+class _Size(NamedTuple):
+    shape: tuple[int, int, int]
+    n_train: int
+    n_valid: int
+    n_classes: int
+
+
+class _Run(NamedTuple):
+    fit_s: float
+    epoch_ends_s: list[float]
+    images_per_s: float
+    resident_mib: float
+    n_parameters: int
+
+
+def _run(family: Family, size: _Size, rows: int, budget: Budget) -> _Run:
+    # Enough rows for each class, and the share of valid that the real fit will have.
+    n_train = max(rows, 2 * size.n_classes)
+    n_valid = max(size.n_classes, round(n_train * size.n_valid / size.n_train))
+    train = noise_view(size.shape, n_train, size.n_classes)
+    valid = noise_view(size.shape, n_valid, size.n_classes)
+    epochs: list[Epoch] = []
+    resident: list[int] = []
+
+    def watch(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        resident.append(psutil.Process().memory_info().rss)
+
+    began = time.perf_counter()
+    fitted = family.fit(train, valid, budget, 0, watch)
+    fit_s = time.perf_counter() - began
+    resident.append(psutil.Process().memory_info().rss)
+    return _Run(
+        fit_s,
+        [epoch.time_s for epoch in epochs],
+        epochs[-1].images_per_s if epochs else 0.0,
+        max(resident) / 2**20,
+        fitted.record.n_parameters,
+    )

@@ -1,0 +1,151 @@
+"""The contract between a study and a family of classifiers.
+
+A family is fitted on two views (`train`, `valid`) under a budget and a seed, and gives back a fitted model that turns a
+view into probabilities. It never chooses its own split or budget. Whatever is learned from data (means, weights of
+classes, a support vector machine's scale) is learned inside `fit`, so that it never crosses a fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, Self
+
+import polars as pl
+
+from grandrounds.shapes import Batch, ClassIndex, Probs
+from grandrounds.specs import Spec
+from grandrounds.tables import Task
+from grandrounds.training.epoch import Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The prepared images of one role, with their rows of the samples table.
+
+    Args:
+        pixels: (N, C, H, W), about 0 to 1; read-only.
+        samples: N rows of the samples table, clinical columns included, labels never.
+        labels: (N,) class index in the task's order; None where the view is to be predicted.
+        task: What is to be told from an image.
+        flips: Whether mirroring left and right keeps the label and the anatomy plausible.
+    """
+
+    pixels: Batch
+    samples: pl.DataFrame
+    labels: ClassIndex | None
+    task: Task
+    flips: bool = False
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the task has."""
+        return len(self.task.classes)
+
+    @property
+    def patients(self) -> frozenset[str]:
+        """Whose pixels these are."""
+        return frozenset(self.samples["patient"].to_list())
+
+
+class Budget(Spec):
+    """What one trial may spend; the same for every family, fixed when the study is planned.
+
+    Args:
+        epochs: Passes over the training images; ignored by families that do not iterate.
+        cap_s: The clock only stops a trial that overruns this, which is then marked truncated; None for no cap.
+        threads: CPU threads.
+        device: `"cpu"`, `"cuda"` or `"mps"`.
+    """
+
+    epochs: int = 1
+    cap_s: float | None = None
+    threads: int = 1
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """What fitting did.
+
+    Args:
+        patients: Everyone whose pixels were seen, valid included.
+        n_parameters: Learned numbers.
+        epochs: Passes made; 0 for families that do not iterate.
+        best_epoch: The pass whose weights are kept; 0 for families that do not iterate.
+        truncated: Whether the clock stopped it.
+        notes: What a reader should be told, for example how class imbalance was met.
+    """
+
+    patients: frozenset[str]
+    n_parameters: int
+    epochs: int = 0
+    best_epoch: int = 0
+    truncated: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+Watch = Callable[[Epoch], None]
+
+
+class Fitted(Protocol):
+    """A trained model with everything it needs to be applied to new images."""
+
+    record: FitRecord
+
+    def predict(self, view: View) -> Probs:
+        """Return probabilities (N, K) in the task's class order; rows sum to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON into an existing, empty folder."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return what `save` wrote; opens no pickle and imports nothing that the files name."""
+        ...
+
+
+class Family(Protocol):
+    """A way to turn labelled images into a probability model; built from its parameters alone."""
+
+    def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> Fitted:
+        """Return the model fitted on `train`, its best epoch chosen on `valid`.
+
+        Raises:
+            BadData: The images are too small or have the wrong number of channels for this family.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyEntry:
+    """One family of the catalogue; listed without importing what it needs.
+
+    Args:
+        name: What users type.
+        kind: Floor, handcrafted, cnn, resnet or transformer.
+        summary: One line for `grandrounds list families`.
+        build: `"module:Class"`; called with one instance of `params`.
+        params: `"module:Spec"`; every field has a default.
+        fitted: `"module:Class"` with `load`.
+        defaults: Fields of `params` that this entry sets otherwise.
+        reference: Paper or page.
+        requires: Packages that must be installed.
+        iterates: Whether more epochs mean more training.
+        reads: Whether it reads a sample or a whole case.
+    """
+
+    name: str
+    kind: str
+    summary: str
+    build: str
+    params: str
+    fitted: str
+    reference: str
+    defaults: tuple[tuple[str, object], ...] = ()
+    requires: tuple[str, ...] = ()
+    iterates: bool = False
+    reads: str = "sample"

@@ -1,0 +1,56 @@
+"""Fitted state on disk: numbers in one safetensors file, everything else in one JSON file, and nothing executable."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from grandrounds.errors import BadData
+from grandrounds.families.protocol import FitRecord
+
+_ARRAYS, _CONTENT = "fitted.safetensors", "fitted.json"
+Arrays = dict[str, NDArray[Any]]
+
+
+class State(NamedTuple):
+    """What a fitted model is made of."""
+
+    record: FitRecord
+    content: dict[str, Any]
+    arrays: Arrays
+
+
+def save(folder: Path, record: FitRecord, content: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a fitted model into an existing folder."""
+    # safetensors writes the buffer as it lies in memory, whatever its strides say.
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / _ARRAYS)
+    facts = dataclasses.asdict(record) | {"patients": sorted(record.patients)}
+    text = json.dumps({"record": facts, "content": dict(content)}, indent=1, sort_keys=True)
+    (folder / _CONTENT).write_text(text + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> State:
+    """Return what `save` wrote.
+
+    Raises:
+        BadData: The folder does not hold a fitted model, or one of its files is damaged.
+    """
+    try:
+        whole = json.loads((folder / _CONTENT).read_text(encoding="utf-8"))
+        facts = whole["record"]
+        facts |= {"patients": frozenset(facts["patients"]), "notes": tuple(facts["notes"])}
+        return State(FitRecord(**facts), whole["content"], load_file(folder / _ARRAYS))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise BadData(
+            f"this is not a fitted model, or it is damaged: {type(error).__name__}",
+            where=folder,
+            remedy="fit it again; what a run has finished is never half written",
+        ) from None

@@ -1,0 +1,1 @@
+"""Numbers computed from images or from the samples table; no classifier."""

@@ -1,0 +1,1 @@
+"""Networks that timm, torchvision and MONAI do not have; one file each."""

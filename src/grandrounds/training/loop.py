@@ -1,0 +1,212 @@
+"""The training loop: a generator that yields one `Epoch` record after each pass.
+
+All training images stay in memory as one tensor; a step takes its batch by index and never touches single images.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
+from torch import Tensor, nn
+
+from grandrounds import seeds
+from grandrounds.shapes import Batch, ClassIndex, Probs, Weights
+from grandrounds.training import augment
+from grandrounds.training.epoch import Epoch
+from grandrounds.training.spec import TrainingSpec
+
+Metric = Callable[[ClassIndex, Probs], float]
+_PREDICT_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Images (N, C, H, W) and their classes (N,)."""
+
+    pixels: Batch
+    labels: ClassIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one training may do.
+
+    Args:
+        n_epochs: Passes over the training images.
+        cap_s: Seconds after which it stops early; None for no cap.
+        seed: Fixes the order of images and their augmentation.
+        device: Where it runs.
+        flips: Whether images may be mirrored.
+        weights: Loss weight of each class, (K,).
+    """
+
+    n_epochs: int
+    cap_s: float | None
+    seed: int
+    device: str
+    flips: bool
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What training leaves: the weights of the best epoch and how it went."""
+
+    weights: dict[str, Tensor]
+    epochs: int
+    best_epoch: int
+    truncated: bool
+    notes: tuple[str, ...]
+
+
+def drive(epochs: Generator[Epoch, None, Outcome], watch: Callable[[Epoch], None]) -> Outcome:
+    """Return the outcome of a training, with every epoch shown to `watch` on the way."""
+    while True:
+        try:
+            epoch = next(epochs)
+        except StopIteration as end:
+            outcome: Outcome = end.value
+            return outcome
+        watch(epoch)
+
+
+def train(
+    network: nn.Module, train_set: Labelled, valid: Labelled, spec: TrainingSpec, plan: Plan, metric: Metric
+) -> Generator[Epoch, None, Outcome]:
+    """Yield a record per epoch and return the best epoch's weights, chosen by `metric` on `valid`.
+
+    Among equals the later epoch wins: its learning rate is lower. A loss that is no longer a number stops the training;
+    the best epoch before it is kept.
+    """
+    steps = _Steps(network, train_set, spec, plan)
+    best, best_metric, best_epoch = _copy(network), -math.inf, 0
+    began, notes, done, out_of_time = time.perf_counter(), [], 0, False
+    while done < plan.n_epochs and not out_of_time:
+        done += 1
+        loss, images_per_s, out_of_time = steps.one_pass(began)
+        if not math.isfinite(loss):
+            notes.append(
+                f"training stopped in epoch {done}: the loss was no longer a number; epoch {best_epoch} is kept"
+            )
+            break
+        score = metric(valid.labels, predict(network, valid.pixels, plan.device))
+        if score >= best_metric:
+            best, best_metric, best_epoch = _copy(network), score, done
+        now_s = time.perf_counter() - began
+        yield Epoch(done, plan.n_epochs, loss, score, steps.learning_rate, images_per_s, now_s)
+    truncated = out_of_time and (done < plan.n_epochs or not steps.complete)
+    if truncated:
+        notes.append(f"the clock stopped training in epoch {done} of {plan.n_epochs}")
+    return Outcome(best, done, best_epoch, truncated, tuple(notes))
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, pixels: Batch, device: str = "cpu") -> Probs:
+    """Return probabilities (N, K); rows sum to 1."""
+    network.eval()
+    rows = [
+        torch.softmax(network(_nchw(_resident(pixels[at : at + _PREDICT_BATCH], device))).double(), dim=1).cpu()
+        for at in range(0, len(pixels), _PREDICT_BATCH)
+    ]
+    return torch.cat(rows).numpy()  # (N, K)
+
+
+def learning_rate(step: int, n_steps: int, spec: TrainingSpec) -> float:
+    """Return the learning rate of a step counted from 0: a linear warm-up, then a cosine down to zero."""
+    n_warm = math.ceil(spec.warmup * n_steps)
+    if step < n_warm:
+        return spec.learning_rate * (step + 1) / n_warm
+    return spec.learning_rate * (1 + math.cos(math.pi * (step - n_warm) / max(1, n_steps - n_warm))) / 2
+
+
+class _Steps:
+    """The training images, the optimiser and the random state of one training."""
+
+    def __init__(self, network: nn.Module, train_set: Labelled, spec: TrainingSpec, plan: Plan) -> None:
+        self._network, self._spec, self._plan = network, spec, plan
+        self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
+        self._labels = torch.tensor(train_set.labels, device=plan.device)
+        self._weights = torch.tensor(plan.weights, dtype=torch.float32, device=plan.device)
+        self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
+        self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
+        self._optimiser = _optimiser(network, spec)
+        self._n_batches = max(1, round(len(self._labels) / spec.batch_size))
+        self._step = 0
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the last step."""
+        return learning_rate(max(0, self._step - 1), self._n_batches * self._plan.n_epochs, self._spec)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every planned step was made."""
+        return self._step == self._n_batches * self._plan.n_epochs
+
+    def one_pass(self, began: float) -> tuple[float, float, bool]:
+        """Return mean loss, images per second and whether the clock ran out, after a pass over the images."""
+        self._network.train()
+        start, losses, n_seen, out_of_time = time.perf_counter(), [], 0, False
+        # Drawn for the whole pass at once: for a small network, small draws would cost as much as its step.
+        space = tuple(self._pixels.shape[1:-1])
+        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._plan.flips)
+        for batch in self._batches():
+            losses.append(self._one_step(batch, changes.of(batch)))
+            n_seen += len(batch)
+            out_of_time = self._plan.cap_s is not None and time.perf_counter() - began > self._plan.cap_s
+            if out_of_time:
+                break
+        loss = float(torch.stack(losses).mean())
+        return loss, n_seen / (time.perf_counter() - start), out_of_time
+
+    def _batches(self) -> Sequence[Tensor]:
+        # Batches of nearly equal size: a left-over of one image would break batch normalisation.
+        order = torch.randperm(len(self._labels), generator=self._order)
+        return torch.tensor_split(order, self._n_batches)
+
+    def _one_step(self, batch: Tensor, change: augment.Draw) -> Tensor:
+        rate = learning_rate(self._step, self._n_batches * self._plan.n_epochs, self._spec)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        images = augment.apply(_nchw(self._pixels[batch]), change, self._augment)
+        loss = F.cross_entropy(
+            self._network(images.contiguous(memory_format=torch.channels_last)),
+            self._labels[batch],
+            weight=self._weights,
+            label_smoothing=self._spec.label_smoothing,
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._step += 1
+        return loss.detach()
+
+
+def _optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    groups = [
+        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": spec.weight_decay},
+        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if spec.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=0.9, nesterov=True, fused=True)
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, fused=True)
+
+
+def _resident(pixels: Batch, device: str) -> Tensor:
+    # Channels last in memory, so that a batch taken by index is already in the layout that convolutions want.
+    return torch.tensor(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), device=device)  # (N, H, W, C)
+
+
+def _nchw(images: Tensor) -> Tensor:
+    return images.permute(0, 3, 1, 2)  # (B, C, H, W), no copy
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}

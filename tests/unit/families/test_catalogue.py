@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from grandrounds import families
+from grandrounds.errors import BadData, BadSpec, NotApplicable
+from grandrounds.families.ensemble import Ensemble, ensemble
+from grandrounds.families.price import noise_view, time_batch
+from grandrounds.families.protocol import Budget
+
+
+def test_listing_imports_nothing_heavy():
+    """Names, summaries and parameters are known without torch, timm or scikit-learn."""
+    code = (
+        "import sys; from grandrounds import families\n"
+        "[families.FAMILIES.get(name).summary for name in families.FAMILIES.names()]\n"
+        "families.build('prior'); families.build('thumbnail'); families.build('metadata')\n"
+        "print([one for one in ('torch', 'timm', 'sklearn', 'scipy.stats', 'skimage') if one in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert shown.stdout.strip() == "[]"
+
+
+def test_misspelt_names_and_parameters():
+    """A typing error gets the nearest known name."""
+    with pytest.raises(BadSpec, match="resnet-18"):
+        families.build("resnet18")
+    with pytest.raises(BadSpec, match="dropout"):
+        families.build("li2014", {"dropuot": 0.1})
+
+
+def test_metadata_without_clinical_columns_is_not_applicable():
+    """The refusal has a kind of its own, so that a study can go on."""
+    view = noise_view((1, 8, 8), 12, 2)
+    bare = type(view)(view.pixels, view.samples.drop("random"), view.labels, view.task)
+
+    with pytest.raises(NotApplicable, match="no clinical columns"):
+        families.build("metadata").fit(bare, bare, Budget(), 0, lambda epoch: None)
+
+
+def test_damaged_model_is_one_message(tmp_path):
+    """A truncated file is said to be damaged."""
+    view = noise_view((1, 8, 8), 12, 2)
+    families.build("prior").fit(view, view, Budget(), 0, lambda epoch: None).save(tmp_path)
+    file = tmp_path / "fitted.safetensors"
+    file.write_bytes(file.read_bytes()[:10])
+
+    with pytest.raises(BadData, match="damaged"):
+        families.load("prior", tmp_path)
+
+
+def test_ensemble_is_the_mean_of_its_members(tmp_path):
+    """It averages probabilities, and survives a round trip."""
+    train, new = noise_view((1, 8, 8), 30, 3), noise_view((1, 8, 8), 9, 3, seed=1)
+    members = [
+        families.build("thumbnail").fit(noise_view((1, 8, 8), 30, 3, seed), train, Budget(), 0, lambda epoch: None)
+        for seed in (1, 2)
+    ]
+    both = ensemble("thumbnail", members)
+    both.save(tmp_path)
+
+    assert np.allclose(both.predict(new), (members[0].predict(new) + members[1].predict(new)) / 2)
+    assert np.array_equal(Ensemble.load(tmp_path).predict(new), both.predict(new))
+    with pytest.raises(BadData, match="at least one"):
+        ensemble("thumbnail", [])
+
+
+def test_price_of_each_family():
+    """A price is finite, positive and grows with the images."""
+    for name in families.FAMILIES.names():
+        few, many = (time_batch(name, {}, (1, 16, 16), n, n // 5, 2, Budget()) for n in (200, 20_000))
+        assert many.fit_s(2) > few.fit_s(2) > 0
+        assert many.peak_mib > few.peak_mib > 0 or name in ("prior", "metadata")
+        assert (many.seconds_per_epoch > 0) == families.FAMILIES.get(name).iterates
