@@ -98,10 +98,10 @@ def run(
             save_study(study, workspace.store)
         trials = train(study, workspace, executor, listener)
     listener.says("Judging: resampling patients and comparing families.")
-    decision = conclude(study, workspace, trials)
+    decision = conclude(study, workspace, trials, links)
     if decision.ships is not None:
         _ship(decision.ships, study, workspace)
-    report.write(gather.gather(folder, links=links), folder / REPORT)
+    report.write(gather.gather(folder), folder / REPORT)
     return _outcome(study, folder, did_something=True)
 
 
@@ -167,7 +167,7 @@ def save_fingerprint(found: Fingerprint, path: Path) -> Path:
 def save_csv(frame: pl.DataFrame, path: Path) -> Path:
     """Write a table as CSV, whole or not at all, and return the file."""
     with tables.atomic(path) as temporary:
-        frame.write_csv(temporary)
+        temporary.write_text(frame.write_csv(), encoding="utf-8")
     return path
 
 

@@ -9,6 +9,7 @@ nulls.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
@@ -292,8 +293,10 @@ def empty(schema: Schema) -> pl.DataFrame:
 def write(frame: pl.DataFrame, schema: Schema, path: Path, meta: Mapping[str, Any] | None = None) -> Path:
     """Write a checked table as Parquet, whole or not at all, and return the path."""
     frame = check(frame, schema, where=path)
+    content = io.BytesIO()  # polars has no word of its own for a full disk; Python's file has
+    frame.write_parquet(content, metadata={_META_KEY: json.dumps(dict(meta or {}))})
     with atomic(path) as temporary:
-        frame.write_parquet(temporary, metadata={_META_KEY: json.dumps(dict(meta or {}))})
+        temporary.write_bytes(content.getbuffer())
     return path
 
 
@@ -361,6 +364,7 @@ def atomic(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
+        temporary.chmod(0o666 & ~_umask())  # a temporary file is private, a result is what the user's umask says
         yield temporary
         sync(temporary)
         temporary.replace(path)
@@ -374,6 +378,12 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def sync(path: Path) -> None:

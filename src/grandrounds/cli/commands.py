@@ -31,7 +31,7 @@ def demo_(out: Out = None, *, json_: Json = False) -> None:
         out: Folder of the run; runs/demo by default.
         json_: Print the result as JSON.
     """
-    with show.Terminal(_console) as listener:
+    with show.Terminal() as listener:
         outcome = api.demo(out or options.RUNS / "demo", listener)
     _conclude(outcome, json_)
 
@@ -67,7 +67,7 @@ def plan_(source: str, /, out: Out = None, *, wanted: Wanted | None = None, read
     """
     ask = (wanted or Wanted()).ask(source, read)
     folder = out or options.RUNS / ask.name
-    with show.Terminal(_console) as listener:
+    with show.Terminal() as listener:
         api.plan(ask, folder, listener)
     _say(f"Wrote {folder / api.STUDY}. Run it with: grandrounds run {folder}")
 
@@ -93,7 +93,7 @@ def run_(
     else:
         task = (wanted or Wanted()).ask(what, read)
         folder = options.RUNS / task.name
-    with show.Terminal(_console) as listener:
+    with show.Terminal() as listener:
         outcome = api.run(task, out or folder, listener)
     _conclude(outcome, json_)
 

@@ -27,7 +27,7 @@ class Wanted:
     Args:
         budget: Training time of the whole study, such as 90s, 5m or 2h.
         families: Names, separated by commas.
-        seeds: How often each family is trained on each fold.
+        seeds: How often each family is trained on each fold; by default 3 where there is one fold, else 1.
         seed: Root of all randomness.
         scheme: auto takes the official split where the data bring one, otherwise k-fold.
         folds: Folds of a k-fold split.
@@ -43,7 +43,7 @@ class Wanted:
 
     budget: str = "20m"
     families: str = ",".join(DEFAULT_FAMILIES)
-    seeds: int = 1
+    seeds: int | None = None
     seed: int = 0
     scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
     folds: int = 5

@@ -21,8 +21,8 @@ from grandrounds.training.epoch import Epoch
 class Terminal:
     """A listener that shows a study's progress; a plain line a trial where the output is no terminal."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self) -> None:
+        console = self._console = Console(stderr=True)  # results alone go to standard output
         self._bar = Progress(
             TextColumn("[bold]trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(), console=console,

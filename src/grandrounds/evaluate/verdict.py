@@ -91,7 +91,10 @@ def verdict(
             if family not in floors and _against(comparisons, family, floor) != "better"
         ),
     )  # fmt: skip
-    lines = (*_ranking(found, scores, entry, task, floors), *_shipping(found, candidates, cost_s, words, entry))
+    lines = (
+        *_ranking(found, comparisons, scores, entry, task, floors),
+        *_shipping(found, candidates, cost_s, words, entry),
+    )
     return found.replaced(sentences=lines)
 
 
@@ -139,8 +142,20 @@ def _ships(candidates: dict[str, float], cost_s: dict[str, float], entry: Metric
     return min(close, key=lambda family: (cost_s.get(family, float("inf")), family != best))
 
 
+def _within(comparisons: pl.DataFrame, found: Verdict) -> tuple[str, ...]:
+    """Return the families that the leader is better than by less than the margin, the whole interval through."""
+    inside = comparisons.filter(pl.max_horizontal(pl.col("low").abs(), pl.col("high").abs()) < found.margin)
+    pairs = {frozenset(pair) for pair in inside.select("family_a", "family_b").iter_rows()}
+    return tuple(family for family in found.better_than if {found.leader, family} in pairs)
+
+
 def _ranking(
-    found: Verdict, scores: pl.DataFrame, entry: MetricEntry, task: Task, floors: Sequence[str]
+    found: Verdict,
+    comparisons: pl.DataFrame,
+    scores: pl.DataFrame,
+    entry: MetricEntry,
+    task: Task,
+    floors: Sequence[str],
 ) -> Iterator[str]:
     row = scores.filter(
         pl.col("metric") == entry.name, pl.col("label").is_null(), pl.col("family") == found.leader
@@ -163,6 +178,8 @@ def _ranking(
     if parts:
         text = "; ".join(parts)
         yield f"{text[0].upper()}{text[1:]}."
+    if close := _within(comparisons, found):
+        yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
     if found.leader in floors:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
     for floor in dict.fromkeys(floor for _, floor in found.no_better_than_floor):

@@ -7,6 +7,7 @@ classes, a support vector machine's scale) is learned inside `fit`, so that it n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +46,9 @@ class View:
 
     @property
     def patients(self) -> frozenset[str]:
-        """Whose pixels these are."""
-        return frozenset(self.samples["patient"].to_list())
+        """Whose pixels these are, as hashes: a model that ships carries them and must name nobody."""
+        names = self.samples["patient"].unique().to_list()
+        return frozenset(hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in names)
 
 
 class Budget(Spec):
@@ -70,7 +72,7 @@ class FitRecord:
     """What fitting did.
 
     Args:
-        patients: Everyone whose pixels were seen, valid included.
+        patients: Everyone whose pixels were seen, valid included, as `View.patients` gives them.
         n_parameters: Learned numbers.
         epochs: Passes made; 0 for families that do not iterate.
         best_epoch: The pass whose weights are kept; 0 for families that do not iterate.

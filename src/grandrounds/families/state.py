@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as packed
 
 from grandrounds.errors import BadData
 from grandrounds.families.protocol import FitRecord
@@ -30,8 +31,10 @@ class State(NamedTuple):
 
 def save(folder: Path, record: FitRecord, content: Mapping[str, Any], arrays: Arrays) -> None:
     """Write a fitted model into an existing folder."""
-    # safetensors writes the buffer as it lies in memory, whatever its strides say.
-    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / _ARRAYS)
+    # safetensors packs the buffer as it lies in memory, whatever its strides say; Python's own file writes it, since
+    # only that says of a full disk that it is full.
+    content_bytes = packed({name: np.ascontiguousarray(value) for name, value in arrays.items()})
+    (folder / _ARRAYS).write_bytes(content_bytes)
     facts = dataclasses.asdict(record) | {"patients": sorted(record.patients)}
     text = json.dumps({"record": facts, "content": dict(content)}, indent=1, sort_keys=True)
     (folder / _CONTENT).write_text(text + "\n", encoding="utf-8")

@@ -34,12 +34,11 @@ class PublishedRow:
     source: str
 
 
-def gather(folder: Path, *, links: tuple[tuple[str, str], ...] = ()) -> ReportContent:
+def gather(folder: Path) -> ReportContent:
     """Return everything that the report of a finished run shows.
 
     Args:
         folder: A run folder whose trials have been judged.
-        links: Label and relative address of other reports.
 
     Raises:
         BadData: The run is not finished.
@@ -50,6 +49,7 @@ def gather(folder: Path, *, links: tuple[tuple[str, str], ...] = ()) -> ReportCo
     samples, meta = tables.read(tables.SAMPLES, folder / "samples.parquet")
     splits, split_meta = tables.read(tables.SPLITS, folder / "splits.parquet")
     scores, judged = tables.read(tables.SCORES, folder / "scores.parquet")
+    trials = _frame(folder, tables.TRIALS)
     return ReportContent(
         title=f"{meta['dataset']}: which family reads it best?",
         task=Task.model_validate(meta["task"]),
@@ -63,18 +63,18 @@ def gather(folder: Path, *, links: tuple[tuple[str, str], ...] = ()) -> ReportCo
         labels=_frame(folder, tables.LABELS),
         predictions=_frame(folder, tables.PREDICTIONS),
         comparisons=_frame(folder, tables.COMPARISONS),
-        trials=_frame(folder, tables.TRIALS),
+        trials=trials,
         history=_frame(folder, tables.HISTORY),
         curves=_frame(folder, tables.CURVES),
         findings=_frame(folder, tables.FINDINGS),
         split_notes=tuple(split_meta.get("notes", ())),
         watermarks=_watermarks(meta, split_meta),
         assumptions=assumptions(patient_known=meta["patient_known"]),
-        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta)),
+        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict["ships"], trials)),
         published=tuple(PublishedRow(**row) for row in meta["published"]),
         study_toml=(folder / "study.toml").read_text(encoding="utf-8"),
-        record=record,
-        links=links,
+        record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
+        links=tuple((label, address) for label, address in record["links"]),
         thumbnails=_pictures(folder / "pictures"),
     )
 
@@ -96,6 +96,20 @@ def assumptions(*, patient_known: bool) -> tuple[str, ...]:
 
 def _bad(meta: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{meta['n_bad']} images could not be used and were left out.",) if meta["n_bad"] else ()
+
+
+def _shipped(family: str | None, trials: pl.DataFrame) -> tuple[str, ...]:
+    if family is None:
+        return ()
+    n = trials.filter(pl.col("family") == family, pl.col("status").is_in(["done", "truncated"])).height
+    if n == 1:
+        return (f"What ships in `model/` is the one fitted model of `{family}`; the scores are its own.",)
+    text = (
+        f"What ships in `model/` is the mean of the {n} fitted models of `{family}`, one for each fold, repeat and "
+        "seed. The scores describe these models one by one, each on patients that it had not seen; the mean itself "
+        "has not been tested."
+    )
+    return (text,)
 
 
 def _pictures(folder: Path) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ import polars as pl
 
 from grandrounds import families, formats
 from grandrounds.errors import BadData
-from grandrounds.families.ensemble import ensemble
+from grandrounds.families.ensemble import mean_probs
 from grandrounds.families.protocol import View
 from grandrounds.formats.listing import Where, images_in
 from grandrounds.serve import bundle as bundles
@@ -29,8 +29,7 @@ class Predictor:
 
     def __init__(self, folder: Path) -> None:
         self.bundle = bundles.read(folder)
-        members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
-        self._model = ensemble(self.bundle.family, members)
+        self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
 
     def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
         """Return one row per image: where it is, the likeliest class, one probability column a class.
@@ -56,7 +55,7 @@ class Predictor:
         read = [k for k, reason in enumerate(refused) if reason is None]
         if read:
             view = View(np.stack(pixels), _samples(len(read)), None, self.bundle.task)
-            probs[read] = self._model.predict(view)
+            probs[read] = mean_probs(self._members, view)
         return self._rows(images, probs, refused)
 
     def _prepared(self, image: Where) -> Batch:

@@ -19,7 +19,8 @@ from grandrounds.study.shares import Cost, epochs_for, share_s
 from grandrounds.study.spec import COMMENTS, Ask, Recipe, Study
 from grandrounds.study.workspace import Workspace
 
-CAP_FACTOR, CAP_FLOOR_S = 4.0, 120.0  # the clock stops a trial that takes this many times its price, and never sooner
+SEEDS_OF_ONE_FOLD = 3  # folds show how training varies; where there is one fold, seeds have to
+CAP_FACTOR, CAP_FLOOR_S = 10.0, 600.0  # the clock stops a trial that takes this many times its price, and never sooner
 
 
 def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Study, pl.DataFrame]:
@@ -27,7 +28,9 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Stud
     recipes = {name: parse(Recipe, {"family": name}) for name in ask.families}
     prices = _prices(recipes, ask, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
-    n_trials = len(workspace.plan.folds()) * ask.seeds
+    n_folds = len(workspace.plan.folds())
+    seeds = ask.seeds or (SEEDS_OF_ONE_FOLD if n_folds == 1 else 1)
+    n_trials = n_folds * seeds
     contenders = sum(families.FAMILIES.get(name).kind != "floor" for name in ask.families)
     share = share_s(contenders, n_trials=n_trials, budget_s=ask.means.budget_s, workers=ask.means.workers)
     epochs = {name: epochs_for(cost, share) for name, cost in costs.items()}
@@ -37,7 +40,8 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Stud
             recipes[name].replaced(epochs=epochs[name], cap_s=_cap_s(costs[name].seconds(epochs[name])))
             for name in ask.families
         ),
-        **{name: getattr(ask, name) for name in Ask.model_fields if name != "families"},
+        seeds=seeds,
+        **{name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "seeds")},
     )
     return study, price_list(study, prices, costs, n_trials)
 

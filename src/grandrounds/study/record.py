@@ -15,10 +15,10 @@ import psutil
 PACKAGES = ("grandrounds", "numpy", "polars", "scikit-learn", "scikit-image", "torch", "torchvision", "timm", "pydicom")
 
 
-def record(command: str | None = None) -> dict[str, object]:
+def record() -> dict[str, object]:
     """Return versions, hardware, date and command as plain data."""
     return {
-        "command": command or _command(),
+        "command": _command(),
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds.evaluate.verdict import Verdict
+from grandrounds.splits import ledger
 from grandrounds.study import pictures
 from grandrounds.study.engine import Listener, run_all
 from grandrounds.study.judging import judge_run
@@ -48,18 +49,23 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
     return trials
 
 
-def conclude(study: Study, workspace: Workspace, trials: list[Trial], command: str | None = None) -> Verdict:
+def conclude(
+    study: Study, workspace: Workspace, trials: list[Trial], links: tuple[tuple[str, str], ...] = ()
+) -> Verdict:
     """Judge what was trained, and write the pictures and the record; the record is written last."""
     store, dataset = workspace.store, workspace.dataset
     decision = judge_run(study, store, workspace.plan, dataset.task)
     labels = dataset.labels.select("case", "label")
     pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed)
-    facts = record(command) | {
+    opened = ledger.count(dataset.root, dataset.fingerprint)
+    facts = record() | {
         "study": study.identity(),
         "dataset": dataset.fingerprint,
         "split": workspace.plan.identity,
         "trials": [trial.name for trial in trials],
+        "test role opened": {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last},
         "ships": decision.ships,
+        "links": links,
     }
     store.write_json(RECORD, facts)
     return decision

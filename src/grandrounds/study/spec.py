@@ -99,7 +99,7 @@ class Ask(Spec):
     Args:
         name: Name of the study, also of its run folder.
         seed: Root of all randomness.
-        seeds: How often each family is trained on each fold.
+        seeds: How often each family is trained on each fold; None for three where there is one fold, else one.
         families: Names in the registry.
         data: Which images.
         split: How they are divided.
@@ -110,7 +110,7 @@ class Ask(Spec):
     name: str
     data: DataSpec
     seed: int = 0
-    seeds: int = Field(default=1, ge=1)
+    seeds: int | None = Field(default=None, ge=1)
     families: tuple[str, ...] = DEFAULT_FAMILIES
     split: SplitSpec = SplitSpec()
     means: Means = Means()
@@ -124,8 +124,13 @@ class Ask(Spec):
         return names
 
     def differences(self, other: Ask) -> list[str]:
-        """Return the fields in which two requests differ; how many trials run side by side does not count."""
-        alike = other.replaced(means=other.means.replaced(workers=self.means.workers).model_dump())
+        """Return the fields in which another request differs from this one.
+
+        What the other leaves open and how many trials run side by side do not count.
+        """
+        alike = other.replaced(
+            means=other.means.replaced(workers=self.means.workers).model_dump(), seeds=other.seeds or self.seeds
+        )
         return [name for name in Ask.model_fields if getattr(self, name) != getattr(alike, name)]
 
 

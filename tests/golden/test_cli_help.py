@@ -1,0 +1,28 @@
+"""The help texts, kept as they are: a change of them is a change that users see.
+
+Write them anew with `GRANDROUNDS_GOLDEN=write pytest tests/golden`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).parent
+COMMANDS = ("", "demo", "inspect", "plan", "run", "report", "predict", "list")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_what_it_was(command):
+    """Every command explains itself, with an example."""
+    arguments = [sys.executable, "-m", "grandrounds", *([command] if command else []), "--help"]
+    environment = os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    said = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment).stdout
+    golden = HOME / f"help-{command or 'grandrounds'}.txt"
+    if os.environ.get("GRANDROUNDS_GOLDEN") == "write":
+        golden.write_text(said, encoding="utf-8")
+
+    assert said == golden.read_text(encoding="utf-8")
+    assert "grandrounds" in said.partition("\n\n")[2]
