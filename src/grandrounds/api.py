@@ -22,7 +22,7 @@ from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
-from grandrounds.study.planning import plan_study
+from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
 from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.workspace import Workspace, open_workspace
@@ -96,6 +96,7 @@ def run(
         else:
             study, workspace = saved, open_workspace(ask, folder, listener.says, pipeline=saved.prepare, cache=cache)
             save_study(study, workspace.store)
+            listener.priced(study, price_study(study, workspace, executor))
         trials = train(study, workspace, executor, listener)
     listener.says("Judging: resampling patients and comparing families.")
     decision = conclude(study, workspace, trials, links)

@@ -16,7 +16,7 @@ from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import parse, to_toml
 from grandrounds.study.shares import Cost, epochs_for, share_s
-from grandrounds.study.spec import COMMENTS, Ask, Recipe, Study
+from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
 from grandrounds.study.workspace import Workspace
 
 SEEDS_OF_ONE_FOLD = 3  # folds show how training varies; where there is one fold, seeds have to
@@ -26,7 +26,7 @@ CAP_FACTOR, CAP_FLOOR_S = 10.0, 600.0  # the clock stops a trial that takes this
 def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Study, pl.DataFrame]:
     """Return the study with every family's epochs worked out, and its price list."""
     recipes = {name: parse(Recipe, {"family": name}) for name in ask.families}
-    prices = _prices(recipes, ask, workspace, executor)
+    prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     n_folds = len(workspace.plan.folds())
     seeds = ask.seeds or (SEEDS_OF_ONE_FOLD if n_folds == 1 else 1)
@@ -44,6 +44,14 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Stud
         **{name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "seeds")},
     )
     return study, price_list(study, prices, costs, n_trials)
+
+
+def price_study(study: Study, workspace: Workspace, executor: Executor) -> pl.DataFrame:
+    """Return the price list of a study whose epochs stand already."""
+    recipes = {recipe.family: recipe for recipe in study.recipes}
+    prices = _prices(recipes, study.means, workspace, executor)
+    costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
+    return price_list(study, prices, costs, len(workspace.plan.folds()) * study.seeds)
 
 
 def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Cost], n_trials: int) -> pl.DataFrame:
@@ -69,10 +77,10 @@ def toml(study: Study) -> str:
     return to_toml(study, COMMENTS)
 
 
-def _prices(recipes: Mapping[str, Recipe], ask: Ask, workspace: Workspace, executor: Executor) -> dict[str, Price]:
+def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
     roles = workspace.plan.roles(workspace.plan.folds()[0])["role"]
     shape = tuple(workspace.prepared.pixels.shape[1:])
-    budget = Budget(threads=ask.means.threads, device=ask.means.device)
+    budget = Budget(threads=means.threads, device=means.device)
     pending = {
         name: executor.submit(
             time_batch, name, recipe.params.model_dump(), shape,
