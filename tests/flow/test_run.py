@@ -15,7 +15,7 @@ import pytest
 
 from grandrounds import tables
 
-QUICK = ["--families", "prior,thumbnail,lbp-svm", "--resamples", "200", "--budget", "20s"]
+QUICK = ["--families", "prior,metadata,thumbnail,lbp-svm", "--resamples", "200", "--budget", "20s"]
 
 
 def grandrounds(*arguments, cwd, check=0):
@@ -57,6 +57,14 @@ def test_every_family_is_tested_on_the_same_rows(finished):
     rows = predictions.group_by("family").agg(pl.struct("role", "sample").sort())["role"].to_list()
 
     assert all(one == rows[0] for one in rows)
+
+
+def test_a_family_with_nothing_to_read_is_said_to_be_not_applicable(finished):
+    """The archive has no clinical columns; the study goes on without the metadata floor and says so."""
+    trials = tables.read(tables.TRIALS, finished[1] / "trials.parquet").frame.filter(family="metadata")
+
+    assert trials["status"].unique().to_list() == ["not applicable"]
+    assert "not applicable" in (finished[1] / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_second_run_does_nothing(finished):

@@ -75,6 +75,8 @@ def judge(
     replicates = resample(cohort, resamples, seed)
     drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
     scores = score(cohort, replicates, method=f"{drawn}, percentile, {resamples} resamples")
+    if not patient_known:
+        scores = scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
     comparisons = compare(cohort, replicates, entry, margin, seed)
     return Judgement(scores, comparisons, curves(cohort, seed), tuple(_notes(cohort, resamples, patient_known)))
 

@@ -163,7 +163,8 @@ def _ranking(
     span = f" (95 % interval {row['low']:.3f} to {row['high']:.3f})" if row["low"] is not None else ""
     yield (
         f"On the primary metric ({spoken(entry, task)}) `{found.leader}` leads with {row['estimate']:.3f}{span} "
-        f"on {row['n_samples']} test samples of {row['n_patients']} patients."
+        f"on {row['n_samples']} test samples"
+        + (f" of {row['n_patients']} patients." if row["n_patients"] is not None else "; the patients are unknown.")
     )
     undefined = tuple(name for name in dict.fromkeys(scores["family"]) if name not in _estimates(scores, entry.name))
     if undefined:

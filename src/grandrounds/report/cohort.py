@@ -64,7 +64,7 @@ def split(ranked: Ranked) -> Section:
     keys = sorted(parts, key=lambda key: (key[0], key[1], order.get(key[2], len(order))))
     several = content.splits["repeat"].n_unique() > 1
     table = Table(
-        "Images in each role, and below them patients.",
+        "Images in each role, and below them patients." if ranked.content.patient_known else "Images in each role.",
         (Column("Fold", numeric=False), Column("Role", numeric=False), Column("All"), *map(Column, ranked.classes)),
         tuple((Cell(_fold(key, several=several)), Cell(key[2]), *_row(ranked, parts[key])) for key in keys),
     )
@@ -104,18 +104,23 @@ def _labelled(ranked: Ranked) -> pl.DataFrame:
 
 
 def _class_table(ranked: Ranked, rows: pl.DataFrame) -> Table:
-    lines = [(Cell(label), *_counts(rows.filter(pl.col("label") == label))) for label in ranked.classes]
+    lines = [(Cell(label), *_counts(ranked, rows.filter(pl.col("label") == label))) for label in ranked.classes]
     unlabelled = rows.filter(pl.col("label").is_null())
     if not unlabelled.is_empty():
-        lines.append((Cell("label unknown"), *_counts(unlabelled)))
-    lines.append((Cell("All"), *_counts(rows)))
+        lines.append((Cell("label unknown"), *_counts(ranked, unlabelled)))
+    lines.append((Cell("All"), *_counts(ranked, rows)))
     columns = (Column("Class", numeric=False), Column("Patients"), Column("Cases"), Column("Images"))
     return Table("Patients, cases and images of each class.", columns, tuple(lines))
 
 
-def _counts(rows: pl.DataFrame) -> tuple[Cell, ...]:
+def patients(ranked: Ranked, rows: pl.DataFrame) -> str:
+    """Return how many patients the rows show, or that nobody knows."""
+    return count(rows["patient"].n_unique()) if ranked.content.patient_known else "unknown"
+
+
+def _counts(ranked: Ranked, rows: pl.DataFrame) -> tuple[Cell, ...]:
     cases = rows["case"].drop_nulls().n_unique()
-    return Cell(count(rows["patient"].n_unique())), Cell(count(cases) if cases else "–"), Cell(count(rows.height))
+    return Cell(patients(ranked, rows)), Cell(count(cases) if cases else "–"), Cell(count(rows.height))
 
 
 def _facts(samples: pl.DataFrame) -> list[tuple[str, str]]:
@@ -148,5 +153,6 @@ def _fold(key: tuple[object, ...], *, several: bool) -> str:
 
 
 def _row(ranked: Ranked, part: pl.DataFrame) -> tuple[Cell, ...]:
+    known = ranked.content.patient_known
     groups = [part, *(part.filter(pl.col("label") == label) for label in ranked.classes)]
-    return tuple(Cell(count(one.height), count(one["patient"].n_unique())) for one in groups)
+    return tuple(Cell(count(one.height), patients(ranked, one) if known else "") for one in groups)

@@ -49,6 +49,7 @@ class ReportContent:
         ships: The family that ships; None where none was chosen.
         primary: Name of the metric that the study declared.
         margin: Differences within this much, in units of the primary metric, count as equal.
+        patient_known: Whether it is known which images show the same patient.
         scores: Table `scores`.
         comparisons: Table `comparisons`.
         curves: Table `curves`.
@@ -77,6 +78,7 @@ class ReportContent:
     ships: str | None = None
     primary: str = "auc"
     margin: float = 0.02
+    patient_known: bool = True
     scores: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SCORES))
     comparisons: pl.DataFrame = field(default_factory=partial(tables.empty, tables.COMPARISONS))
     curves: pl.DataFrame = field(default_factory=partial(tables.empty, tables.CURVES))

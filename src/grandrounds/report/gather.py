@@ -57,6 +57,7 @@ def gather(folder: Path) -> ReportContent:
         ships=verdict["ships"],
         primary=verdict["primary"],
         margin=verdict["margin"],
+        patient_known=meta["patient_known"],
         scores=scores,
         samples=samples,
         splits=splits,
@@ -103,9 +104,9 @@ def _shipped(family: str | None, trials: pl.DataFrame) -> tuple[str, ...]:
         return ()
     n = trials.filter(pl.col("family") == family, pl.col("status").is_in(["done", "truncated"])).height
     if n == 1:
-        return (f"What ships in `model/` is the one fitted model of `{family}`; the scores are its own.",)
+        return (f"What ships in model/ is the one fitted model of {family}; the scores are its own.",)
     text = (
-        f"What ships in `model/` is the mean of the {n} fitted models of `{family}`, one for each fold, repeat and "
+        f"What ships in model/ is the mean of the {n} fitted models of {family}, one for each fold, repeat and "
         "seed. The scores describe these models one by one, each on patients that it had not seen; the mean itself "
         "has not been tested."
     )

@@ -102,6 +102,6 @@ def _facts(ranked: Ranked) -> list[tuple[str, str]]:
         ("Positive class", positive or ""),
         ("Primary metric", f"{ranked.words(content.primary)}, margin {content.margin:g}"),
         ("Images", count(rows["sample"].n_unique()) if rows.height else ""),
-        ("Patients", count(rows["patient"].n_unique()) if rows.height else ""),
+        ("Patients", cohort.patients(ranked, rows) if rows.height else ""),
     ]
     return [(name, value) for name, value in facts if value]

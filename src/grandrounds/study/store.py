@@ -104,7 +104,9 @@ class Store:
     def _gather(self, schema: tables.Schema) -> pl.DataFrame:
         paths = sorted(self._trials.glob(f"[!.]*/{schema.name}.parquet"))
         frames = [tables.read(schema, path).frame for path in paths]
-        return pl.concat(frames) if frames else tables.empty(schema)
+        # A trial that failed has no rows, and so no columns for the classes.
+        filled = [frame for frame in frames if frame.height]
+        return pl.concat(filled) if filled else tables.empty(schema)
 
     def write_json(self, name: str, content: Any) -> Path:  # noqa: ANN401
         """Write a JSON file into the run folder, whole or not at all."""

@@ -28,8 +28,8 @@ def class_weights(labels: ClassIndex, n_classes: int, mode: Imbalance) -> ClassW
     present = counts > 0
     ratio = counts[present].max() / counts[present].min()
     if mode == "none" or (mode == "auto" and ratio <= _UNEQUAL):
-        return ClassWeights(np.ones(n_classes), f"classes weigh equally (commonest to rarest {ratio:.1f} to 1)")
+        return ClassWeights(np.ones(n_classes), f"no class weights (commonest to rarest class {ratio:.1f} to 1)")
     weights = np.zeros(n_classes)
     weights[present] = len(labels) / (present.sum() * counts[present])
-    note = f"classes are weighed by inverse frequency (commonest to rarest {ratio:.1f} to 1)"
+    note = f"class weights by inverse frequency (commonest to rarest class {ratio:.1f} to 1)"
     return ClassWeights(weights, note)
