@@ -2,6 +2,10 @@
 
     python benchmarks/demo.py
 
+Result:    113 s and 1.86 GiB with three folds
+Hardware:  two cores of an Intel Xeon
+n:         1
+
 Targets on two cores: within 5 minutes after set-up, peak memory within 2 GiB. Memory is the sum of the proportional
 set sizes (pages shared between processes count once), sampled twice a second.
 """

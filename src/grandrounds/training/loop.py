@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from grandrounds.training.epoch import Epoch
 from grandrounds.training.spec import TrainingSpec
 
 Metric = Callable[[ClassIndex, Probs], float]
+_AUGMENT_ABREAST = 128  # images changed in one go: many enough to be cheap, few enough to stay in the cache
 _PREDICT_BATCH = 256
 
 
@@ -132,7 +133,8 @@ class _Steps:
         self._network, self._spec, self._plan = network, spec, plan
         self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
-        self._weights = torch.tensor(plan.weights, dtype=torch.float32, device=plan.device)
+        unequal = bool(np.ptp(plan.weights))  # equal weights change nothing and cost a small network time
+        self._weights = torch.tensor(plan.weights, dtype=torch.float32, device=plan.device) if unequal else None
         self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
         self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
         self._optimiser = _optimiser(network, spec)
@@ -153,33 +155,39 @@ class _Steps:
         """Return mean loss, images per second and whether the clock ran out, after a pass over the images."""
         self._network.train()
         start, losses, n_seen, out_of_time = time.perf_counter(), [], 0, False
-        # Drawn for the whole pass at once: for a small network, small draws would cost as much as its step.
-        space = tuple(self._pixels.shape[1:-1])
-        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._plan.flips)
-        for batch in self._batches():
-            losses.append(self._one_step(batch, changes.of(batch)))
-            n_seen += len(batch)
+        for images, labels in self._batches():
+            losses.append(self._one_step(images, labels))
+            n_seen += len(labels)
             out_of_time = self._plan.cap_s is not None and time.perf_counter() - began > self._plan.cap_s
             if out_of_time:
                 break
         loss = float(torch.stack(losses).mean())
         return loss, n_seen / (time.perf_counter() - start), out_of_time
 
-    def _batches(self) -> Sequence[Tensor]:
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the changed images (B, C, H, W) and labels (B,) of each batch of one pass."""
+        # Drawn for the whole pass and applied to many batches at once: for a small network, small draws and small
+        # resamplings would cost as much as its step.
+        space = tuple(self._pixels.shape[1:-1])
+        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._plan.flips)
         # Batches of nearly equal size: a left-over of one image would break batch normalisation.
         order = torch.randperm(len(self._labels), generator=self._order)
-        return torch.tensor_split(order, self._n_batches)
+        batches = torch.tensor_split(order, self._n_batches)
+        n_abreast = max(1, _AUGMENT_ABREAST // len(batches[0]))
+        for start in range(0, len(batches), n_abreast):
+            some = batches[start : start + n_abreast]
+            rows = torch.cat(some)
+            images = augment.apply(_nchw(self._pixels[rows]), changes.of(rows), self._augment)
+            images = images.contiguous(memory_format=torch.channels_last)
+            sizes = [len(batch) for batch in some]
+            yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), strict=True)
 
-    def _one_step(self, batch: Tensor, change: augment.Draw) -> Tensor:
+    def _one_step(self, images: Tensor, labels: Tensor) -> Tensor:
         rate = learning_rate(self._step, self._n_batches * self._plan.n_epochs, self._spec)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        images = augment.apply(_nchw(self._pixels[batch]), change, self._augment)
         loss = F.cross_entropy(
-            self._network(images.contiguous(memory_format=torch.channels_last)),
-            self._labels[batch],
-            weight=self._weights,
-            label_smoothing=self._spec.label_smoothing,
+            self._network(images), labels, weight=self._weights, label_smoothing=self._spec.label_smoothing
         )
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
