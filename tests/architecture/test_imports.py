@@ -62,3 +62,41 @@ print(touched)
 
     assert done.stdout.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
+
+
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "torchvision", "timm", "medmnist"):
+    sys.modules[name] = None  # as if it were not installed
+from grandrounds.cli import main
+main({arguments!r})
+"""
+
+
+def without_torch(arguments, cwd):
+    code = WITHOUT_TORCH.format(arguments=[str(one) for one in arguments])
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_the_core_lists_inspects_and_judges_without_torch(archive, tmp_path):
+    """What needs no model needs no torch."""
+    lines = [f"s{k},p{k // 2},{'a' if k % 3 else 'b'},{0.3 + 0.01 * k},{0.7 - 0.01 * k}" for k in range(40)]
+    (tmp_path / "predictions.csv").write_text("\n".join(["sample,patient,label,prob_a,prob_b", *lines]) + "\n")
+
+    for arguments in (["list", "families"], ["inspect", archive], ["report", "predictions.csv"]):
+        done = without_torch(arguments, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "predictions/scores.parquet").exists()
+
+
+def test_a_family_without_its_packages_is_one_sentence_with_the_command(tmp_path):
+    """A missing extra says how to add it."""
+    code = """
+import sys
+sys.modules["torch"] = None
+from grandrounds import families
+families.build("li2014")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert "pip install 'grandrounds[models]'" in done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 
 from grandrounds import tables
@@ -200,6 +201,24 @@ def test_kill_and_resume_gives_the_same_predictions(archive, tmp_path):
     assert re.search(r"\d of 3 trials are there already|Swept", said)
     assert predictions_of(tmp_path / "whole").equals(predictions_of(tmp_path / "killed"))
     assert not list((tmp_path / "killed/trials").glob(".*"))
+
+
+def test_ctrl_c_says_how_to_go_on_and_leaves_nobody_running(archive, tmp_path):
+    """An interrupted run ends with its workers, and says that the same command goes on."""
+    command = [sys.executable, "-m", "grandrounds", "run", str(archive), "--families", "prior,vit-tiny", "-o", "run"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("run/trials/.vit-tiny*.progress")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(workers, timeout=10)
+
+    assert process.returncode == 130
+    assert "same command again" in said
+    assert "Traceback" not in said
+    assert alive == []
 
 
 def test_test_pixels_and_labels_never_reach_training(archive, tmp_path):

@@ -18,6 +18,7 @@ app = App(
     help="Every family of image classifier reads the same medical cases under one leak-free protocol.\n\n"
     "Start with: grandrounds demo",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,  # `main` has more to say
 )
 # The first line stands in the list of commands, the rest in the command's own help.
 _COMMANDS = {

@@ -81,7 +81,7 @@ def price_table(study: Study, prices: pl.DataFrame) -> Table:
     """Return the price of each family: epochs, trials, minutes of one worker, memory."""
     minutes = prices["minutes"].sum() / study.means.workers
     table = Table(
-        title=f"Price: about {minutes:.0f} minutes of training with {study.means.workers} trials side by side",
+        title=f"Price: about {minutes:.1f} minutes of training with {study.means.workers} trials side by side",
         title_justify="left",
     )
     for name in ("family", "trials", "epochs", "minutes", "images/s", "parameters", "memory"):

@@ -102,8 +102,14 @@ def stop(executor: Executor) -> None:
         process.join()
 
 
-def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener) -> None:
+def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, workers: int = 1) -> None:
     """Run every job whose trial is not on the disk yet.
+
+    Args:
+        jobs: In the order in which they start.
+        executor: Where they run.
+        listener: Told how it goes.
+        workers: How many run side by side, for the listener: an executor calls waiting jobs running too.
 
     Raises:
         StoreTrouble: A trial could not be saved, or a worker process died.
@@ -121,7 +127,8 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener) -> None
                 job = pending.pop(future)
                 listener.trial_finished(job.trial, future.result())
             running = [job.trial for future, job in pending.items() if future.running()]
-            listener.trials_running([(trial, _latest(store.progress_path(trial.name))) for trial in running])
+            latest = [(trial, _latest(store.progress_path(trial.name))) for trial in running[:workers]]
+            listener.trials_running(latest)
     except BrokenProcessPool:
         raise StoreTrouble(
             "a worker process died, most often because the machine ran out of memory",

@@ -45,7 +45,7 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
         Job(trial, store.folder, workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips)
         for trial in trials
     ]
-    run_all(jobs, executor, listener)
+    run_all(jobs, executor, listener, workers=study.means.workers)
     return trials
 
 
