@@ -186,14 +186,17 @@ def save_csv(frame: pl.DataFrame, path: Path) -> Path:
     return path
 
 
-def study_in(path: Path) -> tuple[Study, Path] | None:
-    """Return the study in a run folder or a TOML file and the folder it runs in; None if `path` is neither."""
+def study_in(path: Path) -> tuple[Study, Path | None] | None:
+    """Return the study in a run folder or a TOML file; None if `path` is neither.
+
+    Beside it stands the folder that it runs in, or None where the file lies in no run folder.
+    """
     if path.is_dir() and (path / STUDY).exists():
         return specs.read(Study, path / STUDY), path
     if path.suffix == ".toml":
         if not path.exists():
             raise BadSpec("there is no such study", where=path, remedy="write one with: grandrounds plan DATA")
-        return specs.read(Study, path), path.parent
+        return specs.read(Study, path), path.parent if path.name == STUDY else None
     return None
 
 

@@ -152,6 +152,14 @@ def test_a_misspelt_key_in_a_study_is_named(finished, tmp_path):
     assert "did you mean 'resamples'" in grandrounds("run", "study.toml", cwd=tmp_path, check=1)
 
 
+def test_a_study_file_from_elsewhere_runs_under_its_own_name(finished, tmp_path):
+    """A file that lies in no run folder is a recipe for one."""
+    (tmp_path / "mine.toml").write_text((finished[1] / "study.toml").read_text())
+    grandrounds("run", "mine.toml", cwd=tmp_path)
+
+    assert (tmp_path / "runs/stripes/report.html").exists()
+
+
 def test_bad_images_stop_a_run_until_told_otherwise(tmp_path):
     """The report's n is the n trained."""
     from PIL import Image as Picture

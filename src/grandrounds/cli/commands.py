@@ -89,12 +89,11 @@ def run_(
     if planned is not None:
         if wanted is not None or read is not None:
             raise BadSpec("a planned study brings its own options", where=what, remedy="change them in its study.toml")
-        task, folder = planned
+        task, home = planned
     else:
-        task = (wanted or Wanted()).ask(what, read)
-        folder = options.RUNS / task.name
+        task, home = (wanted or Wanted()).ask(what, read), None
     with show.Terminal() as listener:
-        outcome = api.run(task, out or folder, listener)
+        outcome = api.run(task, out or home or options.RUNS / task.name, listener)
     _conclude(outcome, json_)
 
 
