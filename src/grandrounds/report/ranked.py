@@ -12,7 +12,7 @@ import polars as pl
 from grandrounds.evaluate.catalogue import METRICS, spoken
 from grandrounds.report.content import ReportContent
 from grandrounds.report.palette import Look, looks
-from grandrounds.report.rounding import known, listed
+from grandrounds.report.rounding import NOT_APPLICABLE, known, listed, share
 
 
 class Score(NamedTuple):
@@ -104,6 +104,17 @@ class Ranked:
     def classes(self) -> tuple[str, ...]:
         """The classes in the task's order."""
         return self.content.task.classes
+
+    def value(self, family: str, metric: str) -> str:
+        """Return a value as the reader sees it: a number, or why there is none."""
+        return NOT_APPLICABLE if family in self._not_applicable else share(self.score(family, metric).estimate)
+
+    @cached_property
+    def _not_applicable(self) -> frozenset[str]:
+        """The families that had nothing to read in any trial."""
+        unread = pl.col("status").eq("not applicable").all().alias("unread")
+        said = self.content.trials.group_by("family").agg(unread).filter("unread")
+        return frozenset(said["family"])
 
     def score(self, family: str, metric: str, label: str | None = None) -> Score:
         """Return one value; an empty one where nobody computed it."""

@@ -6,8 +6,8 @@ from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.report import plots
 from grandrounds.report.blocks import Cell, Column, Folded, Prose, Section, Table
 from grandrounds.report.costs import Cost, costs
-from grandrounds.report.ranked import Difference, Ranked, Score
-from grandrounds.report.rounding import NOT_RECORDED, amount, count, interval, opened, p_value, share, signed
+from grandrounds.report.ranked import Difference, Ranked
+from grandrounds.report.rounding import NOT_RECORDED, amount, count, interval, opened, p_value, signed
 
 _BESIDE = ("balanced_accuracy", "accuracy", "brier", "ece")  # shown beside the primary metric where computed
 
@@ -35,7 +35,11 @@ def ranking(ranked: Ranked) -> Section:
     rows = []
     for family, value in zip(ranked.families, values, strict=True):
         drawn = plots.strip(value, axis, ranked.looks[family])
-        cells = (_valued(value), Cell(drawn), *(_valued(ranked.score(family, name)) for name in beside))
+        cells = (
+            _valued(ranked, family, content.primary),
+            Cell(drawn),
+            *(_valued(ranked, family, name) for name in beside),
+        )
         rows.append((named(ranked, family), *cells, *(_price(spent.get(family)) if spent else ())))
     caption = f"Families, best first, on the test role, one value per {unit}. Costs are medians over the trials."
     table = Table(caption, columns, tuple(rows), ranked.reasons((content.primary, *beside)))
@@ -111,7 +115,7 @@ def published(ranked: Ranked) -> Section | None:
             Cell(one.method),
             Cell(ranked.words(one.metric)),
             Cell(f"{one.value:g}"),
-            _valued(ranked.score(leader, one.metric)),
+            _valued(ranked, leader, one.metric),
             Cell(one.source),
         )
         for one in content.published
@@ -127,8 +131,9 @@ def named(ranked: Ranked, family: str) -> Cell:
     return Cell(family, mark=ranked.looks[family].key(), tag=tag)
 
 
-def _valued(score: Score) -> Cell:
-    return Cell(share(score.estimate), interval(score.low, score.high))
+def _valued(ranked: Ranked, family: str, metric: str) -> Cell:
+    score = ranked.score(family, metric)
+    return Cell(ranked.value(family, metric), interval(score.low, score.high))
 
 
 def _price(cost: Cost | None) -> tuple[Cell, ...]:

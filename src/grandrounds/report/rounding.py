@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 UNDEFINED = "undefined"
+NOT_APPLICABLE = "not applicable"
 NOT_RECORDED = "–"
 MINUS = "\N{MINUS SIGN}"
 

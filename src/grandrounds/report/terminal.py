@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grandrounds.report.content import ReportContent
 from grandrounds.report.costs import costs
 from grandrounds.report.ranked import Ranked
-from grandrounds.report.rounding import NOT_RECORDED, amount, interval, share
+from grandrounds.report.rounding import NOT_RECORDED, amount, interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,9 +28,9 @@ def ranking(content: ReportContent) -> Table:
         score, cost = ranked.score(family, content.primary), spent.get(family)
         cells = (
             family + (" (ships)" if family == content.ships else ""),
-            share(score.estimate),
+            ranked.value(family, content.primary),
             interval(score.low, score.high),
-            share(ranked.score(family, "balanced_accuracy").estimate),
+            ranked.value(family, "balanced_accuracy"),
             amount(cost.fit_s) if cost else NOT_RECORDED,
             amount(cost.latency_ms) if cost else NOT_RECORDED,
         )
