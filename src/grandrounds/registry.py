@@ -10,7 +10,7 @@ import difflib
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from grandrounds.errors import BadSpec, MissingExtra
@@ -35,12 +35,17 @@ class Registry(Generic[E]):
         kind: What one entry is called in messages, for example `"family"`.
         entries: The entries that come with grandrounds.
         group: Entry-point group through which other packages add entries; None for none.
+        prefixes: What names outside the catalogue may begin with, and `"module:function"` that makes the entry of
+            such a name; they are not listed, since nobody knows them all.
     """
 
-    def __init__(self, kind: str, entries: Sequence[E], *, group: str | None = None) -> None:
+    def __init__(
+        self, kind: str, entries: Sequence[E], *, group: str | None = None, prefixes: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self._entries = {entry.name: entry for entry in entries}
         self._group = group
+        self._prefixes = dict(prefixes or {})
         self._merged: dict[str, E] | None = None
         if len(self._entries) != len(entries):
             raise BadSpec(f"two entries of the {kind} registry share a name")
@@ -61,6 +66,10 @@ class Registry(Generic[E]):
         entries = self._all()
         if name in entries:
             return entries[name]
+        for prefix, path in self._prefixes.items():
+            if name.startswith(prefix):
+                made: E = load(path)(name)
+                return made
         raise BadSpec(
             f"there is no {self.kind} called {name!r}",
             remedy=nearest(name, list(entries)) or f"choose one of: {', '.join(entries)}",

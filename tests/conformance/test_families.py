@@ -22,6 +22,11 @@ QUICK = {
     "lbp-svm": {"costs": (10.0,), "widths": (1.0,)},
     "li2014": {"batch_size": 8, "learning_rate": 2e-3, "dropout": 0.1, "shift": 0.0},
     "resnet-18": {"batch_size": 16, "width": 0.125},
+    "resnet-34": {"batch_size": 16, "width": 0.125},
+    "resnet-50": {"batch_size": 16, "width": 0.125},
+    "nin": {"batch_size": 8, "width": 0.1, "dropout": 0.0, "shift": 0.0},
+    "alexnet": {"batch_size": 8, "learning_rate": 2e-3, "width": 0.1, "dropout": 0.1, "shift": 0.0},
+    "vgg-11": {"batch_size": 8, "width": 0.1, "dropout": 0.1, "shift": 0.0},
     "vit-tiny": {"batch_size": 8, "learning_rate": 2e-3, "dim": 48, "depth": 2, "shift": 0.0},
 }
 
@@ -60,8 +65,16 @@ def planted(n_patients, seed, labels=None, shown=None):
 TRAIN, VALID, TEST = planted(30, 1), planted(12, 2), planted(30, 3)
 
 
+def seen(name, view):
+    """The view, its pixels repeated where the family reads larger images alone."""
+    times = -(-families.FAMILIES.get(name).smallest_px // view.pixels.shape[-1])
+    if times == 1:
+        return view
+    return dataclasses.replace(view, pixels=view.pixels.repeat(times, axis=2).repeat(times, axis=3))
+
+
 def fit(name, train=TRAIN, valid=VALID, budget=BUDGET, seed=0):
-    return quick(name).fit(train, valid, budget, seed, lambda epoch: None)
+    return quick(name).fit(seen(name, train), seen(name, valid), budget, seed, lambda epoch: None)
 
 
 @functools.cache
@@ -77,7 +90,7 @@ def balanced_accuracy(view, probs):
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_are_probabilities(name):
     """One row per image, one column per class, each row sums to one."""
-    probs = fitted(name).predict(TEST)
+    probs = fitted(name).predict(seen(name, TEST))
 
     assert probs.shape == (len(TEST.pixels), N_CLASSES)
     assert probs.dtype == np.float64
@@ -91,11 +104,11 @@ def test_repeats_for_a_seed_and_survives_saving(name, tmp_path):
     for folder, model in (("one", fitted(name)), ("two", fit(name))):
         (tmp_path / folder).mkdir()
         model.save(tmp_path / folder)
-    expected = fitted(name).predict(TEST)
+    expected = fitted(name).predict(seen(name, TEST))
     loaded = families.load(name, tmp_path / "two")
 
     assert families.fitted_hash(tmp_path / "one") == families.fitted_hash(tmp_path / "two")
-    assert np.array_equal(expected, loaded.predict(TEST))
+    assert np.array_equal(expected, loaded.predict(seen(name, TEST)))
     assert loaded.record == fitted(name).record
     assert {path.suffix for path in (tmp_path / "one").iterdir()} <= {".safetensors", ".json"}
 
@@ -107,7 +120,7 @@ def test_fitted_state_does_not_depend_on_what_is_predicted(name, tmp_path):
     hashes = []
     for number, test in enumerate((TEST, poisoned)):
         model = fit(name)
-        model.predict(test)
+        model.predict(seen(name, test))
         place = tmp_path / str(number)
         place.mkdir()
         model.save(place)
@@ -119,21 +132,22 @@ def test_fitted_state_does_not_depend_on_what_is_predicted(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_inputs_are_only_read(name):
     """Images may be read-only, and nothing that was handed in changes."""
-    train = dataclasses.replace(TRAIN, pixels=TRAIN.pixels.copy(), labels=TRAIN.labels.copy())
+    given = seen(name, TRAIN)
+    train = dataclasses.replace(given, pixels=given.pixels.copy(), labels=given.labels.copy())
     train.pixels.flags.writeable = train.labels.flags.writeable = False
     before = train.samples.clone()
     model = fit(name, train=train, budget=Budget())
     model.predict(dataclasses.replace(train, labels=None))
 
     assert train.samples.equals(before)
-    assert np.array_equal(train.pixels, TRAIN.pixels)
+    assert np.array_equal(train.pixels, given.pixels)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_copes_with_a_class_missing_from_valid(name):
     """It fits, and still gives the missing class its column."""
     valid = planted(12, 2, shown=np.arange(12) % 2)
-    probs = fit(name, valid=valid).predict(TEST)
+    probs = fit(name, valid=valid).predict(seen(name, TEST))
 
     assert probs.shape == (len(TEST.pixels), N_CLASSES)
     assert np.isfinite(probs).all()
@@ -144,7 +158,7 @@ def test_copes_with_a_class_missing_from_valid(name):
 def test_a_class_missing_from_train_gets_little(name):
     """It fits, and the class that nobody showed is not predicted."""
     train = planted(30, 1, shown=np.arange(30) % 2)
-    probs = fit(name, train=train, budget=BUDGET).predict(TEST)
+    probs = fit(name, train=train, budget=BUDGET).predict(seen(name, TEST))
 
     assert np.isfinite(probs).all()
     assert (probs.argmax(axis=1) == 2).mean() < 0.2
@@ -153,7 +167,7 @@ def test_a_class_missing_from_train_gets_little(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "prior"])
 def test_beats_the_prior_where_signal_is_planted(name):
     """Planted signal is found."""
-    assert balanced_accuracy(TEST, fitted(name).predict(TEST)) > 0.6
+    assert balanced_accuracy(TEST, fitted(name).predict(seen(name, TEST))) > 0.6
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "prior"])
@@ -165,8 +179,8 @@ def test_permutes_with_the_class_order(name):
     train, valid, test = (
         dataclasses.replace(view, labels=new_index[view.labels], task=task) for view in (TRAIN, VALID, TEST)
     )
-    straight = fitted(name).predict(TEST)
-    permuted = fit(name, train=train, valid=valid).predict(test)
+    straight = fitted(name).predict(seen(name, TEST))
+    permuted = fit(name, train=train, valid=valid).predict(seen(name, test))
 
     assert balanced_accuracy(test, permuted) > balanced_accuracy(TEST, straight) - 0.15
     if not families.FAMILIES.get(name).iterates:
@@ -195,7 +209,7 @@ def test_random_labels_score_at_chance(name):
             for place, n in enumerate((30, 12, n_patients), start=1)
         ]
         model = fit(name, *views[:2], budget=Budget(epochs=3), seed=seed)
-        scores.append(balanced_accuracy(views[2], model.predict(views[2])))
+        scores.append(balanced_accuracy(views[2], model.predict(seen(name, views[2]))))
     # Two images of a patient count as one: that bounds the error from above.
     chance = 1 / N_CLASSES
     error = np.sqrt(chance * (1 - chance) / (n_seeds * n_patients))

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from grandrounds import registry
-from grandrounds.families.catalogue import CATALOGUE
+from grandrounds.families.catalogue import CATALOGUE, PREFIXED
 from grandrounds.families.protocol import Family, FamilyEntry, Fitted
 from grandrounds.registry import Registry
 from grandrounds.specs import Spec, parse
 
-FAMILIES: Registry[FamilyEntry] = Registry("family", CATALOGUE, group="grandrounds.families")
+FAMILIES: Registry[FamilyEntry] = Registry(
+    "family",
+    CATALOGUE,
+    group="grandrounds.families",
+    prefixes={one.name.partition("<")[0]: "grandrounds.families.by_name:entry" for one in PREFIXED},
+)
 
 
 def params_spec(name: str) -> type[Spec]:

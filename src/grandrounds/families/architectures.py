@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import timm
 from torch import nn
 
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.families import params as kinds
+from grandrounds.families import plain, zoo
+from grandrounds.families.built import Network, Shape, at_least
 from grandrounds.families.params import Li2014Params, ResNetParams, ViTParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
+from grandrounds.nets.shortcut import PaddedIdentity
 from grandrounds.training.spec import TrainingSpec
 
-Shape = tuple[int, int, int]  # (C, H, W)
 _SMALL_PX = 64  # up to here a network may not shrink the image before its first block
-
-
-class Network(NamedTuple):
-    """A network that gives logits, and a sentence on what it is."""
-
-    module: nn.Module
-    note: str
 
 
 def li2014(params: Li2014Params, shape: Shape, n_classes: int) -> Network:
     """Return the network of Li et al."""
-    _at_least("li2014", MIN_SIDE_PX, shape)
+    at_least("li2014", MIN_SIDE_PX, shape)
     module = Li2014(*shape, n_classes, dropout=params.dropout)
     return Network(module, f"Li 2014 network with dropout {params.dropout:g}")
 
 
 def resnet(params: ResNetParams, shape: Shape, n_classes: int) -> Network:
     """Return timm's residual network with any width and with the stem that suits the images."""
-    _at_least(params.variant, 8, shape)
+    at_least(params.variant, 8, shape)
     channels = tuple(max(8, 8 * round(width * params.width / 8)) for width in (64, 128, 256, 512))
     small = params.stem == "small" or (params.stem == "auto" and min(shape[1:]) <= _SMALL_PX)
     # timm fixes a plain stem at 64 channels; the deep one takes any width, and we put one convolution in its place.
@@ -46,13 +42,30 @@ def resnet(params: ResNetParams, shape: Shape, n_classes: int) -> Network:
     nn.init.kaiming_normal_(module.conv1.weight, mode="fan_out", nonlinearity="relu")
     if small:
         module.maxpool = nn.Identity()
+    if params.shortcut != "b":
+        _replace_shortcuts(module, projected=params.shortcut == "c")
     stem = "3×3 stem without pooling" if small else "7×7 stem with stride and pooling"
-    return Network(module, f"{params.variant} at {params.width:g} of its width, {stem}, trained from scratch")
+    built = f"{params.variant} at {params.width:g} of its width, {stem}, shortcut {params.shortcut}"
+    return Network(module, f"{built}, trained from scratch")
+
+
+def _replace_shortcuts(module: Any, *, projected: bool) -> None:  # noqa: ANN401  (timm names its layers at run time)
+    """Turn the shortcuts of timm's network, which are B, into C (`projected`) or A."""
+    n_in = module.conv1.out_channels
+    for block in (*module.layer1, *module.layer2, *module.layer3, *module.layer4):
+        n_out = block.conv3.out_channels if hasattr(block, "conv3") else block.conv2.out_channels
+        if projected and block.downsample is None:  # elsewhere B projects already
+            projection = nn.Conv2d(n_in, n_out, 1, bias=False)
+            nn.init.kaiming_normal_(projection.weight, mode="fan_out", nonlinearity="relu")
+            block.downsample = nn.Sequential(projection, nn.BatchNorm2d(n_out))
+        elif not projected and block.downsample is not None:
+            block.downsample = PaddedIdentity(block.stride, n_out - n_in)
+        n_in = n_out
 
 
 def vit(params: ViTParams, shape: Shape, n_classes: int) -> Network:
     """Return timm's vision transformer with patches that divide the image."""
-    _at_least("vit-tiny", 8, shape)
+    at_least("vit-tiny", 8, shape)
     if params.dim % params.heads:
         raise BadSpec(f"{params.heads} heads do not divide a token of {params.dim}", where="vit-tiny")
     patch = params.patch_px or fitting_patch(shape[1], shape[2])
@@ -83,10 +96,16 @@ def fitting_patch(height: int, width: int) -> int:
 
 
 class Architecture(NamedTuple):
-    """How parameters of one kind become a network."""
+    """How parameters of one kind become a network.
+
+    Args:
+        start: Gives the network other weights than random ones before training, where the parameters say so; a saved
+            model is built without it.
+    """
 
     params: type[TrainingSpec]
     network: Callable[..., Network]
+    start: Callable[..., Network] | None = None
 
 
 # Saved models name one of these; nothing else that a file names is ever called.
@@ -94,12 +113,9 @@ ARCHITECTURES = {
     "li2014": Architecture(Li2014Params, li2014),
     "resnet": Architecture(ResNetParams, resnet),
     "vit": Architecture(ViTParams, vit),
+    "nin": Architecture(kinds.NinParams, plain.nin),
+    "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
+    "vgg": Architecture(kinds.VggParams, plain.vgg),
+    "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),
+    "torchvision": Architecture(kinds.TorchvisionParams, zoo.of_torchvision, zoo.start_torchvision),
 }
-
-
-def _at_least(name: str, side_px: int, shape: Shape) -> None:
-    if min(shape[1:]) < side_px:
-        raise BadData(
-            f"{name} needs images of at least {side_px} pixels a side, these are {shape[1]} × {shape[2]}",
-            remedy="resize them in the preparation, or leave this family out",
-        )

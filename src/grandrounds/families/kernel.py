@@ -45,6 +45,11 @@ class KernelMachine(nn.Module):
         for name, value in arrays.items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were learned, the vectors included."""
+        return sum(self.get_buffer(name).numel() for name in ("vectors", "duals", "intercepts"))
+
     def decisions(self, features: Tensor) -> Tensor:
         """Return one margin per pair of classes, (B, pairs), as scikit-learn's `"ovo"` decision function does."""
         scaled = (features.double() - self.mean) / self.sd

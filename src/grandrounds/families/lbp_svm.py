@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import state
-from grandrounds.families.kernel import KernelMachine, fit_machine
+from grandrounds.families.kernel import KernelMachine
 from grandrounds.families.params import LbpSvmParams
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
-from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
+from grandrounds.families.selection import patients_of
+from grandrounds.families.svm import choose_machine
 from grandrounds.features.lbp import RINGS, lbp_histograms
-from grandrounds.shapes import ClassIndex, Features, Probs
-from grandrounds.training.imbalance import class_weights
+from grandrounds.shapes import Probs
 
 _MIN_SIDE_PX = 2 * max(radius for _, radius in RINGS) + 2
 _CELL_PX = 32
@@ -67,56 +62,8 @@ class LbpSvmFamily:
                 remedy="resize them in the preparation, or leave this family out",
             )
         cells = self.params.cells or max(1, min(8, side // _CELL_PX))
-        rows = _Rows(
-            lbp_histograms(train.pixels, cells), training_labels(train),
-            lbp_histograms(valid.pixels, cells), labels_of(valid),
-        )  # fmt: skip
-        machine, notes = self._choose(rows, valid, seed)
-        record = FitRecord(patients_of(train, valid), n_parameters=_size(machine), notes=notes)
-        return FittedLbpSvm(record, cells, machine)
-
-    def _choose(self, rows: _Rows, valid: View, seed: int) -> tuple[KernelMachine, tuple[str, ...]]:
-        choice = choose_by(valid)
-        weighing = class_weights(rows.labels, valid.n_classes, self.params.imbalance)
-        some = _tuning_rows(rows.labels, self.params.max_rows_tuning, seed)
-        n_features = rows.features.shape[1]
-
-        def fitted(which: NDArray[np.int64] | slice, cost: float, width: float) -> KernelMachine:
-            machine = fit_machine(
-                rows.features[which], rows.labels[which], weighing.weights, cost=cost, gamma=width / n_features
-            )
-            return machine.tempered(rows.valid_features, rows.valid_labels)
-
-        grid = list(product(self.params.costs, self.params.widths))
-        tried = [fitted(some, cost, width) for cost, width in grid]
-        scores = [choice.metric(rows.valid_labels, one.probs(rows.valid_features)) for one in tried]
-        best = int(np.argmax(scores))  # the mildest machine among equals, for the grid goes from mild to strict
-        cost, width = grid[best]
-        machine = tried[best] if len(some) == len(rows.labels) else fitted(slice(None), cost, width)
-        note = (
-            f"C = {cost:g} and gamma = {width:g} / {n_features} {choice.note}; the temperature too was fitted on valid"
+        machine, notes = choose_machine(
+            train, valid, lbp_histograms(train.pixels, cells), lbp_histograms(valid.pixels, cells), self.params, seed
         )
-        return machine, (weighing.note, note)
-
-
-class _Rows(NamedTuple):
-    features: Features
-    labels: ClassIndex
-    valid_features: Features
-    valid_labels: ClassIndex
-
-
-def _tuning_rows(labels: ClassIndex, most: int, seed: int) -> NDArray[np.int64]:
-    # The same share of each class, and never fewer than two images of it.
-    if len(labels) <= most:
-        return np.arange(len(labels))
-    random = seeds.generator(seed, "tuning rows")
-    kept = [
-        random.permutation(np.flatnonzero(labels == k))[: max(2, round(most * float((labels == k).mean())))]
-        for k in np.unique(labels)
-    ]
-    return np.sort(np.concatenate(kept))
-
-
-def _size(machine: KernelMachine) -> int:
-    return sum(machine.get_buffer(name).numel() for name in ("vectors", "duals", "intercepts"))
+        record = FitRecord(patients_of(train, valid), n_parameters=machine.n_parameters, notes=notes)
+        return FittedLbpSvm(record, cells, machine)

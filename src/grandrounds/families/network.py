@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import state
-from grandrounds.families.architectures import ARCHITECTURES, Shape
+from grandrounds.families.architectures import ARCHITECTURES
+from grandrounds.families.built import Shape
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
 from grandrounds.shapes import Batch, Probs
@@ -120,7 +121,10 @@ class NetworkFamily:
         name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
         labels, choice = training_labels(train_view), choose_by(valid)
         shape: Shape = train_view.pixels.shape[1:]
-        built = ARCHITECTURES[name].network(self.params, shape, train_view.n_classes)
+        architecture = ARCHITECTURES[name]
+        built = architecture.network(self.params, shape, train_view.n_classes)
+        if architecture.start is not None:
+            built = architecture.start(self.params, shape, built)
         module = Normalised(built.module, *_scale(train_view.pixels)).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)

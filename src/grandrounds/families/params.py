@@ -6,10 +6,11 @@ suffice within a minute of one thread.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
 from grandrounds.training.spec import Imbalance, TrainingSpec
 
@@ -44,22 +45,47 @@ class ThumbnailParams(Spec):
     imbalance: Imbalance = "auto"
 
 
-class LbpSvmParams(Spec):
-    """Pattern histograms and a support vector machine with a Gaussian kernel.
+class SvmParams(Spec):
+    """A support vector machine with a Gaussian kernel.
 
     Args:
-        cells: Rows and columns of cells with histograms of their own; None: 1 up to 32 pixels, then one per 32.
         costs: Values of C to try on `valid`.
         widths: Values of gamma to try, in units of 1 / (number of features).
         max_rows_tuning: C and gamma are chosen with no more training images than these; the last fit uses all.
         imbalance: As for networks, see `TrainingSpec`.
     """
 
-    cells: int | None = Field(default=None, ge=1, le=8)
     costs: tuple[float, ...] = (1.0, 10.0, 100.0)
     widths: tuple[float, ...] = (0.1, 0.3, 1.0)
     max_rows_tuning: int = Field(default=3000, ge=50)
     imbalance: Imbalance = "auto"
+
+
+class LbpSvmParams(SvmParams):
+    """Pattern histograms and a support vector machine.
+
+    Args:
+        cells: Rows and columns of cells with histograms of their own; None: 1 up to 32 pixels, then one per 32.
+    """
+
+    cells: int | None = Field(default=None, ge=1, le=8)
+
+
+class SiftSvmParams(SvmParams):
+    """Gradient descriptors at fixed, upright key points and a support vector machine.
+
+    Args:
+        grid: Rows and columns of key points; 1 is the image's centre alone, more describe it densely; None: 1 below
+            64 pixels, then one per 32, four at most.
+        blur_px: Standard deviation of the blur before gradients are taken.
+    """
+
+    grid: int | None = Field(default=None, ge=1, le=8)
+    blur_px: float = Field(default=1.0, ge=0.6)
+
+
+class RbmSvmParams(RbmSpec, SvmParams):
+    """Features of a restricted Boltzmann machine and a support vector machine."""
 
 
 class Li2014Params(TrainingSpec):
@@ -75,15 +101,18 @@ class ResNetParams(TrainingSpec):
     """A residual network of timm.
 
     Args:
-        variant: timm's name; one with basic blocks.
+        variant: timm's name.
         width: Channels as a part of the published ones.
         stem: `"small"` is one 3×3 convolution without pooling, `"large"` the published 7×7 with stride and pooling;
             `"auto"` takes the small one up to 64 pixels.
+        shortcut: What is added to a block's output. Where the shape changes, `"a"` takes every second pixel and fills
+            new channels with zeros, `"b"` projects by a 1×1 convolution; `"c"` projects everywhere.
     """
 
-    variant: Literal["resnet18", "resnet34"] = "resnet18"
+    variant: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
     width: float = Field(default=0.25, gt=0, le=2)
     stem: Literal["auto", "small", "large"] = "auto"
+    shortcut: Literal["a", "b", "c"] = "b"
     max_epochs: int = Field(default=15, ge=1)
     batch_size: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=3e-3, gt=0)
@@ -108,3 +137,93 @@ class ViTParams(TrainingSpec):
     learning_rate: float = Field(default=5e-4, gt=0)
     rotate_deg: float = Field(default=10.0, ge=0, le=180)
     gain: float = Field(default=0.1, ge=0, lt=1)
+
+
+class NinParams(TrainingSpec):
+    """A Network in Network.
+
+    Args:
+        width: Channels as a part of the published ones.
+        dropout: Part of the channels' values that is dropped after each pooling.
+        norm: Whether a batch norm follows each convolution; published without, and slow to learn so.
+    """
+
+    width: float = Field(default=0.25, gt=0, le=2)
+    dropout: float = Field(default=0.25, ge=0, lt=1)
+    norm: bool = True
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
+class AlexNetParams(TrainingSpec):
+    """torchvision's AlexNet, for images of at least 63 pixels a side: let the preparation resize smaller ones.
+
+    Args:
+        width: Channels and dense units as a part of the published ones.
+        dropout: Part of the values that is dropped before each of the first two dense layers.
+    """
+
+    width: float = Field(default=0.25, gt=0, le=2)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    max_epochs: int = Field(default=40, ge=1)
+    batch_size: int = Field(default=16, ge=2)
+    learning_rate: float = Field(default=5e-4, gt=0)
+
+
+class VggParams(TrainingSpec):
+    """torchvision's VGG, for images of at least 32 pixels a side: let the preparation resize smaller ones.
+
+    Args:
+        variant: How many layers with weights.
+        width: Channels and dense units as a part of the published ones.
+        dropout: Part of the values that is dropped after each of the first two dense layers.
+        norm: Whether a batch norm follows each convolution; published without, and slow to learn so.
+    """
+
+    variant: Literal["vgg-11", "vgg-13", "vgg-16", "vgg-19"] = "vgg-11"
+    width: float = Field(default=0.25, gt=0, le=2)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    norm: bool = True
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class TorchvisionParams(TrainingSpec):
+    """Any classifier of torchvision, as torchvision builds it.
+
+    Args:
+        model: torchvision's name; the family's name sets it.
+        weights: A safetensors file with the network's published weights to start from; None: from scratch. The last
+            layer starts anew where it tells apart other classes.
+    """
+
+    model: str = "resnet18"
+    weights: str | None = None
+    max_epochs: int = Field(default=15, ge=1)
+
+    @field_validator("weights")
+    @classmethod
+    def _never_a_pickle(cls, path: str | None) -> str | None:
+        if path is not None and not path.endswith(".safetensors"):
+            raise ValueError("weights are read from .safetensors files alone: other formats can run code when opened")
+        return path
+
+
+class TimmParams(TorchvisionParams):
+    """Any network of timm, as timm builds it.
+
+    Args:
+        model: timm's name, with a tag of its weights or without; the family's name sets it.
+        pretrained: Whether to start from the weights that timm's hub keeps for it as safetensors; this needs a
+            network the first time.
+    """
+
+    pretrained: bool = False
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if self.pretrained and self.weights is not None:
+            raise ValueError("pretrained and weights are two starts; give one of them")
+        return self

@@ -128,7 +128,7 @@ class FamilyEntry:
 
     Args:
         name: What users type.
-        kind: Floor, handcrafted, cnn, resnet or transformer.
+        kind: Floor, handcrafted, cnn, resnet, transformer, or by name: a network of another library.
         summary: One line for `grandrounds list families`.
         build: `"module:Class"`; called with one instance of `params`.
         params: `"module:Spec"`; every field has a default.
@@ -138,6 +138,7 @@ class FamilyEntry:
         requires: Packages that must be installed.
         iterates: Whether more epochs mean more training.
         reads: Whether it reads a sample or a whole case.
+        smallest_px: Images with a shorter side than this are refused.
     """
 
     name: str
@@ -151,3 +152,4 @@ class FamilyEntry:
     requires: tuple[str, ...] = ()
     iterates: bool = False
     reads: str = "sample"
+    smallest_px: int = 1

@@ -49,3 +49,14 @@ def test_a_missing_package_names_the_extra():
 def test_a_path_is_imported():
     """An import path gives the object."""
     assert registry.load("json:dumps")([1]) == "[1]"
+
+
+def test_a_prefix_makes_entries_that_are_not_listed():
+    """What begins with a prefix is made when it is asked for; everything else is looked up as ever."""
+    opened = Registry("number", [Entry("one")], prefixes={"len ": "builtins:len"})
+
+    assert opened.get("len abc") == 7
+    assert opened.get("one") == Entry("one")
+    assert opened.names() == ["one"]
+    with pytest.raises(BadSpec, match="no number called 'leng'"):
+        opened.get("leng")

@@ -1,0 +1,48 @@
+"""Families whose name names a network of another library: `timm:resnet10t`, `torchvision:alexnet`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from grandrounds import registry
+from grandrounds.errors import BadSpec
+from grandrounds.families.catalogue import PREFIXED
+from grandrounds.families.protocol import FamilyEntry
+
+_DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
+
+
+def entry(name: str) -> FamilyEntry:
+    """Return the family of that name; where the library is missing, only building it says so.
+
+    Raises:
+        BadSpec: The library has no such network; the message lists the nearest ones.
+    """
+    library, _, model = name.partition(":")
+    pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
+    found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
+    if model in _written(library) or importlib.util.find_spec(library) is None:
+        return found
+    # The library itself has the last word, also on a tag of weights after a dot; asking it imports torch.
+    names: Callable[[str], list[str]] = registry.load("grandrounds.families.zoo:names", requires=pattern.requires)
+    known = names(library)
+    if model in known:
+        return found
+    raise BadSpec(
+        f"{library} has no network called {model!r}",
+        remedy=registry.nearest(model, known) or f"choose a name that {library}.list_models() gives",
+    )
+
+
+@cache
+def _written(library: str) -> frozenset[str]:
+    """Return the networks that a library's source registers: read, not imported, which would take seconds."""
+    spec = importlib.util.find_spec(library)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    files = [path for folder in folders for path in (Path(folder) / "models").glob("*.py")]
+    return frozenset(name for path in files for name in _DEFINED.findall(path.read_text(encoding="utf-8")))

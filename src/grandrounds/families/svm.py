@@ -1,0 +1,54 @@
+"""The support vector machine of the handcrafted families: fitted on `train`, its settings chosen on `valid`."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grandrounds import seeds
+from grandrounds.families.kernel import KernelMachine, fit_machine
+from grandrounds.families.params import SvmParams
+from grandrounds.families.protocol import View
+from grandrounds.families.selection import choose_by, labels_of, training_labels
+from grandrounds.shapes import ClassIndex, Features
+from grandrounds.training.imbalance import class_weights
+
+
+def choose_machine(
+    train: View, valid: View, train_features: Features, valid_features: Features, params: SvmParams, seed: int
+) -> tuple[KernelMachine, tuple[str, ...]]:
+    """Return the machine fitted on `train`, and notes; C, gamma and the temperature are chosen on `valid`."""
+    labels, valid_labels = training_labels(train), labels_of(valid)
+    choice = choose_by(valid)
+    weighing = class_weights(labels, valid.n_classes, params.imbalance)
+    some = _tuning_rows(labels, params.max_rows_tuning, seed)
+    n_features = train_features.shape[1]
+
+    def fitted(which: NDArray[np.int64] | slice, cost: float, width: float) -> KernelMachine:
+        machine = fit_machine(
+            train_features[which], labels[which], weighing.weights, cost=cost, gamma=width / n_features
+        )
+        return machine.tempered(valid_features, valid_labels)
+
+    grid = list(product(params.costs, params.widths))
+    tried = [fitted(some, cost, width) for cost, width in grid]
+    scores = [choice.metric(valid_labels, one.probs(valid_features)) for one in tried]
+    best = int(np.argmax(scores))  # the mildest machine among equals, for the grid goes from mild to strict
+    cost, width = grid[best]
+    machine = tried[best] if len(some) == len(labels) else fitted(slice(None), cost, width)
+    note = f"C = {cost:g} and gamma = {width:g} / {n_features} {choice.note}; the temperature too was fitted on valid"
+    return machine, (weighing.note, note)
+
+
+def _tuning_rows(labels: ClassIndex, most: int, seed: int) -> NDArray[np.int64]:
+    # The same share of each class, and never fewer than two images of it.
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    random = seeds.generator(seed, "tuning rows")
+    kept = [
+        random.permutation(np.flatnonzero(labels == k))[: max(2, round(most * float((labels == k).mean())))]
+        for k in np.unique(labels)
+    ]
+    return np.sort(np.concatenate(kept))

@@ -1,0 +1,157 @@
+"""Features that a restricted Boltzmann machine learns from windows of images, without any label.
+
+The pixels of a window are whitened, and each hidden unit says how likely the pattern that it learned is there.
+Whitening and weights merge into one convolution, so that applying costs as much as one layer of a network.
+
+References: Hinton GE. A practical guide to training restricted Boltzmann machines. UTML TR 2010-003, 2010. Coates A,
+Lee H, Ng AY. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from grandrounds.errors import BadData
+from grandrounds.features.spec import RbmSpec
+from grandrounds.features.thumbnail import area_matrix
+from grandrounds.shapes import Batch, Features
+
+_N_WINDOWS = 20_000  # drawn from the training images, once
+_BATCH = 128  # windows in a step
+_FLOOR = 0.1  # of the mean variance, added to each: directions of mere noise are not blown up
+_FLAT = 1e-6  # added to variances of grey values from 0 to 1, for images that are all alike
+_MOMENTUM, _FIRST_MOMENTUM, _DECAY = 0.9, 0.5, 1e-4  # as the guide advises
+_BLOCK_PX = 2**18  # pixels at once, which bounds the memory
+
+
+class WindowFeatures(nn.Module):
+    """Probabilities of hidden units, averaged over cells.
+
+    Args:
+        kernels: (hidden, 1, window, window), whitening included.
+        bias: (hidden,).
+        side_px: Images with a longer side are reduced to it.
+        cells: Rows and columns of cells.
+    """
+
+    kernels: Tensor
+    bias: Tensor
+
+    def __init__(self, kernels: Tensor, bias: Tensor, side_px: int, cells: int) -> None:
+        super().__init__()
+        self.register_buffer("kernels", kernels)
+        self.register_buffer("bias", bias)
+        self.side_px = side_px
+        self.cells = cells
+
+    def forward(self, grey: Tensor) -> Tensor:
+        """Return features (B, hidden · cells²) of images (B, 1, H, W)."""
+        answers = torch.sigmoid(F.conv2d(grey, self.kernels, self.bias))  # (B, hidden, rows, columns)
+        return F.adaptive_avg_pool2d(answers, self.cells).flatten(1)
+
+    @torch.inference_mode()
+    def of(self, pixels: Batch) -> Features:
+        """Return features (N, hidden · cells²) of images (N, C, H, W)."""
+        rows = max(1, _BLOCK_PX // min(pixels[0, 0].size, self.side_px**2))
+        starts = range(0, len(pixels), rows)
+        return torch.cat([self(_grey(pixels[at : at + rows], self.side_px)) for at in starts]).numpy()
+
+
+def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> WindowFeatures:
+    """Return features learned from windows of these images, (N, C, H, W), by contrastive divergence with one step.
+
+    Raises:
+        BadData: Learning diverged.
+    """
+    windows = _windows(_grey(pixels, spec.side_px), spec.window_px, generator)
+    mean = windows.mean(dim=0)
+    whitening = _whitening(windows - mean, spec.whitening)
+    machine = _contrast((windows - mean) @ whitening, spec, generator)
+    kernels = whitening @ machine.weights  # (window², hidden)
+    if not torch.isfinite(kernels).all():
+        raise BadData("learning features by rbm-svm diverged", remedy="set a smaller learning_rate for it")
+    side = math.isqrt(len(kernels))
+    return WindowFeatures(
+        kernels.T.reshape(-1, 1, side, side).contiguous(),  # (hidden, 1, window, window)
+        machine.hidden - mean @ kernels,
+        spec.side_px,
+        spec.cells,
+    )
+
+
+class _Machine(NamedTuple):
+    weights: Tensor  # (visible, hidden)
+    visible: Tensor  # (visible,)
+    hidden: Tensor  # (hidden,)
+
+
+def _grey(pixels: Batch, side_px: int) -> Tensor:
+    grey: NDArray[np.floating] = pixels.mean(axis=1)  # (N, H, W)
+    height, width = grey.shape[1:]
+    shrink = side_px / max(height, width)
+    if shrink < 1:
+        rows = area_matrix(height, max(1, round(shrink * height))).astype(np.float32)
+        columns = area_matrix(width, max(1, round(shrink * width))).astype(np.float32)
+        grey = rows @ grey @ columns.T
+    return torch.from_numpy(grey)[:, None]  # (N, 1, H, W)
+
+
+def _windows(grey: Tensor, window_px: int, generator: torch.Generator) -> Tensor:
+    n, _, height, width = grey.shape
+    window = min(window_px, height, width)
+    image, top, left = (
+        torch.randint(most, (_N_WINDOWS, 1, 1), generator=generator)
+        for most in (n, height - window + 1, width - window + 1)
+    )
+    step = torch.arange(window)
+    return grey[image, 0, top + step[:, None], left + step].flatten(1)  # (windows, window²)
+
+
+def _whitening(centred: Tensor, kind: str) -> Tensor:
+    if kind == "standardise":
+        return torch.diag((centred.square().mean(dim=0) + _FLAT).rsqrt())
+    values, vectors = torch.linalg.eigh(centred.double().T @ centred.double() / len(centred))
+    lifted = values.clamp(min=0) + _FLOOR * values.mean() + _FLAT
+    whitening: Tensor = vectors * lifted.rsqrt() @ vectors.T
+    return whitening.float()  # (window², window²)
+
+
+def _contrast(whitened: Tensor, spec: RbmSpec, generator: torch.Generator) -> _Machine:
+    # Visible units are Gaussian with variance one, hidden ones are on or off.
+    n, n_visible = whitened.shape
+    rare = math.log(spec.sparsity / (1 - spec.sparsity))
+    machine = _Machine(
+        0.01 * torch.randn(n_visible, spec.n_hidden, generator=generator),
+        torch.zeros(n_visible),
+        torch.full((spec.n_hidden,), rare),
+    )
+    memory = [torch.zeros_like(part) for part in machine]
+    for one_pass in range(spec.passes):
+        momentum = _MOMENTUM if one_pass else _FIRST_MOMENTUM
+        order = torch.randperm(n, generator=generator)
+        for start in range(0, n, _BATCH):
+            rate = spec.learning_rate * (1 - (one_pass + start / n) / spec.passes)
+            uphill = _uphill(machine, whitened[order[start : start + _BATCH]], spec.sparsity, generator)
+            for part, past, change in zip(machine, memory, uphill, strict=True):
+                part.add_(past.mul_(momentum).add_(change, alpha=rate))
+    return machine
+
+
+def _uphill(machine: _Machine, data: Tensor, sparsity: float, generator: torch.Generator) -> _Machine:
+    # One step of contrastive divergence: what the data say less what the machine makes of them.
+    seen = torch.sigmoid(data @ machine.weights + machine.hidden)
+    on = (torch.rand(seen.shape, generator=generator) < seen).float()
+    dreamt = on @ machine.weights.T + machine.visible
+    answer = torch.sigmoid(dreamt @ machine.weights + machine.hidden)
+    return _Machine(
+        (data.T @ seen - dreamt.T @ answer) / len(data) - _DECAY * machine.weights,
+        (data - dreamt).mean(dim=0),
+        (seen - answer).mean(dim=0) + sparsity - seen.mean(dim=0),
+    )
