@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from grandrounds import registry, tables
 from grandrounds.data import Dataset, open_dataset
 from grandrounds.data.catalogue import SOURCES
+from grandrounds.data.copies import COPIES
 from grandrounds.data.manifest import pixel_hash
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 6, 7), dtype=np.uint8)
@@ -37,7 +38,7 @@ def _archive(root: Path) -> Path:
     return root / "set.npz"
 
 
-MAKERS: dict[str, Callable[[Path], Path]] = {"folder": _folder, "table": _table, "medmnist": _archive}
+MAKERS: dict[str, Callable[[Path], Path]] = {"folder": _folder, "table": _table, "medmnist": _archive, **COPIES}
 
 
 @pytest.fixture(params=list(MAKERS))

@@ -25,6 +25,8 @@ class SourceEntry:
         suffixes: Endings of the files that it opens; `"/"` for a folder.
         names: Names that can be opened without a file.
         named: `"module:function"` for those names, called with (name, options, cache folder).
+        telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
+            groups, every pattern is the folder's name or matches something inside it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SourceEntry:
     suffixes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     named: str | None = None
+    telltales: tuple[tuple[str, ...], ...] = ()
 
 
 SOURCES: Registry[SourceEntry] = Registry(
@@ -72,6 +75,57 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="CC0 1.0",
             names=("simulated-hrct",),
             named="grandrounds.data.named:simulated_hrct",
+        ),
+        SourceEntry(
+            "geneva-ild",
+            "the Geneva ILD database: chest CT with regions of lung tissue, cut into patches",
+            "grandrounds.data.geneva:draft",
+            "grandrounds inspect ILD_DB",
+            licence="research only, by signed agreement",
+            suffixes=("/",),
+            telltales=(("ILD_DB_txtROIs",), ("ILD_DB/ILD_DB_txtROIs",)),
+        ),
+        SourceEntry(
+            "talisman",
+            "the ready-made lung patches of the Geneva ILD database, TIFF in Hounsfield units",
+            "grandrounds.data.talisman:draft",
+            "grandrounds inspect ILD_DB/ILD_DB_talismanTestSuite",
+            licence="research only, by signed agreement",
+            suffixes=("/",),
+            telltales=(("*_patch[0-9]*_patient*[0-9]_[0-9]*.tif",),),
+        ),
+        SourceEntry(
+            "glas",
+            "GlaS (Warwick-QU): benign and malignant colon glands with Grade.csv; its official split leaks patients",
+            "grandrounds.data.glas:draft",
+            "grandrounds inspect FOLDER",
+            licence="research only, not commercial",
+            suffixes=("/",),
+            telltales=(("Grade.csv", "train_[0-9]*.bmp"), ("*/Grade.csv", "*/train_[0-9]*.bmp")),
+        ),
+        SourceEntry(
+            "covid-ct",
+            "UCSD COVID-CT: CT pictures out of papers, with split files",
+            "grandrounds.data.covid_ct:draft",
+            "grandrounds inspect COVID-CT",
+            licence="copyright of the papers' authors and publishers",
+            suffixes=("/",),
+            telltales=(("Data-split/COVID/*CT_COVID.txt",), ("*/Data-split/COVID/*CT_COVID.txt",)),
+        ),
+        SourceEntry(
+            "covid-ctset",
+            "COVID-CTset: 16-bit chest CT of 377 patients in sequences",
+            "grandrounds.data.covid_ctset:draft",
+            "grandrounds inspect COVID-CTset",
+            licence="none stated; ask the authors",
+            suffixes=("/",),
+            telltales=(
+                ("*patient[0-9]*_SR_[0-9]*.tif",),
+                ("*/*patient[0-9]*_SR_[0-9]*.tif",),
+                ("*/*/*patient[0-9]*_SR_[0-9]*.tif",),
+                ("patient[0-9]*/SR_[0-9]*",),
+                ("*/patient[0-9]*/SR_[0-9]*",),
+            ),
         ),
     ],
     group="grandrounds.datasets",

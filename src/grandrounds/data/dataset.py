@@ -50,6 +50,8 @@ class Dataset:
         notes: What a reader of a report should be told about the source.
         published: Results of others on the same set.
         bad: Columns `path, member, frame, reason`: what could not be used.
+        grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
+            the encoding tells.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Dataset:
     licence: str | None = None
     notes: tuple[str, ...] = ()
     published: tuple[Published, ...] = field(default=())
+    grey_range: tuple[float, float] | None = None
 
     @cached_property
     def fingerprint(self) -> str:

@@ -67,6 +67,8 @@ class Draft:
         licence: Licence of the images; None where unknown.
         notes: What a reader of a report should be told about the source.
         published: Results of others on the same set.
+        grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
+            the encoding tells.
         refused: Columns `path, member, frame, reason`: rows that could not even be drafted (no label, no such file).
     """
 
@@ -85,6 +87,7 @@ class Draft:
     notes: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
     refused: pl.DataFrame | None = None
+    grey_range: tuple[float, float] | None = None
 
 
 def with_columns(rows: pl.DataFrame) -> pl.DataFrame:

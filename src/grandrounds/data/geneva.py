@@ -1,9 +1,16 @@
 """Reads the layout of the Geneva ILD database: CT files in folders of patients, with regions in text files.
 
-Depeursinge et al., Comput Med Imaging Graph 2012; 36:227-238. A text file is made of `key: value` lines. What a reader
-stumbles over: a contour inherits the last label and section above it; points are millimetres; sections are counted
-from 1 and belong to the CT file whose name ends in that number (not to a place in an alphabetical list); localisations
-have several words; some patients have a folder for each series.
+Depeursinge et al., Comput Med Imaging Graph 2012; 36:227-238. For research, after a signed agreement; ask the MedGIFT
+group of the University of Applied Sciences Western Switzerland (HES-SO), https://medgift.hevs.ch.
+
+A text file is made of `key: value` lines. What a reader stumbles over: a contour inherits the last label and section
+above it; points are millimetres; sections are counted from 1 and belong to the CT file whose name ends in that number
+(not to a place in an alphabetical list, and padded in CT names but not in mask names); some names run the series and
+the section together; localisations have several words; some patients have a folder for each series, and the pilot
+patients one folder more; archives made on a Mac bring shadow files that start with a dot.
+
+Outside the scan field some scanners stored -2000, which the rescale turns into -3024 HU. The file's values are kept as
+they are; the step `window` clips them to its lower limit, so that they become air before anything else sees them.
 """
 
 from __future__ import annotations
@@ -11,7 +18,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +31,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from grandrounds.data.draft import Draft
+from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import Box, PatchSpec, boxes, spread
 from grandrounds.errors import BadData
 
@@ -38,6 +46,9 @@ CLASSES: Mapping[str, str] = MappingProxyType(
         "micronodules": "micronodules",
     }
 )
+LICENCE = "research only, by signed agreement with the MedGIFT group (HES-SO)"
+_PILOT = "HRCT_pilot"
+_CT_DIGITS = 4  # of a section's number in the name of a CT file
 _FINEST = 4  # contours are rasterised from sixteenths of a pixel
 _TAGS = ["PatientAge", "PatientSex", "InstitutionName", "ConvolutionKernel", "Rows", "Columns"]
 
@@ -56,7 +67,22 @@ class _Series:
     # The files of one series: the text, and CT files by the number at the end of their names.
     patient: str
     text: Path
-    sections: Mapping[int, Path]
+    sections: Mapping[int, Sequence[Path]]
+
+
+def draft(source: Path, options: SourceOptions) -> Draft:
+    """Return the draft of the database in a folder, or in the folder `ILD_DB` inside.
+
+    Raises:
+        BadData: No region is large enough for a patch.
+    """
+    found = read(source, options.patches)
+    capped = options.patches.max_patches
+    notes = (
+        "A patch is a case of its own; patches of a patient share tissue, dose and kernel.",
+        *([] if capped is None else [f"At most {capped} patches of a patient and a class are used (max_patches)."]),
+    )
+    return replace(found, licence=LICENCE, notes=notes)
 
 
 def read(root: Path, spec: PatchSpec, *, name: str = "geneva-ild") -> Draft:
@@ -147,22 +173,44 @@ def _series(root: Path) -> Iterator[_Series]:
     tree = next((one for one in (root, root / TREE, root / "ILD_DB" / TREE) if one.name == TREE and one.is_dir()), None)
     if tree is None:
         raise BadData(f"there is no folder {TREE}", where=root, remedy="give the folder that ILD_DB was unpacked to")
-    texts = sorted(tree.rglob("*.txt"), key=lambda path: [_natural(part) for part in path.parts])
-    for text in texts:
+    texts = (text for text in tree.rglob("*.txt") if not text.name.startswith("."))
+    for text in sorted(texts, key=lambda path: [_natural(part) for part in path.parts]):
         parts = text.relative_to(tree).parts
-        patient = parts[1] if parts[0] == "HRCT_pilot" and len(parts) > 2 else parts[0]
-        sections = {n: path for path in text.parent.glob("*.dcm") if (n := trailing_number(path)) is not None}
-        yield _Series(patient, text, sections)
+        if len(parts) > 1:  # a text beside the patients' folders is a readme
+            patient = parts[1] if parts[0] == _PILOT and len(parts) > 2 else parts[0]
+            yield _Series(patient, text, _sections(text))
 
 
-def trailing_number(path: Path) -> int | None:
-    """Return the number at the end of a file's name, None where there is none.
+def _sections(text: Path) -> dict[int, list[Path]]:
+    """Return the CT files beside a text by their sections; where several series lie there, its own."""
+    files = [path for path in sorted(text.parent.glob("*.dcm")) if not path.name.startswith(".")]
+    series = found.group() if (found := re.search(r"\d+$", text.stem)) else ""
+    own = [path for path in files if series and re.search(rf"(?<!\d){series}(\D|\d{{{_CT_DIGITS}}}$)", path.stem)]
+    sections: dict[int, list[Path]] = defaultdict(list)
+    for path in own or files:
+        if (number := trailing_number(path, series)) is not None:
+            sections[number].append(path)
+    return dict(sections)
+
+
+def trailing_number(path: Path, series: str = "") -> int | None:
+    """Return the section's number at the end of a file's name, None where there is none.
+
+    Args:
+        path: A CT or mask file.
+        series: Digits of its series; where they run into the section's four, only the latter count.
 
     >>> trailing_number(Path("CT-7605-0004.dcm")), trailing_number(Path("roi_mask_7605_4.dcm"))
     (4, 4)
+    >>> trailing_number(Path("CT76050004.dcm"), "7605")
+    4
     """
-    found = re.search(r"(\d+)$", path.stem)
-    return int(found.group(1)) if found else None
+    found = re.search(r"\d+$", path.stem)
+    if not found:
+        return None
+    digits = found.group()
+    together = len(digits) == len(series) + _CT_DIGITS and digits.startswith(series)
+    return int(digits[-_CT_DIGITS:] if together else digits)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -171,9 +219,11 @@ def _natural(text: str) -> list[tuple[int, str]]:
 
 
 def _rows(series: _Series, number: int, rois: Sequence[Roi], spec: PatchSpec) -> list[dict[str, Any]]:
-    path = series.sections.get(number)
-    if path is None:
-        raise BadData(f"there is no CT file for section {number}", where=series.text)
+    paths = series.sections.get(number, ())
+    if len(paths) != 1:
+        n = "no CT file" if not paths else f"more than one CT file ({len(paths)})"
+        raise BadData(f"there is {n} for section {number}", where=series.text)
+    path = paths[0]
     header = _header(path)
     shape = (header.pop("rows"), header.pop("columns"))
     cut = partial(boxes, code=1, size_px=spec.size_px, stride_px=spec.stride_px, fraction=spec.fraction)

@@ -73,6 +73,7 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
         licence=draft.licence,
         notes=(*draft.notes, *notes, *note),
         published=draft.published,
+        grey_range=draft.grey_range,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grandrounds import registry
-from grandrounds.data.catalogue import SOURCES
+from grandrounds.data.catalogue import SOURCES, SourceEntry
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMN_OPTIONS, Draft, Progress
 from grandrounds.data.manifest import scan
@@ -48,8 +48,7 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
 
 
 def _from_path(path: Path, options: SourceOptions) -> Draft:
-    ending = "/" if path.is_dir() else path.suffix.lower()
-    entry = next((entry for entry in SOURCES if ending in entry.suffixes and entry.draft), None)
+    entry = _entry(path)
     if entry is None or entry.draft is None:
         raise BadData(
             "one image is no data set" if path.is_file() else "this cannot be opened",
@@ -60,6 +59,20 @@ def _from_path(path: Path, options: SourceOptions) -> Draft:
         raise BadSpec(f"only a table has columns to choose, so {', '.join(given)} does not fit", where=path)
     draft: Draft = registry.load(entry.draft)(path, options)
     return draft
+
+
+def _entry(path: Path) -> SourceEntry | None:
+    """Return the layout of a path: one that is known by its files before one that is known by its ending."""
+    ending = "/" if path.is_dir() else path.suffix.lower()
+    fitting = [entry for entry in SOURCES if ending in entry.suffixes and entry.draft]
+    for entry in fitting:
+        if any(all(_shows(path, pattern) for pattern in group) for group in entry.telltales):
+            return entry
+    return next((entry for entry in fitting if not entry.telltales), None)
+
+
+def _shows(path: Path, pattern: str) -> bool:
+    return path.name == pattern or any(path.glob(pattern))
 
 
 def _from_name(name: str, options: SourceOptions, cache: Path) -> Draft:

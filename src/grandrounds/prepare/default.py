@@ -22,7 +22,7 @@ class Default(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def default_pipeline(samples: pl.DataFrame) -> Default:
+def default_pipeline(samples: pl.DataFrame, grey_range: tuple[float, float] | None = None) -> Default:
     """Return the pipeline for these samples: constants of the modality and of the encoding, nothing measured.
 
     Sizes and the encoding (8 bits or more, Hounsfield units or not) are read off all samples; no grey value of any
@@ -30,11 +30,17 @@ def default_pipeline(samples: pl.DataFrame) -> Default:
 
     Args:
         samples: Table `samples`.
+        grey_range: Black and white of every image where the source fixes them; None to tell from the encoding.
     """
-    intensity, why_intensity = _intensity(samples)
+    intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
     resize, why_resize = _resize(samples)
     # Grey values come first: resizing makes floats, which no longer say what white is.
     return Default(Pipeline(whole=(intensity,), each=resize), (why_intensity, why_resize))
+
+
+def _fixed(low: float, high: float) -> tuple[Step, str]:
+    why = f"The source has one scale for all images: {low:g} to {high:g} become 0 to 1."
+    return build_step({"step": "scale", "low": low, "high": high}), why
 
 
 def _intensity(samples: pl.DataFrame) -> tuple[Step, str]:

@@ -17,7 +17,9 @@ _CASES = {name: pl.String() for name in ("case", "patient", "label", "role")}
 def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -> SplitPlan:
     """Return the one plan that every family of a study shares; the same for the same cases, spec and seed.
 
-    Patient ids that differ only in case, padding, control characters or Unicode form count as one patient.
+    Patient ids that differ only in case, padding, control characters or Unicode form count as one patient. Where the
+    data give some cases the role train and the others none, the former (with all of their patients' cases) are trained
+    on in every fold.
 
     Args:
         cases: Columns `case, patient, label, role`, one row a case. A null label keeps a case out of every role; `role`
@@ -34,9 +36,10 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
     if labelled.is_empty():
         raise BadData("no case has a label", remedy="give labels, or name their column")
     scheme = _scheme(labelled, spec)
-    drawn = _SCHEMES[scheme](labelled, spec, seed)
-    notes = (*_unlabelled(cases), *_spellings(labelled), *_fallback(labelled, spec, scheme), *drawn.notes)
-    plan = SplitPlan(drawn.table, drawn.spec, seed, fingerprint, notes)
+    pool, rest = _pool(labelled, scheme)
+    drawn = _SCHEMES[scheme](rest, spec, seed)
+    notes = (*_unlabelled(cases), *_spellings(labelled), *_fallback(rest, spec, scheme), *_pooled(pool), *drawn.notes)
+    plan = SplitPlan(_with_pool(drawn.table, pool), drawn.spec, seed, fingerprint, notes)
     return plan if not plan.leaky else SplitPlan(plan.table, plan.spec, seed, fingerprint, (_watermark(plan), *notes))
 
 
@@ -59,6 +62,25 @@ def _scheme(cases: pl.DataFrame, spec: SplitSpec) -> str:
     if spec.scheme != "auto":
         return spec.scheme
     return "official" if schemes.is_official(set(cases["role"].drop_nulls())) else "kfold"
+
+
+def _pool(cases: pl.DataFrame, scheme: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the cases that every fold trains on, with all of their patients' cases, and the others."""
+    keyed = cases.with_columns(who=tables.patient_keys(cases["patient"]))
+    pool = keyed.filter((pl.col("role") == "train").any().over("who"))
+    rest = keyed.join(pool, on="case", how="anti")
+    if scheme == "official" or set(cases["role"].drop_nulls()) != {"train"} or rest.is_empty():
+        return cases.clear(), cases
+    return pool.drop("who"), rest.drop("who").sort("case")
+
+
+def _with_pool(table: pl.DataFrame, pool: pl.DataFrame) -> pl.DataFrame:
+    everywhere = pool.drop("role").join(table.select("repeat", "fold").unique(), how="cross")
+    return pl.concat([table, everywhere.with_columns(role=pl.lit("train")).select(table.columns)])
+
+
+def _pooled(pool: pl.DataFrame) -> list[str]:
+    return [f"{pool.height} cases are trained on in every fold, as the data ask for."] if pool.height else []
 
 
 def _unlabelled(cases: pl.DataFrame) -> list[str]:

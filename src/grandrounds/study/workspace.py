@@ -63,7 +63,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     for note in plan.notes:
         say(note)
     if pipeline is None:
-        pipeline, reasons = prepare.default_pipeline(dataset.samples)
+        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range)
         for reason in reasons:
             say(reason)
     _save(store, dataset, plan)
