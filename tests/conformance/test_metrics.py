@@ -10,6 +10,9 @@ from grandrounds.evaluate import METRICS
 from grandrounds.evaluate.metrics import tally
 
 ENTRIES = list(METRICS)
+MONOTONE = [entry for entry in ENTRIES if entry.better in ("higher", "lower")]
+TARGETED = [entry for entry in ENTRIES if entry not in MONOTONE]
+SANDWICHED = [entry for entry in ENTRIES if entry.influence]
 
 
 @pytest.fixture
@@ -65,13 +68,38 @@ def test_classes_in_reverse_permute_the_values(entry, rows):
     np.testing.assert_allclose(turned[::-1] if entry.by_class else turned, values, atol=1e-12)
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", MONOTONE, ids=lambda entry: entry.name)
 def test_better_is_the_declared_direction(entry, rows):
     """Perfect certainty is at least as good as the given probabilities, and noise at most."""
     measure, (label, probs) = registry.load(entry.measure), rows
     noise = np.random.default_rng(2).dirichlet(np.full(3, 0.3), size=len(label))
     best, given, worst = (measure(tally(label, one)).mean() for one in (np.eye(3)[label], probs, noise))
     assert best >= given > worst if entry.better == "higher" else best <= given < worst
+
+
+@pytest.mark.parametrize("entry", TARGETED, ids=lambda entry: entry.name)
+def test_true_probabilities_are_nearest_the_target(entry):
+    """Labels drawn from the probabilities put the metric nearer its target than distorted probabilities do."""
+    rng, measure = np.random.default_rng(3), registry.load(entry.measure)
+    probs = rng.dirichlet(np.ones(3), size=4000)
+    label = (rng.uniform(size=(4000, 1)) > probs.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    distorted = (probs + 1e-6) ** 2 * [8.0, 1.0, 0.1]
+    distorted /= distorted.sum(axis=1, keepdims=True)
+    target = float(entry.better.removeprefix("closer to "))
+    honest, other = (np.abs(measure(tally(label, one)) - target).mean() for one in (probs, distorted))
+    assert honest < 0.1 < other
+
+
+@pytest.mark.parametrize("entry", SANDWICHED, ids=lambda entry: entry.name)
+def test_influences_say_what_leaving_out_a_row_does(entry, rows):
+    """They add up to 0, and each is about the change that the row's absence makes, with the sign turned."""
+    measure, influence, (label, probs) = registry.load(entry.measure), registry.load(entry.influence), rows
+    found = influence(tally(label, probs))
+    without = 1 - np.eye(len(label))
+    change = measure(tally(label, probs)) - measure(tally(label, probs, without))
+    assert found.shape == (3, len(label))
+    np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-9)
+    assert all(np.corrcoef(mine, true)[0, 1] > 0.99 for mine, true in zip(found, change, strict=True))
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

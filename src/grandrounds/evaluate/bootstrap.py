@@ -93,10 +93,10 @@ def resample(
         cohort: What is judged.
         resamples: R.
         seed: Of the draws; the first draws of a longer run are those of a shorter one.
-        metrics: Which; none for all that apply to the task.
+        metrics: Which; none for all that apply to the task and have no other interval.
         threads: None for as many as the processor grants; the result does not depend on it.
     """
-    entries = tuple(metrics) or metrics_for(cohort.task)
+    entries = tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
     columns = layout(cohort.task, entries)
     sheets = [
         [sheet(group.label, group.probs, group.patient) for group in cohort.of(family)] for family in cohort.families

@@ -26,7 +26,11 @@ class MetricEntry:
             the `"positive"` class (macro where the task is not binary), or `"none"`.
         per_class: Whether every class is reported too.
         undefined: Why it may be undefined; `{label}` is the class.
-        better: Whether higher or lower values are better.
+        infinite: Why it may be infinite.
+        better: Which values are better.
+        influence: Where the interval comes from a cluster-sandwich error, since fitting anew for every resample would
+            take too long: `"module:function"` from a `Tally` under one weighting to (K, units), how much a unit moves
+            the value of each class. None: the interval is the bootstrap's.
         kinds: The tasks it is for.
         reference: Paper or page.
     """
@@ -40,7 +44,9 @@ class MetricEntry:
     overall: Literal["whole", "macro", "positive", "none"] = "whole"
     per_class: bool = False
     undefined: str = "there is no sample"
-    better: Literal["higher", "lower"] = "higher"
+    infinite: str = ""
+    better: Literal["higher", "lower", "closer to 0", "closer to 1"] = "higher"
+    influence: str | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
     @property
@@ -50,7 +56,10 @@ class MetricEntry:
 
 
 _MODULE = "grandrounds.evaluate.metrics"
+_REFIT = "grandrounds.evaluate.recalibration"
 _SOKOLOVA = "Sokolova & Lapalme, Information Processing & Management 45:427 (2009)"
+_COX = "Cox, Biometrika 45:562 (1958); Van Calster et al., BMC Medicine 17:230 (2019)"
+_DEEKS = "Deeks & Altman, BMJ 329:168 (2004)"
 _NO_SAMPLE = "no sample is {label}"
 
 METRICS: Registry[MetricEntry] = Registry(
@@ -113,6 +122,52 @@ METRICS: Registry[MetricEntry] = Registry(
             f"{_MODULE}:quadratic_kappa", "labels", "Cohen, Psychological Bulletin 70:213 (1968)",
             undefined="chance alone would agree fully", kinds=("ordinal",),
         ),
+        MetricEntry(
+            "npv", "negative predictive value",
+            "share of other classes among the samples not called a class; undefined where all are called so",
+            f"{_MODULE}:npv", "labels", _SOKOLOVA, overall="none", per_class=True,
+            undefined="every sample is called {label}",
+        ),
+        MetricEntry(
+            "lr_positive", "positive likelihood ratio",
+            "sensitivity / (1 - specificity): how a call of the class raises its odds; infinite without false calls",
+            f"{_MODULE}:lr_positive", "labels", _DEEKS, overall="none", per_class=True,
+            undefined="no sample, or every sample, is {label}, or none is called so",
+            infinite="no sample of another class is called {label}",
+        ),
+        MetricEntry(
+            "lr_negative", "negative likelihood ratio",
+            "(1 - sensitivity) / specificity: what is left of a class's odds where it is not called",
+            f"{_MODULE}:lr_negative", "labels", _DEEKS, overall="none", per_class=True, better="lower",
+            undefined="no sample, or every sample, is {label}, or all are called so",
+            infinite="every sample of another class is called {label}",
+        ),
+        MetricEntry(
+            "mcc", "Matthews correlation",
+            "correlation of true and called class, -1 to 1; undefined where either never varies",
+            f"{_MODULE}:mcc", "labels", "Gorodkin, Computational Biology and Chemistry 28:367 (2004)",
+            undefined="all samples are of one class or called one",
+        ),
+        MetricEntry(
+            "kappa", "Cohen's kappa",
+            "agreement of true and called class beyond what their frequencies alone would give",
+            f"{_MODULE}:kappa", "labels", "Cohen, Educational and Psychological Measurement 20:37 (1960)",
+            undefined="chance alone would agree fully",
+        ),
+        MetricEntry(
+            "calibration_slope", "calibration slope",
+            "slope of the outcome on the stated log odds, one-vs-rest: below 1 the probabilities are too extreme",
+            f"{_REFIT}:slope", "probabilities", _COX, overall="none", per_class=True, better="closer to 1",
+            influence=f"{_REFIT}:slope_influence",
+            undefined="no sample, or every sample, is {label}, its probability is constant, or a threshold never errs",
+        ),
+        MetricEntry(
+            "calibration_intercept", "calibration intercept",
+            "what must be added to the stated log odds, one-vs-rest: below 0 the probabilities are too high",
+            f"{_REFIT}:intercept", "probabilities", _COX, overall="none", per_class=True, better="closer to 0",
+            influence=f"{_REFIT}:intercept_influence",
+            undefined="no sample, or every sample, is {label}, or its probabilities are all about 0 or 1",
+        ),
     ),
     group="grandrounds.metrics",
 )  # fmt: skip
@@ -130,7 +185,7 @@ def primary_for(task: Task, name: str) -> MetricEntry:
         BadSpec: It is unknown, not for this kind of task, or has no overall value.
     """
     entry = METRICS.get(name)
-    usable = [one.name for one in metrics_for(task) if one.overall != "none"]
+    usable = [one.name for one in metrics_for(task) if one.overall != "none" and one.better in ("higher", "lower")]
     if name not in usable:
         raise BadSpec(f"{entry.label} cannot be the primary metric", remedy=f"choose one of: {', '.join(usable)}")
     return entry

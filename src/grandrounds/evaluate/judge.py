@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from grandrounds.evaluate.bootstrap import resample
-from grandrounds.evaluate.catalogue import primary_for
+from grandrounds.evaluate.catalogue import metrics_for, primary_for
 from grandrounds.evaluate.cohort import Cohort, assemble
 from grandrounds.evaluate.compare import ALPHA, compare
 from grandrounds.evaluate.curves import curves
@@ -74,7 +74,12 @@ def judge(
     cohort = assemble(predictions, task, role)
     replicates = resample(cohort, resamples, seed)
     drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
-    scores = score(cohort, replicates, method=f"{drawn}, percentile, {resamples} resamples")
+    scores = score(
+        cohort, replicates, method=f"{drawn}, percentile, {resamples} resamples",
+        refitted=[one for one in metrics_for(task) if one.influence],
+        refitted_method=f"{'cluster-sandwich' if patient_known else 'sandwich'} error, t"
+        + ("" if patient_known else ", assumes independent images"),
+    )  # fmt: skip
     if not patient_known:
         scores = scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
     comparisons = compare(cohort, replicates, entry, margin, seed)

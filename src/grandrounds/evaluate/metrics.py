@@ -34,6 +34,8 @@ class Tally:
         gaps: (15, R) highest probability minus right or wrong, summed within each bin of the probability.
         auc: (K, R) area under the one-vs-rest ROC curve.
         average_precision: (K, R).
+        sheet: The rows themselves, for what has to be fitted anew under each weighting.
+        weights: (units, R).
     """
 
     hits: Values
@@ -45,6 +47,8 @@ class Tally:
     gaps: Values
     auc: Values
     average_precision: Values
+    sheet: Sheet
+    weights: NDArray[Any]
 
     @property
     def total(self) -> Values:
@@ -59,17 +63,21 @@ class Sheet:
     Args:
         marks: What each row adds to the counts.
         ranking: The rows sorted for each class.
+        probs: (N, K).
     """
 
     marks: Marks
     ranking: Ranking
+    probs: Probs
 
     def tally(self, weights: NDArray[Any]) -> Tally:
         """Return the tally under weights (units, R)."""
         counts = count(self.marks, weights)
         squares, surprise, distance = counts.sums
         ranked = sweep(self.ranking, weights)
-        return Tally(counts.hits, counts.truths, counts.calls, squares, surprise, distance, counts.gaps, *ranked)
+        return Tally(
+            counts.hits, counts.truths, counts.calls, squares, surprise, distance, counts.gaps, *ranked, self, weights
+        )
 
 
 def sheet(label: ClassIndex, probs: Probs, unit: NDArray[np.int64] | None = None) -> Sheet:
@@ -81,7 +89,7 @@ def sheet(label: ClassIndex, probs: Probs, unit: NDArray[np.int64] | None = None
         unit: (N,) which weight counts for the row; None for one of its own.
     """
     unit = np.arange(len(label)) if unit is None else unit
-    return Sheet(mark(label, probs, unit), rank(label, probs, unit))
+    return Sheet(mark(label, probs, unit), rank(label, probs, unit), probs)
 
 
 def tally(label: ClassIndex, probs: Probs, weights: NDArray[Any] | None = None) -> Tally:
@@ -101,6 +109,17 @@ def _ratio(above: Values, below: Values) -> Values:
     return quotient
 
 
+def _limit(above: Values, below: Values) -> Values:
+    """Return the quotient; a positive number by 0 is infinite, and 0 by 0 is NaN."""
+    return np.where((below == 0) & (above > 0), np.inf, _ratio(above, below))
+
+
+def _others(by_class: Values) -> Values:
+    """Return the sum over the other classes, (K, R)."""
+    # Summed, not subtracted from the total: with no other class the sum is exactly 0.
+    return np.asarray((1.0 - np.eye(len(by_class))) @ by_class)
+
+
 def accuracy(rows: Tally) -> Values:
     """Return the share of rows called right, (R,)."""
     return _ratio(rows.hits.sum(axis=0), rows.total)
@@ -118,9 +137,26 @@ def precision(rows: Tally) -> Values:
 
 def specificity(rows: Tally) -> Values:
     """Return the share of the other classes' rows that are not called this class, (K, R)."""
-    # Summed, not subtracted from the total: with no other class the sum is exactly 0.
-    others: Values = (1.0 - np.eye(len(rows.truths))) @ rows.truths
+    others = _others(rows.truths)
     return _ratio(others - (rows.calls - rows.hits), others)
+
+
+def npv(rows: Tally) -> Values:
+    """Return the share of other classes among the rows not called each class, (K, R)."""
+    others = _others(rows.calls)
+    return _ratio(others - (rows.truths - rows.hits), others)
+
+
+def lr_positive(rows: Tally) -> Values:
+    """Return sensitivity / (1 - specificity) of each class, (K, R); infinite without a false call."""
+    false_alarms = _ratio(rows.calls - rows.hits, _others(rows.truths))
+    return _limit(recall(rows), false_alarms)
+
+
+def lr_negative(rows: Tally) -> Values:
+    """Return (1 - sensitivity) / specificity of each class, (K, R); infinite if all others are called it."""
+    missed = _ratio(rows.truths - rows.hits, rows.truths)
+    return _limit(missed, specificity(rows))
 
 
 def f1(rows: Tally) -> Values:
@@ -151,6 +187,21 @@ def log_loss(rows: Tally) -> Values:
 def ece(rows: Tally) -> Values:
     """Return the expected calibration error of the highest probability in 15 equal-width bins, (R,)."""
     return _ratio(np.abs(rows.gaps).sum(axis=0), rows.total)
+
+
+def mcc(rows: Tally) -> Values:
+    """Return the Matthews correlation of called and true class, (R,); for several classes Gorodkin's."""
+    total = rows.total
+    together = rows.hits.sum(axis=0) * total - (rows.truths * rows.calls).sum(axis=0)
+    spreads = (total**2 - (rows.truths**2).sum(axis=0)) * (total**2 - (rows.calls**2).sum(axis=0))
+    return _ratio(together, np.sqrt(spreads))
+
+
+def kappa(rows: Tally) -> Values:
+    """Return Cohen's kappa: agreement beyond what the class frequencies alone would give, (R,)."""
+    total = rows.total
+    chance = (rows.truths * rows.calls).sum(axis=0)
+    return _ratio(rows.hits.sum(axis=0) * total - chance, total**2 - chance)
 
 
 def quadratic_kappa(rows: Tally) -> Values:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,60 +12,93 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval
-from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
+from grandrounds.evaluate.sandwich import sandwich
 
 
-def score(cohort: Cohort, replicates: Replicates, *, method: str) -> pl.DataFrame:
-    """Return the scores table: percentile intervals of 95 %.
+class _Value(NamedTuple):
+    metric: str
+    label: str | None
+    estimate: float
+    low: float
+    high: float
+    method: str
+    note: str | None
+
+
+def score(
+    cohort: Cohort,
+    replicates: Replicates,
+    *,
+    method: str,
+    refitted: Sequence[MetricEntry] = (),
+    refitted_method: str = "cluster-sandwich error, t",
+) -> pl.DataFrame:
+    """Return the scores table: intervals of 95 %, percentiles unless said otherwise.
+
+    An infinite number is null and its note says so; the other bound stands.
 
     Args:
         cohort: What was judged.
         replicates: Its resamples.
         method: How the intervals came about, in words.
+        refitted: Further metrics, whose intervals come from their `influence`.
+        refitted_method: How those came about.
     """
     rows = []
     for place, family in enumerate(replicates.families):
         groups = cohort.of(family)
-        n_patients = len(np.unique(np.concatenate([group.patient for group in groups])))
-        n_samples = len({name for group in groups for name in group.sample})
-        for at, column in enumerate(replicates.columns):
-            estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-            low, high = interval(values) if not math.isnan(estimate) else (np.nan, np.nan)
-            rows.append(
-                {
-                    "family": family, "task": cohort.task.name, "metric": column.entry.name, "label": column.label,
-                    "unit": "sample", "slice": "all", "estimate": estimate, "low": low, "high": high,
-                    "method": method, "n_patients": n_patients, "n_samples": n_samples,
-                    "note": _note(cohort, replicates, place, column, values),
-                }
-            )  # fmt: skip
+        common = {
+            "family": family, "task": cohort.task.name, "unit": "sample", "slice": "all",
+            "n_patients": len(np.unique(np.concatenate([group.patient for group in groups]))),
+            "n_samples": len({name for group in groups for name in group.sample}),
+        }  # fmt: skip
+        values = [*_resampled(cohort, replicates, place, method)]
+        for entry in refitted:
+            values += _refitted(cohort, family, entry, refitted_method)
+        rows += [common | value._asdict() for value in values]
     frame = pl.DataFrame(rows, schema=dict(tables.SCORES.columns))
-    return tables.check(frame.with_columns(pl.col("estimate", "low", "high").fill_nan(None)), tables.SCORES)
+    numbers = pl.col("estimate", "low", "high")
+    return tables.check(frame.with_columns(pl.when(numbers.is_finite()).then(numbers)), tables.SCORES)
 
 
-def _note(
-    cohort: Cohort,
-    replicates: Replicates,
-    place: int,
-    column: Column,
-    values: NDArray[np.float64],
-) -> str | None:
-    """Return in how many folds and resamples a number is undefined and why, None where it never is."""
-    measured: NDArray[np.bool_] = np.isnan(replicates.by_group[place][:, list(column.cells)])  # (groups, classes)
-    parts = []
-    if measured.any():
-        runs = "folds" if len(cohort.cells(replicates.families[place])) == len(measured) else "runs of fold and seed"
-        reasons = [
-            column.entry.undefined.format(label=label)
-            for label, missing in zip(_labels(cohort, column), measured.T, strict=True)
-            if missing.any()
-        ]
-        parts.append(f"undefined in {measured.any(axis=1).sum()} of {len(measured)} {runs}: {'; '.join(reasons)}")
-    lost = np.isnan(values).mean() if len(values) else 0.0
-    if 0 < lost < 1:
-        parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
-    return ". ".join(parts) or None
+def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) -> Iterator[_Value]:
+    family = replicates.families[place]
+    for at, column in enumerate(replicates.columns):
+        estimate, values = replicates.estimate[place, at], replicates.values[place, at]
+        low, high = interval(values) if not math.isnan(estimate) else (np.nan, np.nan)
+        measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
+        parts = [*_gaps(cohort, family, column.entry, _labels(cohort, column), measured)]
+        lost = np.isnan(values).mean() if len(values) else 0.0
+        if 0 < lost < 1:
+            parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
+        if math.isinf(high):
+            parts.append(f"no upper bound: infinite in {np.isinf(values).mean():.1%} of the resamples")
+        yield _Value(column.entry.name, column.label, estimate, low, high, method, ". ".join(parts) or None)
+
+
+def _refitted(cohort: Cohort, family: str, entry: MetricEntry, method: str) -> Iterator[_Value]:
+    found = sandwich(cohort, family, entry)
+    for at, label in enumerate(cohort.task.classes):
+        estimate, half = found.estimate[at], found.half_width[at]
+        note = ". ".join(_gaps(cohort, family, entry, (label,), found.by_group[:, [at]])) or None
+        yield _Value(entry.name, label, estimate, estimate - half, estimate + half, method, note)
+
+
+def _gaps(
+    cohort: Cohort, family: str, entry: MetricEntry, labels: Sequence[str], measured: NDArray[np.float64]
+) -> Iterator[str]:
+    """Yield in how many folds a number is undefined or infinite and why; `measured` is (groups, classes)."""
+    runs = "folds" if len(cohort.cells(family)) == len(measured) else "runs of fold and seed"
+    gap: NDArray[np.bool_]
+    for word, gap, why in (
+        ("undefined", np.isnan(measured), entry.undefined),
+        ("infinite", np.isinf(measured), entry.infinite),
+    ):
+        reasons = [why.format(label=label) for label, some in zip(labels, gap.T, strict=True) if some.any()]
+        if reasons:
+            yield f"{word} in {gap.any(axis=1).sum()} of {len(measured)} {runs}: {'; '.join(reasons)}"
 
 
 def _labels(cohort: Cohort, column: Column) -> tuple[str, ...]:
