@@ -22,13 +22,14 @@ from grandrounds.audits.catalogue import AUDITS
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.families import FAMILIES, params_of
+from grandrounds.families.catalogue import PREFIXED
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.prepare import STEPS, Pipeline, build_step
 from grandrounds.specs import parse, to_toml
 from grandrounds.study.spec import COMMENTS, Ask, DataSpec, Recipe, Study
 
 HERE = Path(__file__).parent
-COMMANDS = ("demo", "inspect", "plan", "run", "report", "predict", "list")
+COMMANDS = ("demo", "inspect", "plan", "run", "report", "audit", "predict", "list")
 KINDS = {"added": "Added", "changed": "Changed", "fixed": "Fixed", "removed": "Removed"}
 WIDTH = 100  # columns of a terminal, for the help pages
 
@@ -37,9 +38,13 @@ def families() -> str:
     """Return the table of families and the parameters of each."""
     overview = table(
         ("family", "kind", "what it is", "needs", "reference"),
-        ((f"`{one.name}`", one.kind, one.summary, _needs(one.requires), one.reference) for one in FAMILIES),
+        (
+            (f"`{one.name}`", one.kind, one.summary, _needs(one.requires), one.reference)
+            for one in (*FAMILIES, *PREFIXED)
+        ),
     )
-    return "\n\n".join([overview, *(_params(one.name) for one in FAMILIES)])
+    by_name = (_params(one.name.replace("<model>", "resnet18"), heading=f"`{one.name}`") for one in PREFIXED)
+    return "\n\n".join([overview, *(_params(one.name) for one in FAMILIES), *by_name])
 
 
 def datasets() -> str:
@@ -165,12 +170,12 @@ def _needs(requires: Iterable[str]) -> str:
     return ", ".join(f"`{package}`" for package in requires) or "nothing more"
 
 
-def _params(name: str) -> str:
+def _params(name: str, heading: str = "") -> str:
     params = params_of(name)
     meanings = _meanings(type(params))
     rows = [(f"`{key}`", f"`{value}`", meanings.get(key, "")) for key, value in params.model_dump().items()]
     body = table(("parameter", "default", "meaning"), rows) if rows else "Nothing to choose."
-    return f"## {name}\n\n{body}"
+    return f"## {heading or name}\n\n{body}"
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:

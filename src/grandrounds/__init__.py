@@ -14,7 +14,7 @@ import importlib.metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grandrounds.api import Outcome, demo, inspect, plan, predict, rereport, run
+    from grandrounds.api import Outcome, audit, demo, inspect, plan, predict, rereport, run
     from grandrounds.data import Dataset, SourceOptions, open_dataset
     from grandrounds.errors import Refusal
     from grandrounds.splits import SplitSpec
@@ -33,6 +33,7 @@ _HOMES = {
     "SourceOptions": "grandrounds.data",
     "SplitSpec": "grandrounds.splits",
     "Study": "grandrounds.study.spec",
+    "audit": "grandrounds.api",
     "demo": "grandrounds.api",
     "inspect": "grandrounds.api",
     "open_dataset": "grandrounds.data",
@@ -53,6 +54,7 @@ __all__ = [
     "SourceOptions",
     "SplitSpec",
     "Study",
+    "audit",
     "demo",
     "inspect",
     "open_dataset",

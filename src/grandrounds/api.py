@@ -1,4 +1,4 @@
-"""The verbs of grandrounds, for Python and for the command line alike: inspect, plan, run, report, predict, demo.
+"""The verbs of grandrounds, for Python and the command line alike: inspect, plan, run, report, audit, predict, demo.
 
 This is the only room in which study, report and serve meet; each verb is a few calls to them.
 """
@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from grandrounds import data, report, specs, tables
+from grandrounds import audits, data, report, specs, tables
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import Fingerprint, fingerprint
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadSpec, Refusal
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
+from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
 from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
@@ -167,6 +168,17 @@ def rereport(path: Path, out: Path | None = None) -> Path:
     return _report_csv(path, out or path.with_suffix(""))
 
 
+def audit(path: Path) -> pl.DataFrame:
+    """Return the table `findings`: what each audit says of a run folder, finished or not, or of predictions in a CSV.
+
+    What cannot be audited is not applicable, and its sentence says what is missing.
+
+    Args:
+        path: A run folder, or a CSV with `sample, label, prob_<class>…`.
+    """
+    return audits.run(evidence(path) if path.is_dir() else _evidence_csv(path))
+
+
 def content(folder: Path) -> ReportContent:
     """Return everything that the report of a finished run shows, as tables and words."""
     return gather.gather(folder)
@@ -253,6 +265,26 @@ def _ship(family: str, study: Study, workspace: Workspace) -> None:
 def _outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
     content = gather.gather(folder)
     return Outcome(folder, study, content.verdict_sentences, content.ships, did_something)
+
+
+def _evidence_csv(path: Path) -> audits.AuditTables:
+    """Return a CSV of anybody's predictions, with its scores where it can be judged."""
+    from grandrounds.evaluate.intake import intake  # noqa: PLC0415  (brings numba; only judging needs it)
+    from grandrounds.evaluate.judge import judge  # noqa: PLC0415
+
+    predictions, task, _, patient_known = intake(path)
+    ask = JudgeSpec()
+    found = audits.AuditTables(
+        predictions=predictions, task=task, patient_known=patient_known, margin=ask.margin, floors=FLOORS
+    )
+    try:
+        judged = judge(
+            predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
+            patient_known=patient_known,
+        )  # fmt: skip
+    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
+        return found
+    return replace(found, scores=judged.scores, comparisons=judged.comparisons)
 
 
 def _report_csv(path: Path, out: Path) -> Path:

@@ -26,6 +26,12 @@ class AuditTables:
         predictions: Table `predictions`.
         task: What is to be told from an image.
         patient_known: Whether patient ids were given; None where nobody says.
+        scores: Table `scores` of the test role.
+        comparisons: Table `comparisons` of the test role.
+        trials: Table `trials`.
+        margin: Differences within this much, in units of the primary metric, count as equal; None where undeclared.
+        share_s: Seconds of training that one trial of a family may use; None where no budget was declared.
+        floors: Families that a useful one must beat.
     """
 
     samples: pl.DataFrame | None = None
@@ -35,6 +41,12 @@ class AuditTables:
     predictions: pl.DataFrame | None = None
     task: Task | None = None
     patient_known: bool | None = None
+    scores: pl.DataFrame | None = None
+    comparisons: pl.DataFrame | None = None
+    trials: pl.DataFrame | None = None
+    margin: float | None = None
+    share_s: float | None = None
+    floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,12 @@ case, family, fold, seed, role.
 
     grandrounds report runs/breast
     grandrounds report predictions.csv -o reports/ours""",
+    "audit": """Look for known ways to be misled, in a run or in anybody's predictions.
+
+What cannot be audited is not applicable, with what is missing. Findings leave the exit code at 0.
+
+    grandrounds audit runs/breast
+    grandrounds audit predictions.csv --json""",
     "predict": """Apply the model that a run ships to new images.
 
 One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.

@@ -107,6 +107,21 @@ def report_(path: Path, /, out: Out = None) -> None:
     _say(f"Wrote {api.rereport(path, out)}.")
 
 
+def audit_(path: Path, /, *, json_: Json = False) -> None:
+    """Look for known ways to be misled, in a run or in anybody's predictions.
+
+    Args:
+        path: A run folder, finished or not, or a CSV of predictions.
+        json_: Print the findings as JSON.
+    """
+    findings = api.audit(path)
+    if json_:
+        _console.print_json(json.dumps(findings.to_dicts()))
+        return
+    for line in listing.finding_lines(findings):
+        _say(line)
+
+
 def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json = False) -> None:
     """Apply the model that a run ships to images, with one probability column per class.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
+import polars as pl
 from rich.table import Table
 
 from grandrounds.audits import AUDITS
@@ -11,7 +13,9 @@ from grandrounds.data.catalogue import SOURCES
 from grandrounds.data.fingerprint import Fingerprint, lines
 from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES
+from grandrounds.families.catalogue import PREFIXED
 
+_OUTCOMES = ("finding", "tip", "not applicable", "passed")
 Kind = Literal["families", "datasets", "metrics", "audits"]
 
 
@@ -26,7 +30,7 @@ def rows(kind: Kind) -> list[dict[str, str]]:
                 "needs": ", ".join(entry.requires) or "–",
                 "reference": entry.reference,
             }
-            for entry in FAMILIES
+            for entry in (*FAMILIES, *PREFIXED)
         ]
     if kind == "datasets":
         return [
@@ -54,6 +58,22 @@ def table(kind: Kind, content: list[dict[str, str]]) -> Table:
     for row in content:
         drawn.add_row(*row.values())
     return drawn
+
+
+def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
+    """Yield the findings as plain lines, what there is to act on first, with a count at the end."""
+    for outcome in _OUTCOMES:
+        for row in findings.filter(outcome=outcome).iter_rows(named=True):
+            yield f"{row['audit']} {row['title']}: {row['outcome']}. {_without(row['sentence'])}"
+            yield from (f"  {line}" for line in row["rows"])
+    counts = [f"{outcome} {findings.filter(outcome=outcome).height}" for outcome in _OUTCOMES]
+    yield f"\n{findings.height} audits: {', '.join(counts)}."
+
+
+def _without(sentence: str) -> str:
+    # The outcome stands before the sentence already.
+    text = sentence.removeprefix("Not applicable: ")
+    return text[:1].upper() + text[1:]
 
 
 def fingerprint_lines(found: Fingerprint) -> list[str]:

@@ -62,6 +62,7 @@ class ReportContent:
         findings: Table `findings`.
         floors: Families that a useful one must beat.
         split_notes: What a reader should know of the split.
+        split_record: Of the split plan: identity, spec, seed, fingerprint, whether it leaks; empty where there is none.
         watermarks: Short warnings that stand on every page.
         assumptions: What the intervals take for granted.
         notes: What a reader should know of the data or the run.
@@ -91,6 +92,7 @@ class ReportContent:
     findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
     split_notes: tuple[str, ...] = ()
+    split_record: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     watermarks: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -69,6 +69,7 @@ def gather(folder: Path) -> ReportContent:
         curves=_frame(folder, tables.CURVES),
         findings=_frame(folder, tables.FINDINGS),
         split_notes=tuple(split_meta.get("notes", ())),
+        split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
         watermarks=_watermarks(meta, split_meta),
         assumptions=assumptions(patient_known=meta["patient_known"]),
         notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict["ships"], trials)),

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from grandrounds import tables
 from grandrounds.evaluate.catalogue import positive_of
-from grandrounds.report import appendix, classes, cohort, results, svg
+from grandrounds.report import appendix, certificate, classes, cohort, results, svg
 from grandrounds.report.blocks import Section
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
@@ -29,6 +29,7 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     classes.learning,
     results.cost_table,
     cohort.split,
+    certificate.certificate,
     cohort.findings,
     appendix.family_notes,
     results.published,

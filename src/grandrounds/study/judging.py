@@ -11,6 +11,7 @@ from grandrounds.evaluate.judge import Judgement, judge
 from grandrounds.evaluate.verdict import Verdict, verdict
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
+from grandrounds.study.evidence import evidence
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.store import Store
 from grandrounds.tables import Task
@@ -50,15 +51,6 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task) -> Verdic
 def _write(store: Store, task: Task, plan: SplitPlan, outcome: Judgement, decision: Verdict) -> None:
     meta = {"task": task.model_dump(), "split": plan.identity, "notes": list(outcome.notes)}
     folder, trials, predictions = store.folder, store.trials(), store.predictions()
-    samples, samples_meta = tables.read(tables.SAMPLES, folder / "samples.parquet")
-    findings = audits.run(
-        audits.AuditTables(
-            samples=samples,
-            labels=tables.read(tables.LABELS, folder / "labels.parquet").frame,
-            files=tables.read(tables.FILES, folder / "files.parquet").frame,
-            splits=plan.table, predictions=predictions, task=task, patient_known=samples_meta["patient_known"],
-        )
-    )  # fmt: skip
     for schema, frame in (
         (tables.TRIALS, trials),
         (tables.HISTORY, store.history()),
@@ -66,7 +58,7 @@ def _write(store: Store, task: Task, plan: SplitPlan, outcome: Judgement, decisi
         (tables.SCORES, outcome.scores),
         (tables.COMPARISONS, outcome.comparisons),
         (tables.CURVES, outcome.curves),
-        (tables.FINDINGS, findings),
     ):
         tables.write(frame, schema, folder / f"{schema.name}.parquet", meta)
+    tables.write(audits.run(evidence(folder)), tables.FINDINGS, folder / "findings.parquet", meta)
     store.write_text("verdict.json", decision.model_dump_json(indent=2))

@@ -1,0 +1,45 @@
+"""A009: was a family chosen or stopped early on the very rows that it is tested on?"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from grandrounds.audits.placing import at
+from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
+
+_TRIAL = ["family", "repeat", "fold", "seed"]
+
+
+def audit(tables: AuditTables) -> Finding:
+    """Return a finding where a trial predicts the same sample or case as valid and as test."""
+    rows = tables.predictions
+    if rows is None or not {"sample", "role", "family"} <= set(rows.columns):
+        return not_applicable("there is no predictions table with roles")
+    absent = [name for name in (*_TRIAL, "case") if name not in rows.columns]
+    rows = rows.with_columns(pl.lit(None).alias(name) for name in absent)
+    if not {"valid", "test"} <= set(rows["role"].drop_nulls()):
+        return not_applicable("the predictions have no rows of valid and test both")
+    rows = rows.filter(pl.col("role").is_in(["valid", "test"])).with_columns(case=pl.coalesce("case", "sample"))
+    both = (
+        rows.group_by(*_TRIAL, "case", maintain_order=True)
+        .agg(pl.col("role").n_unique().alias("n_roles"), (pl.col("role") == "test").any().alias("tested"))
+        .filter("tested")
+    )
+    n_tested, n_shared = both.height, both.filter(pl.col("n_roles") > 1).height
+    if not n_shared:
+        return Finding("passed", f"No trial tests on what it was chosen on ({counted(n_tested, 'tested case')}).")
+    per_trial = (
+        both.group_by(_TRIAL, maintain_order=True)
+        .agg((pl.col("n_roles") > 1).sum().alias("n_shared"), pl.len().alias("n_tested"))
+        .filter(pl.col("n_shared") > 0)
+    )
+    lines = [
+        f"{family}, {at(repeat, fold)}, seed {seed or 0}: {n_shared:,} of {n_all:,} tested cases"
+        for family, repeat, fold, seed, n_shared, n_all in per_trial.head(MOST_ROWS).iter_rows()
+    ]
+    return Finding(
+        "finding",
+        f"In {counted(per_trial.height, 'trial')} {n_shared:,} of {n_tested:,} tested cases are valid cases too, which "
+        "choose the epoch and the threshold: the score is that of the choice, not of new patients.",
+        tuple(lines),
+    )

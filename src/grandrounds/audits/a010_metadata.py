@@ -1,0 +1,37 @@
+"""A010: do clinical columns tell the label as well as the images do?"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
+from grandrounds.audits.standing import standing
+
+METADATA, PRIOR = "metadata", "prior"
+
+
+def audit(tables: AuditTables) -> Finding:
+    """Return a finding where `metadata` beats `prior` and the best contender does not beat `metadata`."""
+    stand = standing(tables)
+    if stand is None:
+        return not_applicable("there are no scores with comparisons")
+    if METADATA not in stand.estimates or PRIOR not in stand.estimates or not stand.contenders:
+        return not_applicable("the floors `metadata` and `prior` were not compared with a contender")
+    best, told = stand.contenders[0], f"{stand.metric.label} {stand.estimates[METADATA]:.3f}"
+    if stand.verdict(METADATA, PRIOR) != "better":
+        return Finding("passed", f"The clinical columns are not shown to tell anything ({told}).")
+    if stand.verdict(best, METADATA) == "better":
+        return Finding("passed", f"The clinical columns tell something ({told}), but `{best}` tells more.")
+    return Finding(
+        "finding",
+        f"The clinical columns alone tell the label ({told}), and `{best}`, the best that looks at the images, is not "
+        "shown to be better: a column may give the label away, or the images may add nothing to it.",
+        _columns(tables.trials),
+    )
+
+
+def _columns(trials: pl.DataFrame | None) -> tuple[str, ...]:
+    """Return what the trials of `metadata` said of the columns that they read."""
+    if trials is None:
+        return ()
+    return tuple(trials.filter(family=METADATA)["note"].drop_nulls().unique().sort().head(3))

@@ -1,0 +1,94 @@
+"""How the families stand on the primary metric: estimates and pairwise verdicts, whichever way round a pair is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from grandrounds.audits.protocol import AuditTables
+from grandrounds.evaluate.catalogue import METRICS, MetricEntry
+
+
+class Pair(NamedTuple):
+    """How the first of two families differs from the second."""
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+_MIRRORED = {"better": "worse", "worse": "better"}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The families on the primary metric.
+
+    Args:
+        metric: The metric.
+        estimates: Family to value; families without one are left out.
+        floors: Those families that are floors.
+        pairs: Every comparison, both ways round.
+    """
+
+    metric: MetricEntry
+    estimates: Mapping[str, float]
+    floors: tuple[str, ...]
+    pairs: Mapping[tuple[str, str], Pair]
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """The families that are no floor, best first."""
+        sign = -1 if self.metric.better == "higher" else 1
+        names = [name for name in self.estimates if name not in self.floors]
+        return tuple(sorted(names, key=lambda name: (sign * self.estimates[name], name)))
+
+    def verdict(self, a: str, b: str) -> str:
+        """Return the verdict of a against b; undecided where nobody compared them."""
+        pair = self.pairs.get((a, b))
+        return "undecided" if pair is None else pair.verdict
+
+
+def standing(tables: AuditTables) -> Standing | None:
+    """Return how the families stand; None without scores, comparisons, or a value of the primary metric."""
+    scores, comparisons = tables.scores, tables.comparisons
+    if scores is None or comparisons is None or comparisons.is_empty():
+        return None
+    name = str(comparisons["metric"][0])
+    if name not in METRICS.names():
+        return None
+    rows = scores.filter(
+        pl.col("metric") == name,
+        pl.col("label").is_null(),
+        pl.col("slice").fill_null("all") == "all",
+        pl.col("estimate").is_not_null(),
+    )
+    estimates = dict(rows.select("family", "estimate").iter_rows())
+    pairs: dict[tuple[str, str], Pair] = {}
+    same = comparisons.filter(pl.col("metric") == name)
+    for a, b, *numbers, verdict in same.select(
+        "family_a", "family_b", "difference", "low", "high", "verdict"
+    ).iter_rows():
+        difference, low, high = numbers
+        pairs[a, b] = Pair(difference, low, high, verdict)
+        pairs[b, a] = Pair(_minus(difference), _minus(high), _minus(low), _MIRRORED.get(verdict, verdict))
+    floors = tuple(one for one in tables.floors if one in estimates)
+    return Standing(METRICS.get(name), estimates, floors, pairs) if estimates else None
+
+
+def named(families: tuple[str, ...] | list[str]) -> str:
+    """Return the names of families as one says them.
+
+    >>> named(["a", "b", "c"])
+    '`a`, `b` and `c`'
+    """
+    quoted = [f"`{family}`" for family in families]
+    return f"{', '.join(quoted[:-1])} and {quoted[-1]}" if len(quoted) > 1 else "".join(quoted)
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else 0.0 - value

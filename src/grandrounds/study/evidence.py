@@ -1,0 +1,59 @@
+"""What a run folder has for the audits: every table that is there, and what the study declared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grandrounds import families, specs, tables
+from grandrounds.audits import AuditTables
+from grandrounds.errors import BadData
+from grandrounds.study.shares import share_s
+from grandrounds.study.spec import FLOORS, Study
+from grandrounds.tables import Schema, Task
+
+_AUDITED = (
+    tables.SAMPLES, tables.FILES, tables.LABELS, tables.SPLITS, tables.PREDICTIONS,
+    tables.SCORES, tables.COMPARISONS, tables.TRIALS,
+)  # fmt: skip
+
+
+def evidence(folder: Path) -> AuditTables:
+    """Return the tables of a run folder, finished or not; what is not there is None.
+
+    Raises:
+        BadData: It is no run folder, or a table in it cannot be read.
+    """
+    if not (folder / "samples.parquet").exists():
+        raise BadData(
+            "this is no run folder: it has no samples.parquet", where=folder,
+            remedy="give the folder of a run, or a CSV of predictions",
+        )  # fmt: skip
+    meta = tables.read(tables.SAMPLES, folder / "samples.parquet").meta
+    found = {schema.name: tables.read(schema, _path(folder, schema)).frame for schema in _there(folder)}
+    study = specs.read(Study, folder / "study.toml") if (folder / "study.toml").exists() else None
+    return AuditTables(
+        **found,
+        task=Task.model_validate(meta["task"]),
+        patient_known=meta["patient_known"],
+        margin=study.judge.margin if study is not None else None,
+        share_s=_share_s(study, folder) if study is not None else None,
+        floors=FLOORS,
+    )
+
+
+def _share_s(study: Study, folder: Path) -> float | None:
+    """Return the seconds that one trial of a contender could use when the study was planned."""
+    if not _path(folder, tables.SPLITS).exists():
+        return None
+    splits = tables.read(tables.SPLITS, _path(folder, tables.SPLITS)).frame
+    n_trials = splits.select("repeat", "fold").n_unique() * study.seeds
+    contenders = sum(families.FAMILIES.get(recipe.family).kind != "floor" for recipe in study.recipes)
+    return share_s(contenders, n_trials=n_trials, budget_s=study.means.budget_s, workers=study.means.workers)
+
+
+def _there(folder: Path) -> list[Schema]:
+    return [schema for schema in _AUDITED if _path(folder, schema).exists()]
+
+
+def _path(folder: Path, schema: Schema) -> Path:
+    return folder / f"{schema.name}.parquet"
