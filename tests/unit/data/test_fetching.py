@@ -36,6 +36,8 @@ def test_a_named_set_is_fetched_once_and_opened(server, tmp_path, monkeypatch):
     address, archive = server
     info = medmnist.INFO["breastmnist"] | {"url": address, "MD5": hashlib.md5(archive.read_bytes()).hexdigest()}
     monkeypatch.setitem(medmnist.INFO, "breastmnist", info)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr("urllib.request._opener", None)  # an earlier test may have left it a proxy
 
     first = open_dataset("breastmnist", cache=tmp_path / "cache")
     archive.unlink()

@@ -124,6 +124,7 @@ def test_by_name_offline(tmp_path, monkeypatch):
     pytest.importorskip("medmnist")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens on the discard port
+    monkeypatch.setattr("urllib.request._opener", None)  # it remembers proxies, also for later tests
 
     with pytest.raises(BadData, match=r"could not be fetched[\s\S]*download https?://[\s\S]*put it there"):
         open_dataset("breastmnist", cache=tmp_path)
