@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py
 
-Result:    113 s and 1.86 GiB with three folds
+Result:    144 s, 1.96 GiB
 Hardware:  two cores of an Intel Xeon
 n:         1
 
