@@ -90,6 +90,7 @@ SAMPLES = Schema(
         "width_px": _count,
         "depth_px": _count,
         "spacing_mm": pl.List(pl.Float64()),
+        "encoding": _text,  # how grey values are stored: "hu", or a type such as "uint8"
         "sha256": _text,  # of the decoded pixels with their shape and type, not of the file
         "low": _number,  # least, mean and greatest pixel value
         "mean": _number,

@@ -12,7 +12,7 @@ from grandrounds import formats
 from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.specs import Spec, digest
-from grandrounds.tables import Task
+from grandrounds.tables import SAMPLES, Task
 
 
 class Published(Spec):
@@ -72,11 +72,13 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of who is who and which pixels they have; paths do not count."""
+        """A hash of who is who, which pixels and clinical facts they have, and of the task; paths do not count."""
         rows = self.samples.select("sample", "case", "patient", "sha256").join(
             self.labels.select("case", "task", "label"), on="case", how="left"
         )
-        return digest(rows.sort("sample", "task").rows())
+        clinical = [name for name in self.samples.columns if name not in SAMPLES.columns]
+        facts = self.samples.select("sample", "side", "site", *sorted(clinical)).sort("sample").rows()
+        return digest([rows.sort("sample", "task").rows(), facts, self.task.model_dump(), self.flips])
 
     def load(self, sample: str) -> Image:
         """Return one image as its file has it, before any preparation.

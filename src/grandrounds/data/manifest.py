@@ -25,7 +25,7 @@ from grandrounds.tables import FILES, LABELS, SAMPLES, Task
 
 _MEASURED = {
     name: SAMPLES.columns[name]
-    for name in ("height_px", "width_px", "depth_px", "spacing_mm", "sha256", "low", "mean", "high")
+    for name in ("height_px", "width_px", "depth_px", "spacing_mm", "encoding", "sha256", "low", "mean", "high")
 }
 _HEADER = ("patient", "side", "body_part", "sex", "age_years", "scanner", "kernel")  # what a file may tell
 
@@ -113,6 +113,7 @@ def _facts(image: Image) -> dict[str, Any]:
         "width_px": space[-1],
         "depth_px": space[0] if len(space) == 3 else 1,
         "spacing_mm": None if image.geometry.spacing_mm is None else list(image.geometry.spacing_mm),
+        "encoding": "hu" if image.unit == "hu" else image.pixels.dtype.name,
         "sha256": pixel_hash(image),
         "low": float(pixels.min()),
         "mean": float(pixels.mean(dtype=np.float64)),

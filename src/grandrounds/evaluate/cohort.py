@@ -16,6 +16,9 @@ from grandrounds.tables import Role, Task
 _CELL = ("family", "repeat", "fold", "seed")
 
 
+Run = tuple[int, int, int]  # repeat, fold, seed
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
     """The predictions of one trial on one role.
@@ -45,6 +48,11 @@ class Group:
         """Repeat and fold: which rows these are, whoever predicted them."""
         return self.repeat, self.fold
 
+    @property
+    def run(self) -> Run:
+        """Repeat, fold and seed: one training."""
+        return self.repeat, self.fold, self.seed
+
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
@@ -73,9 +81,13 @@ class Cohort:
         """Return the repeats and folds that a family predicted."""
         return frozenset(group.cell for group in self.of(family))
 
-    def restricted(self, families: Collection[str], cells: Collection[tuple[int, int]]) -> Cohort:
-        """Return the cohort with some families and folds only; the patients stay, so that draws stay paired."""
-        kept = tuple(group for group in self.groups if group.family in families and group.cell in cells)
+    def runs(self, family: str) -> frozenset[Run]:
+        """Return the repeats, folds and seeds that a family predicted."""
+        return frozenset(group.run for group in self.of(family))
+
+    def restricted(self, families: Collection[str], runs: Collection[Run]) -> Cohort:
+        """Return the cohort with some families and runs only; the patients stay, so that draws stay paired."""
+        kept = tuple(group for group in self.groups if group.family in families and group.run in runs)
         return replace(self, groups=kept)
 
 
@@ -100,7 +112,8 @@ def assemble(predictions: pl.DataFrame, task: Task, role: Role = "test") -> Coho
 def _rows(predictions: pl.DataFrame, task: Task, role: Role) -> pl.DataFrame:
     # The table's own key needs trials to be named; the check on `twice` below is stricter and does not.
     frame = tables.check(predictions, replace(tables.PREDICTIONS, key=()), where="table predictions")
-    frame = frame.with_columns(pl.col("repeat", "fold", "seed").fill_null(0))
+    # Two spellings of a patient that the split keeps together are one patient here too.
+    frame = frame.with_columns(pl.col("repeat", "fold", "seed").fill_null(0), tables.patient_keys(frame["patient"]))
     wanted = pl.col("role").fill_null("test") == role, pl.col("task").fill_null(task.name) == task.name
     frame = frame.filter(*wanted)
     if frame.is_empty():

@@ -115,11 +115,11 @@ def _ranked(p_values: Sequence[float]) -> list[int]:
 
 
 def _pair(cohort: Cohort, replicates: Replicates, primary: MetricEntry, a: str, b: str, seed: int) -> _Pair:
-    """Return the paired difference, over the folds that both families finished."""
-    shared = cohort.cells(a) & cohort.cells(b)
+    """Return the paired difference, over the folds and seeds that both families finished."""
+    shared = cohort.runs(a) & cohort.runs(b)
     if not shared:
         return _Pair(a, b, float("nan"), np.full(replicates.values.shape[2], np.nan))
-    if cohort.cells(a) != cohort.cells(b):
+    if cohort.runs(a) != cohort.runs(b):
         cohort = cohort.restricted((a, b), shared)
         replicates = resample(cohort, replicates.values.shape[2], seed, metrics=(primary,))
     one, other = replicates.families.index(a), replicates.families.index(b)

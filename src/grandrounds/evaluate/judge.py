@@ -91,13 +91,15 @@ def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]
         yield "Every interval assumes independent images, because the patients are unknown."
     if len(cohort.patients) < FEW_PATIENTS:
         yield f"Only {len(cohort.patients)} patients: intervals from so few are too short more often than they say."
-    everywhere = {cell for family in cohort.families for cell in cohort.cells(family)}
+    everywhere = {run for family in cohort.families for run in cohort.runs(family)}
+    several = len({seed for *_, seed in everywhere}) > 1
     for family in cohort.families:
-        finished = cohort.cells(family)
+        finished = cohort.runs(family)
         if finished != everywhere:
+            what = "runs of fold and seed" if several else "folds"
             yield (
-                f"{family} finished {len(finished)} of {len(everywhere)} folds: its scores rest on those, "
-                "and it is compared on the folds that both families finished."
+                f"{family} finished {len(finished)} of {len(everywhere)} {what}: its scores rest on those, "
+                f"and it is compared on the {what} that both families finished."
             )
     n_pairs = len(cohort.families) * (len(cohort.families) - 1) // 2
     smallest = 2 / (resamples + 1) * n_pairs

@@ -74,10 +74,12 @@ def verdict(
             primary=primary, margin=margin, leader=None,
             sentences=(f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}.",),
         )  # fmt: skip
-    leader = _best(on_test, entry)
+    unfinished = _unfinished(scores, trials)
+    leader = _best({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
     words = {family: _against(comparisons, leader, family) for family in on_test if family != leader}
-    near = [leader, *(family for family, word in words.items() if word != "better" and family not in floors)]
-    candidates = {family: value for family, value in on_valid.items() if family not in floors}
+    tied = (family for family, word in words.items() if word in ("equivalent", "undecided"))
+    near = [leader, *(family for family in tied if family not in floors and family not in unfinished)]
+    candidates = {one: value for one, value in on_valid.items() if one not in floors and one not in unfinished}
     found = Verdict(
         primary=primary, margin=margin, leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
@@ -94,6 +96,7 @@ def verdict(
     lines = (
         *_ranking(found, comparisons, scores, entry, task, floors),
         *_shipping(found, candidates, cost_s, words, entry),
+        *(f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished),
     )
     return found.replaced(sentences=lines)
 
@@ -127,6 +130,14 @@ def _against(comparisons: pl.DataFrame, a: str, b: str) -> str:
             word = str(rows["verdict"][0])
             return {"better": "worse", "worse": "better"}.get(word, word) if turned else word
     return "undecided"
+
+
+def _unfinished(scores: pl.DataFrame, trials: pl.DataFrame) -> tuple[str, ...]:
+    """Return the families that lack trials or samples that others have: their scores rest on other cases."""
+    failed = set(trials.filter(pl.col("status") == "failed")["family"])
+    n_samples = scores.group_by("family", maintain_order=True).agg(pl.col("n_samples").max())
+    fewer = set(n_samples.filter(pl.col("n_samples") < n_samples["n_samples"].max())["family"])
+    return tuple(family for family in n_samples["family"] if family in failed | fewer)
 
 
 def _with(words: dict[str, str], word: str) -> tuple[str, ...]:

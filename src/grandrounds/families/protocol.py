@@ -17,7 +17,7 @@ import polars as pl
 
 from grandrounds.shapes import Batch, ClassIndex, Probs
 from grandrounds.specs import Spec
-from grandrounds.tables import Task
+from grandrounds.tables import Task, patient_keys
 from grandrounds.training.epoch import Epoch
 
 
@@ -47,7 +47,7 @@ class View:
     @property
     def patients(self) -> frozenset[str]:
         """Whose pixels these are, as hashes: a model that ships carries them and must name nobody."""
-        names = self.samples["patient"].unique().to_list()
+        names = patient_keys(self.samples["patient"]).unique().to_list()
         return frozenset(hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in names)
 
 

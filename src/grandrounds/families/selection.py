@@ -59,6 +59,8 @@ def choose_by(valid: View) -> Choice:
 
 def macro_auc(labels: ClassIndex, probs: Probs) -> float:
     """Return the unweighted mean of one-vs-rest areas under the ROC curve; ties count half."""
+    if not np.isfinite(probs).all():
+        return float("nan")  # ranks would make chance of it
     areas = [_auc(labels == k, probs[:, k]) for k in range(probs.shape[1])]
     return float(np.mean(areas))
 

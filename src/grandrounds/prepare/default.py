@@ -12,7 +12,6 @@ from grandrounds.prepare.step import Step
 LARGEST_PX = 64  # longest side that two cores can train on in minutes
 _SMALL_PX = 32
 _LUNG_HU = (-1000.0, 400.0)
-_AIR_HU = -100.0  # a CT without any pixel below this has not been stored in Hounsfield units
 
 
 class Default(NamedTuple):
@@ -44,15 +43,13 @@ def _fixed(low: float, high: float) -> tuple[Step, str]:
 
 
 def _intensity(samples: pl.DataFrame) -> tuple[Step, str]:
-    low, high = samples["low"].min(), samples["high"].max()
-    least = low if isinstance(low, float) else 0.0
-    most = high if isinstance(high, float) else 255.0
-    if set(samples["modality"]) == {"CT"} and least < _AIR_HU:
+    encodings = set(samples["encoding"].drop_nulls())
+    if encodings == {"hu"} and set(samples["modality"]) == {"CT"}:
         window = build_step({"step": "window", "low_hu": _LUNG_HU[0], "high_hu": _LUNG_HU[1]})
         return window, "CT: -1000 to 400 HU become 0 to 1, from air to dense soft tissue, a window for the chest."
-    if least >= 0 and most <= 1:
-        return build_step({"step": "scale", "low": 0, "high": 1}), "Grey values are 0 to 1 already."
-    if least >= 0 and most <= 255:
+    if encodings == {"bool"}:
+        return build_step({"step": "scale", "low": 0, "high": 1}), "Black and white: 0 and 1 stay so."
+    if encodings <= {"uint8"}:
         return build_step({"step": "scale", "low": 0, "high": 255}), "8-bit grey values: 0 to 255 become 0 to 1."
     return build_step({"step": "percentiles"}), (
         "Grey values without a common scale: each image's own 0.5th to 99.5th percentiles become 0 to 1."

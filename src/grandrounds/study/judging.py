@@ -5,9 +5,13 @@ Nothing is decided here; this is where the study hands its predictions to the ju
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import polars as pl
+
 from grandrounds import audits, tables
 from grandrounds.errors import BadData
-from grandrounds.evaluate.judge import Judgement, judge
+from grandrounds.evaluate.judge import judge
 from grandrounds.evaluate.verdict import Verdict, verdict
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
@@ -19,13 +23,13 @@ from grandrounds.tables import Task
 VALID_RESAMPLES = 200  # selection needs the estimates on valid; their intervals are not shown
 
 
-def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task) -> Verdict:
+def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Collection[str]) -> Verdict:
     """Judge the finished trials, write every table into the run folder, and return the verdict.
 
     Raises:
         BadData: No family produced a prediction.
     """
-    trials, predictions = store.trials(), store.predictions()
+    trials, predictions = store.gathered(tables.TRIALS, names), store.gathered(tables.PREDICTIONS, names)
     if predictions.is_empty():
         notes = "; ".join(trials["note"].drop_nulls().unique().to_list())
         raise BadData("no family could be trained", where=store.folder, remedy=f"the families said: {notes}")
@@ -44,21 +48,21 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task) -> Verdic
         outcome.scores, outcome.comparisons, trials, valid.scores, task,
         study.judge.primary, study.judge.margin, FLOORS,
     )  # fmt: skip
-    _write(store, task, plan, outcome, decision)
+    gathered = {
+        "trials": trials,
+        "history": store.gathered(tables.HISTORY, names),
+        "predictions": predictions,
+        "scores": outcome.scores,
+        "comparisons": outcome.comparisons,
+        "curves": outcome.curves,
+    }
+    _write(store, gathered, {"task": task.model_dump(), "split": plan.identity, "notes": list(outcome.notes)}, decision)
     return decision
 
 
-def _write(store: Store, task: Task, plan: SplitPlan, outcome: Judgement, decision: Verdict) -> None:
-    meta = {"task": task.model_dump(), "split": plan.identity, "notes": list(outcome.notes)}
-    folder, trials, predictions = store.folder, store.trials(), store.predictions()
-    for schema, frame in (
-        (tables.TRIALS, trials),
-        (tables.HISTORY, store.history()),
-        (tables.PREDICTIONS, predictions),
-        (tables.SCORES, outcome.scores),
-        (tables.COMPARISONS, outcome.comparisons),
-        (tables.CURVES, outcome.curves),
-    ):
-        tables.write(frame, schema, folder / f"{schema.name}.parquet", meta)
+def _write(store: Store, gathered: dict[str, pl.DataFrame], meta: dict[str, object], decision: Verdict) -> None:
+    folder = store.folder
+    for name, frame in gathered.items():
+        tables.write(frame, tables.SCHEMAS[name], folder / f"{name}.parquet", meta)
     tables.write(audits.run(evidence(folder)), tables.FINDINGS, folder / "findings.parquet", meta)
     store.write_text("verdict.json", decision.model_dump_json(indent=2))

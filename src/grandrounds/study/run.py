@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from grandrounds import tables
 from grandrounds.evaluate.verdict import Verdict
 from grandrounds.splits import ledger
 from grandrounds.study import pictures
@@ -54,7 +55,8 @@ def conclude(
 ) -> Verdict:
     """Judge what was trained, and write the pictures and the record; the record is written last."""
     store, dataset = workspace.store, workspace.dataset
-    decision = judge_run(study, store, workspace.plan, dataset.task)
+    names = [trial.name for trial in trials]
+    decision = judge_run(study, store, workspace.plan, dataset.task, names)
     labels = dataset.labels.select("case", "label")
     pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed)
     opened = ledger.count(dataset.root, dataset.fingerprint)
@@ -62,7 +64,7 @@ def conclude(
         "study": study.identity(),
         "dataset": dataset.fingerprint,
         "split": workspace.plan.identity,
-        "trials": [trial.name for trial in trials],
+        "trials": names,
         "test role opened": {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last},
         "ships": decision.ships,
         "links": links,
@@ -82,6 +84,7 @@ def is_finished(study: Study, folder: Path) -> bool:
 
 
 def fitted_folders(store: Store, family: str) -> list[Path]:
-    """Return the saved models of one family, one a trial; together they are the ensemble that ships."""
-    done = store.trials().filter((pl.col("family") == family) & pl.col("status").is_in(["done", "truncated"]))
+    """Return the saved models of one family, one a judged trial; together they are the ensemble that ships."""
+    judged = tables.read(tables.TRIALS, store.folder / "trials.parquet").frame
+    done = judged.filter((pl.col("family") == family) & pl.col("status").is_in(["done", "truncated"]))
     return [store.path(trial) / "fitted" for trial in sorted(done["trial"])]

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,20 +89,12 @@ class Store:
             path.unlink(missing_ok=True)
         return n_swept
 
-    def trials(self) -> pl.DataFrame:
-        """Return the trials table of everything finished."""
-        return self._gather(tables.TRIALS)
+    def gathered(self, schema: tables.Schema, trials: Collection[str]) -> pl.DataFrame:
+        """Return one table of the named trials, as far as they are finished.
 
-    def history(self) -> pl.DataFrame:
-        """Return the epochs of every finished trial."""
-        return self._gather(tables.HISTORY)
-
-    def predictions(self) -> pl.DataFrame:
-        """Return the predictions of every finished trial."""
-        return self._gather(tables.PREDICTIONS)
-
-    def _gather(self, schema: tables.Schema) -> pl.DataFrame:
-        paths = sorted(self._trials.glob(f"[!.]*/{schema.name}.parquet"))
+        Others may lie beside them, left by an earlier version of the study; they do not count.
+        """
+        paths = [self.path(trial) / f"{schema.name}.parquet" for trial in sorted(trials) if trial in self]
         frames = [tables.read(schema, path).frame for path in paths]
         # A trial that failed has no rows, and so no columns for the classes.
         filled = [frame for frame in frames if frame.height]

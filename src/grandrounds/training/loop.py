@@ -91,12 +91,12 @@ def train(
     while done < plan.n_epochs and not out_of_time:
         done += 1
         loss, images_per_s, out_of_time = steps.one_pass(began)
-        if not math.isfinite(loss):
+        score = metric(valid.labels, predict(network, valid.pixels, plan.device)) if math.isfinite(loss) else math.nan
+        if not math.isfinite(score):
             notes.append(
                 f"training stopped in epoch {done}: the loss was no longer a number; epoch {best_epoch} is kept"
             )
             break
-        score = metric(valid.labels, predict(network, valid.pixels, plan.device))
         if score >= best_metric:
             best, best_metric, best_epoch = _copy(network), score, done
         now_s = time.perf_counter() - began

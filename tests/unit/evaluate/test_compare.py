@@ -75,6 +75,25 @@ def test_families_are_compared_on_the_folds_that_both_finished(predictions, thre
     assert row["difference"] == 0
 
 
+def test_families_are_compared_on_the_seeds_that_both_finished(predictions, two):
+    """Losing the seeds of a hard fold is no advantage: identical predictions differ by nothing."""
+    frame = predictions(two, {"cnn": 1.0}, n_seeds=3)
+    shared = (pl.col("fold") != 1) | (pl.col("seed") == 0)
+    row = _compared(pl.concat([frame, frame.filter(shared).with_columns(family=pl.lit("copy"))]), two).row(
+        0, named=True
+    )
+    assert row["difference"] == 0
+    assert row["verdict"] == "equivalent"
+
+
+def test_two_spellings_of_a_patient_are_one_patient(predictions, two):
+    """The split keeps them together, so the bootstrap must draw them together."""
+    frame = predictions(two, {"cnn": 1.0})
+    mixed = pl.when(pl.col("sample").str.ends_with("1")).then(pl.col("patient").str.to_uppercase())
+    spelt = frame.with_columns(patient=mixed.otherwise(pl.col("patient")))
+    assert len(assemble(spelt, two).patients) == len(assemble(frame, two).patients) == 40
+
+
 @pytest.mark.parametrize("family", ["alone"])
 def test_one_family_has_no_pair(predictions, three, family):
     """A single family leaves an empty table with all columns."""

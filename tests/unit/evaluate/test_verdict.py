@@ -139,3 +139,24 @@ def test_the_verdict_survives_json(study):
     """It goes to a file and back unchanged."""
     found = verdict(**study)
     assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_family_that_did_not_finish_neither_leads_nor_ships(study):
+    """Scores that rest on other cases than the others' win nothing, and that is said."""
+    trials = study["trials"].with_columns(
+        status=pl.when(pl.col("family") == "lbp-svm").then(pl.lit("failed")).otherwise(pl.col("status"))
+    )
+    found = verdict(**study | {"trials": trials})
+
+    assert found.leader == "resnet"
+    assert found.ships == "vit"
+    assert any("`lbp-svm` did not finish every trial" in sentence for sentence in found.sentences)
+
+
+def test_a_family_with_fewer_samples_neither_leads_nor_ships(study):
+    """Without trials, as in somebody's CSV, the samples tell."""
+    scores = study["scores"].with_columns(
+        n_samples=pl.when(pl.col("family") == "lbp-svm").then(100).otherwise(pl.col("n_samples"))
+    )
+
+    assert verdict(**study | {"scores": scores}).leader == "resnet"

@@ -40,3 +40,8 @@ def test_refusals():
         labels_of(dataclasses.replace(view, labels=None))
     with pytest.raises(BadData, match="same class"):
         training_labels(dataclasses.replace(view, labels=np.zeros(10, np.int64)))
+
+
+def test_what_is_no_number_is_no_score():
+    """A network that has lost its numbers must not be scored as chance."""
+    assert np.isnan(macro_auc(np.array([0, 1, 0, 1]), np.full((4, 2), np.nan)))

@@ -33,7 +33,7 @@ def test_an_error_leaves_nothing_behind(tmp_path):
         _ = 1 / 0
 
     assert "bad" not in store
-    assert store.trials()["trial"].to_list() == ["good"]
+    assert store.gathered(tables.TRIALS, ["good", "bad"])["trial"].to_list() == ["good"]
     assert sorted(path.name for path in (tmp_path / "trials").iterdir()) == ["good"]
 
 
@@ -71,4 +71,13 @@ def test_two_writers_of_the_same_trial_keep_one(tmp_path):
     save(store, "one")
     save(store, "one", family="other")
 
-    assert store.trials()["family"].to_list() == ["prior"]
+    assert store.gathered(tables.TRIALS, ["one"])["family"].to_list() == ["prior"]
+
+
+def test_trials_of_an_earlier_version_of_the_study_do_not_count(tmp_path):
+    """What was trained for another recipe stays on the disk and out of the tables."""
+    store = Store(tmp_path)
+    save(store, "now")
+    save(store, "before", family="other")
+
+    assert store.gathered(tables.TRIALS, ["now", "not-yet"])["family"].to_list() == ["prior"]
