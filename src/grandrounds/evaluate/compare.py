@@ -56,6 +56,7 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
                 "unit": "sample", "difference": pair.estimate, "low": low, "high": high, "p_adjusted": adjusted,
                 "verdict": judged(low, high, adjusted, margin, 1 if primary.better == "higher" else -1),
+                "method": "paired clustered bootstrap",
             }
         )  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns))

@@ -192,7 +192,19 @@ def _comparisons(families: tuple[str, ...]) -> pl.DataFrame:
         low, high = difference - 0.025, difference + 0.025
         verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
         rows.append(
-            (a, b, "label", "auc", "sample", difference, low, high, 0.0005 if verdict != "undecided" else 0.4, verdict)
+            (
+                a,
+                b,
+                "label",
+                "auc",
+                "sample",
+                difference,
+                low,
+                high,
+                0.0005 if verdict != "undecided" else 0.4,
+                verdict,
+                "paired clustered bootstrap",
+            )
         )
     schema = list(tables.COMPARISONS.columns.items())
     return tables.check(pl.DataFrame(rows, schema=schema, orient="row"), tables.COMPARISONS)

@@ -1,0 +1,252 @@
+"""The columns of every table: what grandrounds passes from one room to the next.
+
+Nothing else spells a column's type. `grandrounds.tables` checks, reads and writes them, and is where everybody imports
+them from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+_text, _count, _number, _flag = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of one table.
+
+    Args:
+        name: Name of the table, also its file stem.
+        columns: Column name to type.
+        required: Columns that must be present and never null.
+        key: Columns that identify a row.
+    """
+
+    name: str
+    columns: Mapping[str, pl.DataType]
+    required: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+SAMPLES = Schema(
+    "samples",
+    {
+        "sample": _text,
+        "case": _text,
+        "patient": _text,
+        "site": _text,
+        "modality": _text,
+        "body_part": _text,
+        "side": _text,  # "left" or "right" where the data say which side was imaged
+        "height_px": _count,
+        "width_px": _count,
+        "depth_px": _count,
+        "spacing_mm": pl.List(pl.Float64()),
+        "encoding": _text,  # how grey values are stored: "hu", or a type such as "uint8"
+        "sha256": _text,  # of the decoded pixels with their shape and type, not of the file
+        "low": _number,  # least, mean and greatest pixel value
+        "mean": _number,
+        "high": _number,
+    },
+    required=("sample", "case", "patient"),
+    key=("sample",),
+)
+FILES = Schema(
+    "files",
+    {
+        "sample": _text,
+        "series": _text,
+        "order": _count,
+        "path": _text,
+        "member": _text,  # array inside an archive; null for a plain file
+        "frame": _count,  # index along the first axis of that array or file; null for all of it
+        "box": pl.List(pl.Int64()),  # top, left, bottom, right in pixels of the `whole` output; null for all of it
+    },
+    required=("sample", "path"),
+    key=("sample", "series", "order"),
+)
+LABELS = Schema(
+    "labels",
+    {"case": _text, "task": _text, "label": _text},
+    required=("case", "task"),
+    key=("case", "task"),
+)
+SPLITS = Schema(
+    "splits",
+    {"case": _text, "repeat": _count, "fold": _count, "role": _text},
+    required=("case", "repeat", "fold", "role"),
+    key=("case", "repeat", "fold"),
+)
+PREDICTIONS = Schema(
+    "predictions",
+    {
+        "unit": _text,  # "sample" or "case"
+        "sample": _text,
+        "case": _text,
+        "patient": _text,
+        "task": _text,
+        "trial": _text,
+        "family": _text,
+        "recipe": _text,
+        "repeat": _count,
+        "fold": _count,
+        "seed": _count,
+        "role": _text,
+        "label": _text,
+    },
+    required=("sample", "patient", "family", "label"),
+    key=("trial", "sample", "role"),
+)
+SCORES = Schema(
+    "scores",
+    {
+        "family": _text,
+        "task": _text,
+        "metric": _text,
+        "label": _text,  # the class that a per-class metric speaks of; null for the others
+        "unit": _text,
+        "slice": _text,
+        "estimate": _number,  # null where undefined; `note` says why
+        "low": _number,
+        "high": _number,
+        "method": _text,
+        "n_patients": _count,
+        "n_samples": _count,
+        "note": _text,
+    },
+    required=("family", "metric"),
+    key=("family", "task", "metric", "label", "unit", "slice"),
+)
+COMPARISONS = Schema(
+    "comparisons",
+    {
+        "family_a": _text,
+        "family_b": _text,
+        "task": _text,
+        "metric": _text,
+        "unit": _text,
+        "difference": _number,  # a minus b
+        "low": _number,
+        "high": _number,
+        "p_adjusted": _number,
+        "verdict": _text,  # "better", "worse", "equivalent", "undecided": a against b
+        "method": _text,  # how it was compared; one of them decides, the others stand beside it
+    },
+    required=("family_a", "family_b", "metric"),
+    key=("family_a", "family_b", "task", "metric", "unit", "method"),
+)
+DECISIONS = Schema(
+    "decisions",
+    {
+        "family": _text,
+        "task": _text,
+        "rule": _text,  # such as "argmax", "youden", "sensitivity at least 0.95", "conformal 90 %"
+        "label": _text,  # the class that the rule speaks of
+        "calibration": _text,  # how probabilities were recalibrated before, "none" where they were not
+        "chosen_on": _text,  # the role that the rule was set on
+        "threshold": _number,  # mean over the trials, each of which has its own
+        "metric": _text,  # what the rule gives on the judged role
+        "estimate": _number,
+        "low": _number,
+        "high": _number,
+        "n_patients": _count,
+        "note": _text,
+    },
+    required=("family", "rule", "metric"),
+    key=("family", "task", "rule", "label", "calibration", "metric"),
+)
+SUSPECTS = Schema(
+    "suspects",
+    {
+        "kind": _text,  # "worst error" of one family, or "label suspect" of all
+        "rank": _count,
+        "sample": _text,
+        "case": _text,
+        "task": _text,
+        "family": _text,
+        "label": _text,
+        "predicted": _text,
+        "probability": _number,  # of the stated label
+        "n_predictions": _count,
+        "note": _text,
+    },
+    required=("kind", "rank", "sample"),
+    key=("kind", "task", "family", "sample"),
+)
+TRIALS = Schema(
+    "trials",
+    {
+        "trial": _text,
+        "family": _text,
+        "recipe": _text,
+        "repeat": _count,
+        "fold": _count,
+        "seed": _count,
+        "status": _text,  # "done", "truncated" or "failed"
+        "epochs": _count,
+        "best_epoch": _count,
+        "fit_s": _number,
+        "predict_s": _number,
+        "latency_ms": _number,  # of one image
+        "n_parameters": _count,
+        "size_bytes": _count,
+        "peak_mib": _number,  # resident memory of the process that ran the trial
+        "threads": _count,
+        "fitted_hash": _text,
+        "note": _text,
+    },
+    required=("trial", "family", "status"),
+    key=("trial",),
+)
+HISTORY = Schema(
+    "history",
+    {
+        "trial": _text,
+        "epoch": _count,
+        "loss": _number,
+        "valid_metric": _number,
+        "learning_rate": _number,
+        "images_per_s": _number,
+        "time_s": _number,
+    },
+    required=("trial", "epoch"),
+    key=("trial", "epoch"),
+)
+CURVES = Schema(
+    "curves",
+    {
+        "family": _text,
+        "task": _text,
+        "curve": _text,  # "roc", "precision-recall", "calibration", "confusion", "decision" or "learning"
+        "label": _text,  # the class; for confusion the true class
+        "x": _number,
+        "y": _number,
+        "low": _number,
+        "high": _number,
+        "predicted": _text,  # confusion only: the predicted class; y is then a mean count
+    },
+    required=("family", "curve"),
+    key=(),
+)
+FINDINGS = Schema(
+    "findings",
+    {
+        "audit": _text,  # "A001"
+        "title": _text,
+        "outcome": _text,  # "passed", "finding", "tip" or "not applicable"
+        "sentence": _text,
+        "rows": pl.List(pl.String()),  # what the finding is about, one line each
+    },
+    required=("audit", "title", "outcome", "sentence"),
+    key=("audit",),
+)
+SCHEMAS: dict[str, Schema] = {
+    schema.name: schema
+    for schema in (
+        SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
+        DECISIONS, SUSPECTS,
+    )
+}  # fmt: skip
