@@ -24,7 +24,8 @@ class Geometry:
         spacing_mm: Distance between neighbouring pixels along each axis of space, (row, column) or (slice, row,
             column); None where the file does not say.
         origin_mm: Patient position of the first pixel (DICOM (0020,0032), PS3.3 C.7.6.2); None where unknown.
-        direction: Row and column direction cosines, six numbers (DICOM (0020,0037)); None where unknown.
+        direction: Cosines along a row, then along a column (DICOM (0020,0037), six numbers); for a volume three more
+            from slice to slice. Patient axes are left, posterior, superior. None where unknown.
     """
 
     spacing_mm: tuple[float, ...] | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.specs import Spec
 
 
@@ -28,6 +29,13 @@ class SourceOptions(Spec):
         flips: Whether mirroring left and right keeps label and anatomy plausible; None for what the source says.
         hrct: Which set to simulate, for `simulated-hrct`.
         patches: How patches are cut out of regions, for sources that have regions.
+        unit: What one sample is in a source of volumes: each slice (its exam is the case), or the whole volume.
+        series: Which series of an exam is meant, for sources whose exams have several.
+        labels: CSV, TSV or XLSX whose rows are joined to a folder of DICOM files.
+        join: What joins them; `"auto"` takes the first of these, in this order, that the table has a column for.
+        rater: Column of the labels table that names who gave the label; None where each row is the truth.
+        consensus: How the labels of several raters become one; a tie or a broken rule leaves the label unknown.
+        context: CSV of further facts, joined as clinical columns by a column that both have.
     """
 
     image: str | None = None
@@ -45,3 +53,10 @@ class SourceOptions(Spec):
     flips: bool | None = None
     hrct: HrctSpec = HrctSpec()
     patches: PatchSpec = DEMO_PATCHES
+    unit: Literal["slice", "volume"] = "slice"
+    series: SeriesSpec = SeriesSpec()
+    labels: str | None = None
+    join: Literal["auto", "accession", "series", "study", "patient"] = "auto"
+    rater: str | None = None
+    consensus: Literal["majority", "unanimous", "any"] = "majority"
+    context: str | None = None

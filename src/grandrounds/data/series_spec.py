@@ -1,0 +1,30 @@
+"""Which series of an exam is meant, where an exam has several."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from grandrounds.specs import Spec
+
+Plane = Literal["axial", "coronal", "sagittal"]
+
+
+class SeriesSpec(Spec):
+    """Which series of an exam is meant, where an exam has several.
+
+    Args:
+        plane: How the slices lie in the body; None for any.
+        thickest_mm: Slices that are thicker do not count; None for any.
+        kernel: Part of the reconstruction kernel's name, upper or lower case; None for any.
+        contrast: Whether contrast medium was given; None for either.
+        description: Part of the series description, upper or lower case; None for any.
+        pick: `"one"` takes the series with the thinnest slices, then the most of them, of those that fit; `"all"`
+            takes every one that fits.
+    """
+
+    plane: Plane | None = None
+    thickest_mm: float | None = None
+    kernel: str | None = None
+    contrast: bool | None = None
+    description: str | None = None
+    pick: Literal["one", "all"] = "one"
