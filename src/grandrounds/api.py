@@ -20,7 +20,7 @@ from grandrounds.errors import BadSpec, Refusal
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
-from grandrounds.study import engine
+from grandrounds.study import engine, pseudonyms
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
@@ -177,6 +177,22 @@ def audit(path: Path) -> pl.DataFrame:
         path: A run folder, or a CSV with `sample, label, prob_<class>…`.
     """
     return audits.run(evidence(path) if path.is_dir() else _evidence_csv(path))
+
+
+def names(folder: Path) -> pl.DataFrame:
+    """Return one row a sample: its pseudonyms in a run folder, and the names that they stand for.
+
+    Raises:
+        BadSpec: This is no run folder, or its study keeps the names as they are.
+    """
+    found = study_in(folder)
+    if found is None or found[1] is None or not (folder / pseudonyms.KEY).exists():
+        raise BadSpec(
+            "there is no key here", where=folder, remedy="name a run folder; simulated sets and --names have no key"
+        )
+    spec = found[0].asked().data
+    opened = data.open_dataset(spec.source, spec.options, cache=folder / "data")
+    return pseudonyms.who_is_who(opened, pseudonyms.key_of(folder, opened))
 
 
 def content(folder: Path) -> ReportContent:

@@ -64,6 +64,11 @@ What cannot be audited is not applicable, with what is missing. Findings leave t
 One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.
 
     grandrounds predict runs/breast new-images/ -o predictions.csv""",
+    "names": """Tell who is who: the pseudonyms of a run folder beside the names they stand for.
+
+Needs the images and the run's key. The table names patients: keep it where the images are.
+
+    grandrounds names runs/breast -o who-is-who.csv""",
     "list": """List families, datasets, metrics or audits.
 
     grandrounds list families

@@ -142,6 +142,21 @@ def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
 
 
+def names_(folder: Path, /, out: Out = None) -> None:
+    """Tell who is who in a run folder: its pseudonyms beside the names that they stand for.
+
+    Args:
+        folder: A planned or finished run folder.
+        out: CSV file; the terminal by default.
+    """
+    frame = api.names(folder)
+    if out is not None:
+        api.save_csv(frame, out)
+        _say(f"Wrote {frame.height} rows to {out}. They name patients.")
+    else:
+        print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
+
+
 def list_(kind: Literal["families", "datasets", "metrics", "audits"], /, *, json_: Json = False) -> None:
     """List what grandrounds knows.
 

@@ -39,6 +39,7 @@ class Wanted:
         device: Where networks train.
         workers: Trials side by side; one per core by default.
         skip_bad: Go on without images that cannot be read.
+        names: Keep the names of patients and files in what is written; by default they get pseudonyms.
     """
 
     budget: str = "20m"
@@ -55,13 +56,16 @@ class Wanted:
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     workers: int | None = None
     skip_bad: Annotated[bool, Parameter(negative="")] = False
+    names: Annotated[bool, Parameter(negative="")] = False
 
     def ask(self, source: str, read: SourceOptions | None) -> Ask:
         """Return the request for a data source."""
         cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
         return Ask(
             name=name_of(source),
-            data=DataSpec(source=located(source), skip_bad=self.skip_bad, options=read or SourceOptions()),
+            data=DataSpec(
+                source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()
+            ),
             families=tuple(name.strip() for name in self.families.split(",") if name.strip()),
             seeds=self.seeds,
             seed=self.seed,

@@ -52,6 +52,8 @@ class Dataset:
         bad: Columns `path, member, frame, reason`: what could not be used.
         grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
             the encoding tells.
+        neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
+        known_as: Fingerprint of the set under its own names, where these are pseudonyms.
     """
 
     name: str
@@ -69,10 +71,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     published: tuple[Published, ...] = field(default=())
     grey_range: tuple[float, float] | None = None
+    neutral_names: bool = False
+    known_as: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of who is who, which pixels and clinical facts they have, and of the task; paths do not count."""
+        if self.known_as is not None:
+            return self.known_as
         rows = self.samples.select("sample", "case", "patient", "sha256").join(
             self.labels.select("case", "task", "label"), on="case", how="left"
         )

@@ -69,6 +69,7 @@ class Draft:
         published: Results of others on the same set.
         grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
             the encoding tells.
+        neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
         refused: Columns `path, member, frame, reason`: rows that could not even be drafted (no label, no such file).
     """
 
@@ -88,6 +89,7 @@ class Draft:
     published: tuple[Published, ...] = ()
     refused: pl.DataFrame | None = None
     grey_range: tuple[float, float] | None = None
+    neutral_names: bool = False
 
 
 def with_columns(rows: pl.DataFrame) -> pl.DataFrame:

@@ -74,6 +74,7 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
         notes=(*draft.notes, *notes, *note),
         published=draft.published,
         grey_range=draft.grey_range,
+        neutral_names=draft.neutral_names,
     )
 
 

@@ -80,7 +80,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
 
 def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None) -> Draft:
     if known is None:
-        return Draft(name=source.stem, root=source, rows=rows)
+        return Draft(name=source.stem, root=source, rows=rows, neutral_names=True)
     exact = re.search(r"_\d+$", source.stem) is None  # results belong to the size that they were measured at
     return Draft(
         name=source.stem,
@@ -93,6 +93,7 @@ def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None) -> Draf
         flips=known.flips and rows["side"].is_null().all(),
         licence=known.licence,
         notes=known.notes,
+        neutral_names=True,
         published=tuple(
             Published(method=method, metric=metric, value=value, source=known.source)
             for method, auc, accuracy in (known.results if exact else ())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
@@ -74,7 +75,7 @@ def gather(folder: Path) -> ReportContent:
         assumptions=assumptions(patient_known=meta["patient_known"]),
         notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict["ships"], trials)),
         published=tuple(PublishedRow(**row) for row in meta["published"]),
-        study_toml=(folder / "study.toml").read_text(encoding="utf-8"),
+        study_toml=_without_folders((folder / "study.toml").read_text(encoding="utf-8")),
         record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
         links=tuple((label, address) for label, address in record["links"]),
         thumbnails=_pictures(folder / "pictures"),
@@ -112,6 +113,14 @@ def _shipped(family: str | None, trials: pl.DataFrame) -> tuple[str, ...]:
         "has not been tested."
     )
     return (text,)
+
+
+def _without_folders(study_toml: str) -> str:
+    """Return the study with the last part of its source only: a page that is passed on need not tell where data lie."""
+    study = tomllib.loads(study_toml)["data"]
+    if study.get("names") or "/" not in study["source"]:
+        return study_toml
+    return study_toml.replace(study["source"], f"…/{PurePath(study['source']).name}")
 
 
 def _pictures(folder: Path) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -35,6 +36,7 @@ class SplitPlan:
         seed: Root of the draws.
         fingerprint: Of the dataset whose cases these are.
         notes: What a reader of the report should be told.
+        known_as: Identity of the plan under the data's own names, where these are pseudonyms.
 
     Raises:
         BadData: A case is missing in a fold, or a fold has nothing to train or test on.
@@ -46,6 +48,7 @@ class SplitPlan:
     seed: int
     fingerprint: str
     notes: tuple[str, ...] = ()
+    known_as: str | None = None
 
     def __post_init__(self) -> None:
         table = tables.check(self.table, tables.SPLITS, where="split plan")
@@ -59,8 +62,21 @@ class SplitPlan:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of who is where, and of the dataset."""
+        """A hash of who is where, and of the dataset; the same whatever pseudonyms are used."""
+        return self.known_as or self.checksum
+
+    @cached_property
+    def checksum(self) -> str:
+        """A hash of who is where under the names that this plan uses, and of the dataset."""
         return specs.digest([self.fingerprint, self.table.rows()])
+
+    def renamed(self, names: Callable[[pl.DataFrame], pl.DataFrame]) -> SplitPlan:
+        """Return the same plan with other names for its cases and patients.
+
+        Args:
+            names: Given the table, returns it with other names in `case` and `patient`.
+        """
+        return replace(self, table=names(self.table), known_as=self.identity)
 
     @cached_property
     def leaky(self) -> bool:
@@ -114,6 +130,7 @@ class SplitPlan:
             "notes": self.notes,
             "leaky": self.leaky,
             "identity": self.identity,
+            "checksum": self.checksum,
         }
         return tables.write(self.table, tables.SPLITS, path, meta)
 
@@ -125,12 +142,12 @@ class SplitPlan:
             BadData: The file is no plan, or somebody changed it after it was drawn.
         """
         frame, meta = tables.read(tables.SPLITS, path)
-        absent = {"spec", "seed", "fingerprint", "notes", "identity"} - meta.keys()
+        absent = {"spec", "seed", "fingerprint", "notes", "identity", "checksum"} - meta.keys()
         if absent:
             raise BadData("the file is no split plan", where=path, remedy="draw a plan and save it")
         spec = specs.parse(SplitSpec, meta["spec"], where=path)
-        plan = cls(frame, spec, int(meta["seed"]), str(meta["fingerprint"]), tuple(meta["notes"]))
-        if plan.identity != meta["identity"]:
+        plan = cls(frame, spec, int(meta["seed"]), str(meta["fingerprint"]), tuple(meta["notes"]), meta["identity"])
+        if plan.checksum != meta["checksum"]:
             raise BadData("the split plan was changed after it was drawn", where=path, remedy="start a new run folder")
         return plan
 

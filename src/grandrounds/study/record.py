@@ -30,8 +30,10 @@ def record() -> dict[str, object]:
 
 
 def _command() -> str:
+    # The record travels with the run: of a path it keeps the last part, not where somebody's data lie.
     program = Path(sys.argv[0]).name
-    return shlex.join(["grandrounds" if program.startswith("__main__") else program, *sys.argv[1:]])
+    given = [f"…/{Path(one).name}" if Path(one).is_absolute() else one for one in sys.argv[1:]]
+    return shlex.join(["grandrounds" if program.startswith("__main__") else program, *given])
 
 
 def _version(package: str) -> str | None:

@@ -25,11 +25,13 @@ class DataSpec(Spec):
     Args:
         source: A path, or the name of a dataset that grandrounds knows.
         skip_bad: Whether to go on without the images that cannot be read.
+        names: Whether patients and files keep their names in what is written; by default they get pseudonyms.
         options: How the source is read, where the defaults do not fit.
     """
 
     source: str
     skip_bad: bool = False
+    names: bool = False
     options: SourceOptions = SourceOptions()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from grandrounds.errors import BadData
 from grandrounds.prepare import Pipeline, PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
+from grandrounds.study.pseudonyms import key_of, renamed, under_pseudonyms
 from grandrounds.study.spec import Ask
 from grandrounds.study.store import Store
 
@@ -29,7 +31,7 @@ class Workspace:
 
     Args:
         store: The run folder.
-        dataset: What is read.
+        dataset: What is read, under pseudonyms unless names were asked for.
         plan: Who is in which role.
         pipeline: How images are prepared.
         prepared: The prepared images, one row a sample.
@@ -57,9 +59,11 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     """
     store = Store(folder)
     cache = cache or folder
-    dataset = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
-    _refuse_bad(dataset, ask.data.skip_bad, say)
-    plan = _plan(ask, dataset, folder)
+    opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
+    _refuse_bad(opened, ask.data.skip_bad, say)
+    key = None if ask.data.names or opened.simulated else key_of(folder, opened)
+    dataset = opened if key is None else under_pseudonyms(opened, key)
+    plan = _plan(ask, opened, key, folder)
     for note in plan.notes:
         say(note)
     if pipeline is None:
@@ -67,7 +71,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
         for reason in reasons:
             say(reason)
     _save(store, dataset, plan)
-    prepared = prepare.materialise(dataset.samples, dataset.files, pipeline, cache / "prepared")
+    prepared = prepare.materialise(opened.samples, opened.files, pipeline, cache / "prepared")
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 
@@ -84,7 +88,7 @@ def _refuse_bad(dataset: Dataset, skip_bad: bool, say: Say) -> None:  # noqa: FB
         say(f"{n_bad} images cannot be used and are left out; {dataset.samples.height} remain.")
 
 
-def _plan(ask: Ask, dataset: Dataset, folder: Path) -> SplitPlan:
+def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitPlan:
     path = folder / "splits.parquet"
     if path.exists():
         plan = SplitPlan.load(path)
@@ -96,7 +100,9 @@ def _plan(ask: Ask, dataset: Dataset, folder: Path) -> SplitPlan:
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
     else:
         cases = cases.join(dataset.official, on="case", how="left", maintain_order="left")
-    return splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
+    # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
+    plan = splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
+    return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))
 
 
 def _save(store: Store, dataset: Dataset, plan: SplitPlan) -> None:
