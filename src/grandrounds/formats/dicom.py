@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import math
-import mmap
 import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -45,16 +44,23 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote th
 
 
 def read(path: Path, member: str | None, frame: int | None) -> Image:
-    """Return the image of a DICOM file, (C, H, W), or (C, D, H, W) for all of several frames.
+    """Return the image of a DICOM file."""
+    if member is not None:
+        raise BadData(f"a DICOM file has no member {member!r}", where=path)
+    check_file(path)
+    with path.open("rb") as file:
+        return decode(file, path, frame)
+
+
+def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
+    """Return the image of an open DICOM file, (C, H, W), or (C, D, H, W) for all of several frames.
 
     Stored values go through the rescale of (0028,1052) and (0028,1053), PS3.3 C.11.1.1, so CT is in Hounsfield units;
     MONOCHROME1 (PS3.3 C.7.6.3.1.2) is inverted except in CT, whose values have a meaning of their own.
     """
-    if member is not None:
-        raise BadData(f"a DICOM file has no member {member!r}", where=path)
-    check_file(path)
-    _check_deflated(path)
-    dataset = pydicom.dcmread(path, force=True)
+    _check_deflated(file, path)
+    file.seek(0)
+    dataset = pydicom.dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
     n_frames = _check_claims(dataset, frame, path)
@@ -72,20 +78,18 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
     )
 
 
-def _check_deflated(path: Path) -> None:
+def _check_deflated(file: BinaryIO, path: Path) -> None:
     """Refuse a deflated file (PS3.5 A.5) that inflates beyond the budget: pydicom inflates all of it at once."""
-    with path.open("rb") as file:
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if content.find(DeflatedExplicitVRLittleEndian.encode()) < 0:
-                return
-        read_preamble(file, force=True)
-        read_dataset(
-            file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2
-        )
-        inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while chunk := file.read(2**16):
-            n_bytes += len(inflater.decompress(chunk))
-            check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
+    read_preamble(file, force=True)
+    meta = read_dataset(
+        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2
+    )
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while chunk := file.read(2**16):
+        n_bytes += len(inflater.decompress(chunk))
+        check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
 
 
 def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image as Pillow
@@ -16,40 +18,49 @@ from grandrounds.shapes import Pixels
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _DTYPES: dict[str, type[np.generic]] = {"I": np.int32, "F": np.float32}  # `I;16…` apart, the rest has eight bits
+_HEAD_BYTES = 25  # of a PNG, up to its bit depth
 _TIFF_BITS = 258  # BitsPerSample
 
 
 def read(path: Path, member: str | None, frame: int | None) -> Image:
-    """Return the picture in a file; palettes and other colour spaces become RGB, an alpha channel is dropped.
+    """Return the picture in a file."""
+    if member is not None:
+        raise BadData(f"a picture has no member {member!r}", where=path)
+    check_file(path)
+    with path.open("rb") as file:
+        return decode(file, path, frame)
+
+
+def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
+    """Return the picture in an open file; palettes and other colour spaces become RGB, an alpha channel is dropped.
 
     A TIFF of many pages becomes (C, D, H, W) unless `frame` picks one.
     """
-    if member is not None:
-        raise BadData(f"a picture has no member {member!r}", where=path)
-    n_bytes = check_file(path)
-    with Pillow.open(path, formats=_FORMATS) as picture:
+    head = file.read(_HEAD_BYTES)
+    n_bytes = file.seek(0, io.SEEK_END)
+    with Pillow.open(file, formats=_FORMATS) as picture:
         n_pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
         if frame is not None and not 0 <= frame < n_pages:
             raise BadData(f"there is no page {frame} in a picture of {n_pages}", where=path)
         pages = range(n_pages) if frame is None else (frame,)
-        _check(picture, len(pages), n_bytes, path)
+        _check(picture, len(pages), head, n_bytes, path)
         if n_pages == 1:
             return Image(_pixels(picture, path))
         planes = []
         for page in pages:
             picture.seek(page)
-            _check(picture, len(pages), n_bytes, path)
+            _check(picture, len(pages), head, n_bytes, path)
             planes.append(_pixels(picture, path))
     if len({plane.shape for plane in planes}) > 1:
         raise BadData("the pages of this TIFF differ in size", where=path, remedy="give one file per image")
     return Image(planes[0] if frame is not None else np.stack(planes, axis=1))  # (C, D, H, W)
 
 
-def _check(picture: PillowImage, n_pages: int, n_bytes: int, path: Path) -> None:
+def _check(picture: PillowImage, n_pages: int, head: bytes, n_bytes: int, path: Path) -> None:
     dtype = np.uint16 if picture.mode.startswith("I;16") else _DTYPES.get(picture.mode, np.uint8)
     shape = (n_pages, picture.height, picture.width, len(picture.getbands()))
     check_size(shape, dtype, path, stored_bytes=n_bytes * MAX_DEFLATE * 8 if picture.format == "PNG" else None)
-    bits = picture.tag_v2.get(_TIFF_BITS, (8,)) if hasattr(picture, "tag_v2") else (_png_bits(path),)
+    bits = picture.tag_v2.get(_TIFF_BITS, (8,)) if hasattr(picture, "tag_v2") else (_png_bits(head),)
     if len(picture.getbands()) > 1 and max(bits) > 8:
         raise BadData(
             "a colour picture of 16 bits would lose half of them",
@@ -58,10 +69,8 @@ def _check(picture: PillowImage, n_pages: int, n_bytes: int, path: Path) -> None
         )
 
 
-def _png_bits(path: Path) -> int:
-    with path.open("rb") as file:
-        head = file.read(25)
-    return head[24] if head.startswith(b"\x89PNG") and len(head) == 25 else 8  # ISO/IEC 15948 11.2.1, IHDR
+def _png_bits(head: bytes) -> int:
+    return head[24] if head.startswith(b"\x89PNG") and len(head) == _HEAD_BYTES else 8  # ISO/IEC 15948 11.2.1, IHDR
 
 
 def _pixels(picture: PillowImage, path: Path) -> Pixels:

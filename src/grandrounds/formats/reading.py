@@ -14,6 +14,9 @@ from grandrounds.image import Geometry, Image
 
 _HEAD_BYTES = 512
 
+_ZIPPED = FormatEntry(
+    "zip", "a member of a ZIP", (".zip",), (), "grandrounds.formats.zipped:read", "PKWARE APPNOTE 6.3"
+)
 # Files that turn up where an image should be; only for the message.
 _STRANGERS = (
     (b"GIF8", "a GIF picture"),
@@ -38,7 +41,7 @@ def read(
 
     Args:
         path: The file.
-        member: Array inside an archive; None for a plain file.
+        member: Array inside an NPZ archive, or file inside a ZIP; None for a plain file.
         frame: Index along the first axis of that array or file; None for all of it.
         box: Top, left, bottom, right in pixels; None for all of it.
 
@@ -47,7 +50,8 @@ def read(
     """
     path = Path(path)
     try:
-        entry = _entry(path)
+        # A ZIP is no format of images: what its member holds decides.
+        entry = _ZIPPED if member is not None and path.suffix.lower() == ".zip" else _entry(path)
         # Readers warn with the values they stumble over, and those may be a patient's.
         with warnings.catch_warnings(action="ignore"):
             image: Image = registry.load(entry.read)(path, member, frame)

@@ -17,6 +17,7 @@ import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import MAX_BYTES, MAX_DEFLATE, check_file, check_size
+from grandrounds.formats.stack import slice_of
 from grandrounds.image import Geometry, Image
 
 _HEADER_BYTES = 2**16
@@ -50,7 +51,7 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
         return volume
     if volume.pixels.ndim != 4 or not 0 <= frame < volume.space[0]:
         raise BadData(f"there is no slice {frame} in a volume of {volume.space[0]}", where=path)
-    return Image(volume.pixels[:, frame], _slice_geometry(volume.geometry, frame))
+    return slice_of(volume, frame)
 
 
 @lru_cache(maxsize=1)
@@ -147,12 +148,4 @@ def _geometry(image: sitk.Image) -> Geometry:
         return Geometry(tuple(image.GetSpacing()[::-1]))
     cosines = image.GetDirection()  # 3 x 3 by rows; its columns are the axes column, row, slice
     x, y, z = image.GetOrigin()
-    return Geometry(tuple(image.GetSpacing()[::-1]), (x, y, z), (*cosines[0::3], *cosines[1::3]))
-
-
-def _slice_geometry(geometry: Geometry, frame: int) -> Geometry:
-    if geometry.spacing_mm is None or geometry.origin_mm is None or geometry.direction is None:
-        return geometry
-    across = np.cross(geometry.direction[:3], geometry.direction[3:])
-    x, y, z = np.array(geometry.origin_mm) + frame * geometry.spacing_mm[0] * across
-    return Geometry(geometry.spacing_mm[1:], (float(x), float(y), float(z)), geometry.direction)
+    return Geometry(tuple(image.GetSpacing()[::-1]), (x, y, z), (*cosines[0::3], *cosines[1::3], *cosines[2::3]))

@@ -32,7 +32,7 @@ def test_volume_and_slice(tmp_path, suffix, compressed):
     image = formats.read(path)
     np.testing.assert_array_equal(image.pixels[0], VALUES)
     assert image.geometry.spacing_mm == pytest.approx((5.0, 0.75, 0.5))
-    assert image.geometry.direction == pytest.approx((1, 0, 0, 0, 1, 0))
+    assert image.geometry.direction == pytest.approx((1, 0, 0, 0, 1, 0, 0, 0, 1))
 
     one = formats.read(path, frame=1)
     np.testing.assert_array_equal(one.pixels[0], VALUES[1])

@@ -1,0 +1,124 @@
+"""Volumes out of several files, and many frames out of one: each file is opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from grandrounds.errors import BadData
+from grandrounds.formats.budget import check_size
+from grandrounds.formats.reading import read
+from grandrounds.image import Geometry, Image
+
+_PARALLEL = 1e-3  # largest difference of cosines between slices of one volume
+
+
+class Part(NamedTuple):
+    """Where one slice of a volume lies."""
+
+    path: Path
+    member: str | None = None
+    frame: int | None = None
+
+
+def read_frames(path: Path | str, *, member: str | None = None, frames: Sequence[int]) -> Iterator[Image]:
+    """Yield frames of one file, in the order asked for; a file of many frames is decoded once.
+
+    Args:
+        path: The file.
+        member: Array or file inside an archive; None for a plain file.
+        frames: Indices along the first axis.
+
+    Raises:
+        BadData: As `read`, or there is no such frame.
+    """
+    if len(frames) == 1:
+        yield read(path, member=member, frame=frames[0])
+        return
+    whole = read(path, member=member)
+    if len(whole.space) != 3:
+        for frame in frames:  # an array whose first axis was taken for channels, or one plane: the reader knows
+            yield read(path, member=member, frame=frame)
+        return
+    for frame in frames:
+        if not 0 <= frame < whole.space[0]:
+            raise BadData(f"there is no slice {frame} in a volume of {whole.space[0]}", where=path)
+        yield slice_of(whole, frame)
+
+
+def slice_of(volume: Image, frame: int) -> Image:
+    """Return one slice (C, H, W) of a volume (C, D, H, W), lying where it lay."""
+    return Image(
+        volume.pixels[:, frame], _of_slice(volume.geometry, frame), volume.unit, volume.modality, volume.header
+    )
+
+
+def read_stack(parts: Sequence[Part]) -> Image:
+    """Return one volume (C, D, H, W) of slices in the order given.
+
+    The distance of slices is the median of the distances between their positions along the normal. Where positions are
+    not known it is None. Gaps are not refused here; whoever found the slices reports them.
+
+    Raises:
+        BadData: A slice cannot be read, or slices differ in size, channels, unit or direction.
+    """
+    if not parts:
+        raise BadData("a volume needs at least one slice")
+    first = read(*parts[0][:1], member=parts[0].member, frame=parts[0].frame)
+    if len(parts) == 1 and len(first.space) == 3:
+        return first
+    if len(first.space) != 2:
+        raise BadData("a volume is stacked of planes, this file holds a volume itself", where=parts[0].path)
+    check_size((len(parts), *first.pixels.shape), first.pixels.dtype, parts[0].path)
+    slices = [first, *(_alike(part, first) for part in parts[1:])]
+    pixels = np.stack([one.pixels for one in slices], axis=1)  # (C, D, H, W)
+    return Image(pixels, _stacked([one.geometry for one in slices]), first.unit, first.modality, first.header)
+
+
+def _alike(part: Part, first: Image) -> Image:
+    image = read(part.path, member=part.member, frame=part.frame)
+    ours, theirs = image.geometry.direction, first.geometry.direction
+    differs = (
+        f"{image.pixels.shape} pixels instead of {first.pixels.shape}"
+        if image.pixels.shape != first.pixels.shape
+        else f"the unit {image.unit} instead of {first.unit}"
+        if image.unit != first.unit
+        else "another direction"
+        if (ours is None) != (theirs is None) or (ours and theirs and not np.allclose(ours, theirs, atol=_PARALLEL))
+        else None
+    )
+    if differs:
+        raise BadData(f"this slice does not fit the others of its volume: {differs}", where=part.path)
+    return image
+
+
+def _stacked(geometries: Sequence[Geometry]) -> Geometry:
+    """Return the geometry of a volume, with the direction from its first slice to its last."""
+    first = geometries[0]
+    if first.direction is None or any(one.origin_mm is None for one in geometries):
+        across_mm = None
+        direction, origin = first.direction, first.origin_mm
+    else:
+        direction, origin = first.direction[:6], first.origin_mm
+        normal = np.cross(direction[:3], direction[3:])
+        places = np.array([one.origin_mm for one in geometries]) @ normal  # (D,) mm along the normal
+        steps = np.diff(places)
+        across_mm = float(np.median(np.abs(steps))) if len(steps) else None
+        normal = normal if not len(steps) or np.median(steps) >= 0 else -normal
+        direction = (*direction, *(float(one) for one in normal))
+    if first.spacing_mm is None or not across_mm:
+        return Geometry(None, origin, direction)
+    return Geometry((across_mm, *first.spacing_mm[-2:]), origin, direction)
+
+
+def _of_slice(geometry: Geometry, frame: int) -> Geometry:
+    spacing = None if geometry.spacing_mm is None else geometry.spacing_mm[1:]
+    if geometry.spacing_mm is None or geometry.origin_mm is None or geometry.direction is None:
+        return Geometry(spacing, None, None if geometry.direction is None else geometry.direction[:6])
+    cosines = np.array(geometry.direction)
+    across = cosines[6:] if len(cosines) == 9 else np.cross(cosines[:3], cosines[3:])
+    x, y, z = np.array(geometry.origin_mm) + frame * geometry.spacing_mm[0] * across
+    return Geometry(spacing, (float(x), float(y), float(z)), geometry.direction[:6])
