@@ -24,6 +24,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import MAX_BYTES, check_file, check_size
+from grandrounds.formats.places import lying_order, stacked
 from grandrounds.image import Geometry, Image
 from grandrounds.shapes import Pixels
 
@@ -64,18 +65,19 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     if not any(keyword in dataset for keyword in _PIXELS):
         raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
     n_frames = _check_claims(dataset, frame, path)
+    planes, order = _geometry(dataset, n_frames)
+    stored = None if frame is None or n_frames == 1 else int(order[frame])  # frames count as they lie
     modality = _text(dataset, "Modality") or None
-    pixels = _decoded(dataset, frame)
+    pixels = _decoded(dataset, stored)
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1" and modality != "CT":
         pixels = _inverted(pixels, dataset)
-    pixels, rescaled = _rescaled(pixels, _rescales(dataset, n_frames), frame)
-    return Image(
-        _channels_first(pixels, path, n_planes=n_frames if frame is None else 1),
-        _geometry(dataset, flat=n_frames == 1 or frame is not None),
-        "hu" if modality == "CT" and rescaled else "grey",
-        modality,
-        _header(dataset),
-    )
+    pixels, rescaled = _rescaled(pixels, _rescales(dataset, n_frames), stored)
+    pixels = _channels_first(pixels, path, n_planes=n_frames if stored is None else 1)
+    if stored is None and n_frames > 1:
+        pixels, geometry = pixels[:, order], stacked([planes[at] for at in order])
+    else:
+        geometry = planes[stored or 0]
+    return Image(pixels, geometry, "hu" if modality == "CT" and rescaled else "grey", modality, _header(dataset))
 
 
 def _check_deflated(file: BinaryIO, path: Path) -> None:
@@ -162,14 +164,35 @@ def _channels_first(array: NDArray[Any], path: Path, *, n_planes: int) -> Pixels
     return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
 
-def _geometry(dataset: Dataset, *, flat: bool) -> Geometry:
-    """Return spacing (0028,0030), else the detector's (0018,1164), position (0020,0032), direction (0020,0037)."""
-    spacing = _numbers(dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing"), 2)
-    if spacing is not None and (not flat or min(spacing) <= 0):
-        spacing = None  # the distance of frames is not told by one number
-    origin = _numbers(dataset.get("ImagePositionPatient"), 3)
+def _geometry(dataset: Dataset, n_frames: int) -> tuple[list[Geometry], NDArray[np.int64]]:
+    """Return where each frame lies, and the frames in the order in which they lie, else as they are stored.
+
+    Spacing is (0028,0030), else the detector's (0018,1164); position (0020,0032), direction (0020,0037). Enhanced
+    images have them in functional groups, one set a frame (PS3.3 C.7.6.16.2).
+    """
+    planes = [_plane(dataset, at) for at in range(n_frames)]
+    order = lying_order(planes) if n_frames > 1 else None
+    return planes, np.arange(n_frames) if order is None else order
+
+
+def _plane(dataset: Dataset, frame: int) -> Geometry:
+    spacing = _numbers(_told(dataset, frame, "PixelMeasuresSequence", "PixelSpacing", "ImagerPixelSpacing"), 2)
+    if spacing is not None and min(spacing) <= 0:
+        spacing = None
+    origin = _numbers(_told(dataset, frame, "PlanePositionSequence", "ImagePositionPatient"), 3)
     position = None if origin is None else (origin[0], origin[1], origin[2])
-    return Geometry(spacing, position, _numbers(dataset.get("ImageOrientationPatient"), 6))
+    direction = _numbers(_told(dataset, frame, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    return Geometry(spacing, position, direction)
+
+
+def _told(dataset: Dataset, frame: int, sequence: str, *words: str) -> Any:  # noqa: ANN401  (whatever the file holds)
+    """Return an element of a frame's own functional group, of the shared one, or of the file itself."""
+    own = [*dataset.get("PerFrameFunctionalGroupsSequence", ())]
+    for group in (*own[frame : frame + 1], *dataset.get("SharedFunctionalGroupsSequence", ())):
+        for item in group.get(sequence, ()):
+            if item.get(words[0]) is not None:
+                return item.get(words[0])
+    return next((value for word in words if (value := dataset.get(word))), None)
 
 
 def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: ANN401  (whatever the file holds)

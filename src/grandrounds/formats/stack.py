@@ -10,8 +10,9 @@ import numpy as np
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_size
+from grandrounds.formats.places import of_slice, stacked
 from grandrounds.formats.reading import read
-from grandrounds.image import Geometry, Image
+from grandrounds.image import Image
 
 _PARALLEL = 1e-3  # largest difference of cosines between slices of one volume
 
@@ -51,9 +52,7 @@ def read_frames(path: Path | str, *, member: str | None = None, frames: Sequence
 
 def slice_of(volume: Image, frame: int) -> Image:
     """Return one slice (C, H, W) of a volume (C, D, H, W), lying where it lay."""
-    return Image(
-        volume.pixels[:, frame], _of_slice(volume.geometry, frame), volume.unit, volume.modality, volume.header
-    )
+    return Image(volume.pixels[:, frame], of_slice(volume.geometry, frame), volume.unit, volume.modality, volume.header)
 
 
 def read_stack(parts: Sequence[Part]) -> Image:
@@ -75,7 +74,7 @@ def read_stack(parts: Sequence[Part]) -> Image:
     check_size((len(parts), *first.pixels.shape), first.pixels.dtype, parts[0].path)
     slices = [first, *(_alike(part, first) for part in parts[1:])]
     pixels = np.stack([one.pixels for one in slices], axis=1)  # (C, D, H, W)
-    return Image(pixels, _stacked([one.geometry for one in slices]), first.unit, first.modality, first.header)
+    return Image(pixels, stacked([one.geometry for one in slices]), first.unit, first.modality, first.header)
 
 
 def _alike(part: Part, first: Image) -> Image:
@@ -93,32 +92,3 @@ def _alike(part: Part, first: Image) -> Image:
     if differs:
         raise BadData(f"this slice does not fit the others of its volume: {differs}", where=part.path)
     return image
-
-
-def _stacked(geometries: Sequence[Geometry]) -> Geometry:
-    """Return the geometry of a volume, with the direction from its first slice to its last."""
-    first = geometries[0]
-    if first.direction is None or any(one.origin_mm is None for one in geometries):
-        across_mm = None
-        direction, origin = first.direction, first.origin_mm
-    else:
-        direction, origin = first.direction[:6], first.origin_mm
-        normal = np.cross(direction[:3], direction[3:])
-        places = np.array([one.origin_mm for one in geometries]) @ normal  # (D,) mm along the normal
-        steps = np.diff(places)
-        across_mm = float(np.median(np.abs(steps))) if len(steps) else None
-        normal = normal if not len(steps) or np.median(steps) >= 0 else -normal
-        direction = (*direction, *(float(one) for one in normal))
-    if first.spacing_mm is None or not across_mm:
-        return Geometry(None, origin, direction)
-    return Geometry((across_mm, *first.spacing_mm[-2:]), origin, direction)
-
-
-def _of_slice(geometry: Geometry, frame: int) -> Geometry:
-    spacing = None if geometry.spacing_mm is None else geometry.spacing_mm[1:]
-    if geometry.spacing_mm is None or geometry.origin_mm is None or geometry.direction is None:
-        return Geometry(spacing, None, None if geometry.direction is None else geometry.direction[:6])
-    cosines = np.array(geometry.direction)
-    across = cosines[6:] if len(cosines) == 9 else np.cross(cosines[:3], cosines[3:])
-    x, y, z = np.array(geometry.origin_mm) + frame * geometry.spacing_mm[0] * across
-    return Geometry(spacing, (float(x), float(y), float(z)), geometry.direction[:6])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +36,38 @@ def content_of(path: Path, member: str) -> io.BytesIO:
     Raises:
         BadData: There is no such member, it is encrypted, damaged, or larger than the budget.
     """
+    stat = path.stat()
     try:
-        with zipfile.ZipFile(path) as archive:
-            info = archive.getinfo(member)
-            if info.flag_bits & 1:
-                raise BadData("a member of this ZIP is encrypted", where=path, remedy="unpack it with its password")
-            is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
-            can_hold = info.compress_size * MAX_DEFLATE if is_deflated else info.file_size
-            check_size((info.file_size,), np.uint8, path, stored_bytes=can_hold, limit_bytes=MAX_BYTES)
-            with archive.open(info) as file:
-                return io.BytesIO(file.read(info.file_size))
+        archive = _opened(path, stat.st_mtime_ns, stat.st_size)
+        info = archive.getinfo(member)
+        if info.flag_bits & 1:
+            raise BadData("a member of this ZIP is encrypted", where=path, remedy="unpack it with its password")
+        is_deflated = info.compress_type == zipfile.ZIP_DEFLATED
+        can_hold = info.compress_size * MAX_DEFLATE if is_deflated else info.file_size
+        check_size((info.file_size,), np.uint8, path, stored_bytes=can_hold, limit_bytes=MAX_BYTES)
+        with archive.open(info) as file:
+            return io.BytesIO(file.read(info.file_size))
     except KeyError:
         raise BadData("there is no such member in this ZIP", where=path) from None
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         what = f"a member of this ZIP cannot be read ({type(error).__name__})"
         raise BadData(what, where=path, remedy="fetch the file again") from None
+
+
+def members_of(path: Path) -> list[str]:
+    """Return the names of the files in a ZIP, in its order.
+
+    Raises:
+        BadData: It is no complete ZIP.
+    """
+    stat = path.stat()
+    try:
+        return [info.filename for info in _opened(path, stat.st_mtime_ns, stat.st_size).infolist() if not info.is_dir()]
+    except (zipfile.BadZipFile, NotImplementedError):
+        raise BadData("this is not a complete ZIP", where=path, remedy="fetch the file again") from None
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, _changed: int, _n_bytes: int) -> zipfile.ZipFile:
+    # Its list of members is read once, not for every member.
+    return zipfile.ZipFile(path)

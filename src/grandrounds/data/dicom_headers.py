@@ -1,0 +1,209 @@
+"""What the header of a DICOM file says, by an allow-list, without touching its pixels.
+
+Nothing but the facts of `FACTS` leaves this file, and no exception or warning of the reader does: both may quote the
+values of a patient.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import polars as pl
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from grandrounds.errors import BadData, Refusal
+from grandrounds.formats.places import lying_order
+from grandrounds.formats.zipped import content_of
+from grandrounds.image import Geometry
+
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+_PIXELS = (0x7FE00010, 0x7FE00008, 0x7FE00009)  # (7FE0,0010), (7FE0,0008), (7FE0,0009): whole, float, double pixels
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+# Our column to DICOM keywords (PS3.6); the first one present counts.
+_TEXTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "sop": ("SOPInstanceUID",),
+        "uid": ("SeriesInstanceUID",),
+        "study": ("StudyInstanceUID",),
+        "accession": ("AccessionNumber",),
+        "patient": ("PatientID",),
+        "site": ("InstitutionName",),
+        "modality": ("Modality",),
+        "body_part": ("BodyPartExamined",),
+        "side": ("ImageLaterality", "Laterality"),
+        "description": ("SeriesDescription",),
+        "kernel": ("ConvolutionKernel",),
+        "agent": ("ContrastBolusAgent",),
+        "echo": ("EchoNumbers", "EchoTime"),
+        "acquisition": ("TemporalPositionIdentifier", "AcquisitionNumber"),
+        "image_type": ("ImageType",),
+        "sex": ("PatientSex",),
+        "age": ("PatientAge",),
+        "scanner": ("ManufacturerModelName",),
+    }
+)
+_NUMBERS: Mapping[str, str] = MappingProxyType(
+    {
+        "thickness_mm": "SliceThickness",
+        "spacing_between_mm": "SpacingBetweenSlices",
+        "number": "InstanceNumber",
+        "height_px": "Rows",
+        "width_px": "Columns",
+    }
+)
+_VECTORS: Mapping[str, tuple[str, int]] = MappingProxyType(
+    {
+        "position_mm": ("ImagePositionPatient", 3),
+        "direction": ("ImageOrientationPatient", 6),
+        "pixel_mm": ("PixelSpacing", 2),
+    }
+)
+_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")  # enhanced images, PS3.3 C.7.6.16
+_NESTED: Mapping[str, tuple[str, str, int]] = MappingProxyType(
+    {
+        "position_mm": ("PlanePositionSequence", "ImagePositionPatient", 3),
+        "direction": ("PlaneOrientationSequence", "ImageOrientationPatient", 6),
+        "pixel_mm": ("PixelMeasuresSequence", "PixelSpacing", 2),
+    }
+)
+_WORDS = (
+    *(word for words in _TEXTS.values() for word in words),
+    *_NUMBERS.values(),
+    *(word for word, _ in _VECTORS.values()),
+    *_GROUPS,
+    "NumberOfFrames",
+)
+_TAGS: list[BaseTag | int] = [Tag(word) for word in _WORDS]
+FACTS: Mapping[str, pl.DataType] = MappingProxyType(
+    {
+        "path": pl.String(),
+        "member": pl.String(),
+        "frame": pl.Int64(),
+        **dict.fromkeys(_TEXTS, pl.String()),
+        **dict.fromkeys(_NUMBERS, pl.Float64()),
+        **dict.fromkeys(_VECTORS, pl.List(pl.Float64())),
+    }
+)
+
+
+def facts_of(path: Path, member: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the facts of each frame of a DICOM file, by the columns of `FACTS`.
+
+    Raises:
+        BadData: It is no DICOM file, is cut off, or holds no image; never with a value of the header.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            if member is not None:
+                content = content_of(path, member)
+                yield from _frames(content, content.getbuffer().nbytes, path, member)
+            else:
+                with path.open("rb") as file:
+                    yield from _frames(file, path.stat().st_size, path, None)
+    except Refusal:
+        raise
+    except OSError as error:
+        raise BadData(f"the file cannot be read: {error.strerror or type(error).__name__}", where=path) from None
+    except Exception as error:  # noqa: BLE001  (a hostile header may raise anything; its message may quote a patient)
+        raise BadData(f"the header is damaged ({type(error).__name__})", where=path) from None
+
+
+def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Iterator[dict[str, Any]]:
+    dataset, pixels_at = _header(file, path)
+    if not len(dataset) and not len(dataset.file_meta):
+        raise BadData("this is not a DICOM file", where=path, remedy="leave it out")
+    if pixels_at is None or "Rows" not in dataset:
+        raise BadData("this DICOM file holds no image", where=path)
+    start, length = pixels_at
+    is_deflated = dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    if length != _UNKNOWN_LENGTH and not is_deflated and start + length > n_bytes:
+        raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
+    shared = {"path": str(path), "member": member} | _plain_facts(dataset)
+    n_frames = int(dataset.get("NumberOfFrames") or 1)
+    groups = [*dataset.get(_GROUPS[1], ())]
+    common = next(iter(dataset.get(_GROUPS[0], ())), Dataset())
+    if n_frames == 1 and not groups:
+        yield shared | {"frame": None}
+        return
+    frames = [
+        shared | {name: _nested(own, common, *where) or shared[name] for name, where in _NESTED.items()}
+        for own in (groups or [Dataset()] * n_frames)[:n_frames]
+    ]
+    order = lying_order([_lies(facts) for facts in frames]) if n_frames > 1 else None
+    # Frames count as they lie, which is how `formats.read` counts them.
+    for at, stored in enumerate(range(n_frames) if order is None else order):
+        yield frames[stored] | {"frame": at if n_frames > 1 else None, "number": float(stored + 1)}
+
+
+def _lies(facts: dict[str, Any]) -> Geometry:
+    origin, direction = facts["position_mm"], facts["direction"]
+    return Geometry(None, None if origin is None else tuple(origin), None if direction is None else tuple(direction))
+
+
+def _header(file: BinaryIO, path: Path) -> tuple[Any, tuple[int, int] | None]:
+    """Return the header, and where the pixels start and how many bytes they claim; None where there are none."""
+    found: list[tuple[int, int]] = []
+
+    def at_pixels(tag: int, _vr: str | None, length: int) -> bool:
+        if int(tag) not in _PIXELS:
+            return False
+        found.append((file.tell(), length))
+        return True
+
+    head = file.read(132)
+    if not head:
+        raise BadData("the file is empty", where=path)
+    file.seek(0)
+    return read_partial(file, at_pixels, force=True, specific_tags=_TAGS), (found[0] if found else None)
+
+
+def _plain_facts(dataset: Dataset) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        name: next((text for word in words if (text := _text(dataset, word))), None) for name, words in _TEXTS.items()
+    }
+    facts |= {name: _number(dataset.get(word)) for name, word in _NUMBERS.items()}
+    return facts | {name: _vector(dataset.get(word), n) for name, (word, n) in _VECTORS.items()}
+
+
+def _nested(own: Dataset, common: Dataset, sequence: str, word: str, n: int) -> list[float] | None:
+    """Return a vector of one frame's functional groups, else of the groups that all frames share."""
+    for place in (own, common):
+        for item in place.get(sequence, ()):
+            return _vector(item.get(word), n)
+    return None
+
+
+def _text(dataset: Dataset, word: str) -> str:
+    value = dataset.get(word)
+    if value is None:
+        return ""
+    parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+    return "\\".join(str(part).replace("\x00", "").strip() for part in parts)
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _vector(value: Any, n: int) -> list[float] | None:  # noqa: ANN401  (whatever the file holds)
+    if value is None or isinstance(value, (str, bytes)):
+        return None
+    try:
+        numbers = [float(one) for one in value]
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == n and all(math.isfinite(one) for one in numbers) else None

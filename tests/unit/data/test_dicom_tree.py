@@ -1,0 +1,201 @@
+"""A DICOM export becomes series in the order in which their slices lie, wherever and under whatever names they are."""
+
+import itertools
+import shutil
+import warnings
+import zipfile
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.fileset import FileSet
+
+from grandrounds import formats
+from grandrounds.data.dicom_tree import survey
+from grandrounds.data.pacs_copy import AXIAL, CORONAL, INTERCEPT_HU, SAGITTAL, SeriesFacts, write_series, write_slice
+from grandrounds.formats import Part
+
+OBLIQUE = (0.8, 0.6, 0.0, 0.0, 0.0, -1.0)
+HU = np.random.default_rng(0).integers(-1000, 1000, (6, 8, 7))
+
+
+def parts_of(tree, series):
+    rows = tree.files.filter(tree.files["series"] == series).sort("order")
+    return [Part(path, member, frame) for path, member, frame in rows.select("path", "member", "frame").iter_rows()]
+
+
+def _disc(paths, folder):
+    """Write a DICOMDIR with its files."""
+    directory = FileSet()
+    for path in paths:
+        directory.add(path)
+    directory.write(folder)
+    directory._stage["t"].cleanup()
+
+
+def faults_of(tree):
+    return sorted(tree.faults["fault"])
+
+
+@pytest.mark.parametrize(
+    ("direction", "plane"), [(AXIAL, "axial"), (CORONAL, "coronal"), (SAGITTAL, "sagittal"), (OBLIQUE, "oblique")]
+)
+def test_slices_come_in_the_order_in_which_they_lie(tmp_path, direction, plane):
+    """Pixels, spacing and place of a volume are those that were written; names and numbers of files say otherwise."""
+    facts = SeriesFacts("SIM-001", direction=direction, pixel_mm=0.5, slice_mm=2.0)
+    write_series(tmp_path, facts, HU)
+    tree = survey(tmp_path)
+
+    assert tree.series.select("plane", "kind", "n_slices", "patient").row(0) == (plane, "volume", 6, "SIM-001")
+    volume = formats.read_stack(parts_of(tree, facts.series_uid))
+    np.testing.assert_array_equal(volume.pixels[0], HU)
+    assert volume.geometry.spacing_mm == pytest.approx((2.0, 0.5, 0.5))
+    np.testing.assert_allclose(volume.geometry.direction[6:], np.cross(direction[:3], direction[3:]), atol=1e-6)
+    assert tree.faults.is_empty()
+    assert tree.counts == {"found": 6, "used": 6, "set aside": 0, "refused": 0}
+
+
+def test_names_of_files_never_decide(tmp_path):
+    """Whatever the files are called, the volume is the same."""
+    facts = SeriesFacts("SIM-001")
+    for index, order in enumerate(itertools.permutations(range(4))):
+        folder = tmp_path / str(index)
+        for at, name in enumerate(order):
+            write_slice(folder / f"{name}.dcm", facts, HU[at], at, (0, 0, 5.0 * at))
+        volume = formats.read_stack(parts_of(survey(folder), facts.series_uid))
+        np.testing.assert_array_equal(volume.pixels[0], HU[:4])
+
+
+def test_a_zip_and_a_dicomdir_hold_the_same_series_as_the_folder(tmp_path):
+    """The way in does not matter."""
+    facts = SeriesFacts("SIM-001", extra={"StudyDate": "20000101", "StudyTime": "120000", "StudyID": "1"})
+    paths = write_series(tmp_path / "folder", facts, HU)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in paths:
+            archive.write(path, f"a/b/{path.name}")
+    _disc(paths, tmp_path / "disc")
+    trees = [survey(tmp_path / name) for name in ("folder", "all.zip", "disc/DICOMDIR")]
+
+    for tree in trees:
+        assert tree.series.equals(trees[0].series)
+        assert tree.counts == trees[0].counts
+        np.testing.assert_array_equal(formats.read_stack(parts_of(tree, facts.series_uid)).pixels[0], HU)
+
+
+def test_a_dicomdir_that_names_missing_or_foreign_files(tmp_path):
+    """A missing file is a fault; a name that leads out of the folder is never followed."""
+    facts = SeriesFacts("SIM-001", extra={"StudyDate": "20000101", "StudyTime": "120000", "StudyID": "1"})
+    paths = write_series(tmp_path / "folder", facts, HU)
+    _disc(paths, tmp_path / "disc")
+    index = pydicom.dcmread(tmp_path / "disc/DICOMDIR")
+    images = [one for one in index.DirectoryRecordSequence if one.DirectoryRecordType == "IMAGE"]
+    (tmp_path / "disc").joinpath(*images[0].ReferencedFileID).unlink()
+    shutil.copy(paths[1], tmp_path / "OUTSIDE")
+    with warnings.catch_warnings(action="ignore"):
+        images[1].ReferencedFileID = ["..", "OUTSIDE"]
+        index.save_as(tmp_path / "disc/DICOMDIR")
+    tree = survey(tmp_path / "disc/DICOMDIR")
+
+    assert faults_of(tree) == ["missing", "missing"]
+    assert tree.counts == {"found": 6, "used": 4, "set aside": 0, "refused": 2}
+
+
+def test_a_series_that_mixes_volumes_is_parted(tmp_path):
+    """Echoes, sizes and directions of one UID become series of their own; a few slices across are set aside."""
+    for echo in (1, 2):
+        facts = SeriesFacts("SIM-001", extra={"EchoNumbers": echo})
+        for at in range(4):
+            write_slice(tmp_path / f"e{echo}-{at}", facts, HU[at], 10 * echo + at, (0, 0, 5.0 * at))
+    facts = SeriesFacts("SIM-002", 2)
+    write_series(tmp_path, facts, HU)
+    crossing = SeriesFacts("SIM-002", 2, direction=SAGITTAL)
+    write_slice(tmp_path / "across", crossing, HU[0], 99, (0, 0, 0))
+    tree = survey(tmp_path)
+
+    assert sorted(tree.series["n_slices"]) == [4, 4, 6]
+    assert tree.series.filter(tree.series["series"].str.ends_with("#2")).height == 1
+    assert faults_of(tree) == ["off axis"]
+    assert tree.counts == {"found": 15, "used": 14, "set aside": 1, "refused": 0}
+
+
+def test_acquisitions_at_the_same_positions_are_parted(tmp_path):
+    """Two passes over the same slices are two volumes, not duplicates."""
+    for scan in (1, 2):
+        facts = SeriesFacts("SIM-001", extra={"AcquisitionNumber": scan})
+        for at in range(4):
+            write_slice(tmp_path / f"{scan}-{at}", facts, HU[at] + scan, 10 * scan + at, (0, 0, 5.0 * at))
+    tree = survey(tmp_path)
+
+    assert tree.series["n_slices"].to_list() == [4, 4]
+    assert tree.faults.is_empty()
+
+
+def _enhanced(path, order):
+    """Turn one slice into an enhanced CT whose frames are stored in any order, geometry in functional groups."""
+    facts = SeriesFacts("SIM-001")
+    write_slice(path, facts, HU[0], 0, (0, 0, 0))
+    one = pydicom.dcmread(path)
+    for keyword in (
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "RescaleSlope",
+        "RescaleIntercept",
+    ):
+        delattr(one, keyword)
+    one.NumberOfFrames = len(order)
+    shared, measures, turn, values = Dataset(), Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, turn.ImageOrientationPatient = [0.5, 0.5], list(AXIAL)
+    values.RescaleSlope, values.RescaleIntercept, values.RescaleType = 1, INTERCEPT_HU, "HU"
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [turn]
+    shared.PixelValueTransformationSequence = [values]
+    one.SharedFunctionalGroupsSequence = [shared]
+    groups = []
+    for at in order:
+        frame, place = Dataset(), Dataset()
+        place.ImagePositionPatient = [0, 0, 2.5 * at]
+        frame.PlanePositionSequence = [place]
+        groups.append(frame)
+    one.PerFrameFunctionalGroupsSequence = groups
+    one.PixelData = (HU[list(order)] - INTERCEPT_HU).astype("<u2").tobytes()
+    one.save_as(path)
+
+
+def test_an_enhanced_file_is_a_volume_of_frames(tmp_path):
+    """Frames of one file are ordered by their own positions, and the file read alone says the same."""
+    _enhanced(tmp_path / "one.dcm", (2, 0, 3, 1, 5, 4))
+    tree = survey(tmp_path)
+    row = tree.series.row(0, named=True)
+    volume = formats.read_stack(parts_of(tree, row["series"]))
+
+    assert (row["n_slices"], row["kind"], row["plane"]) == (6, "volume", "axial")
+    np.testing.assert_array_equal(volume.pixels[0], HU)
+    assert volume.geometry.spacing_mm == pytest.approx((2.5, 0.5, 0.5))
+    assert tree.counts == {"found": 1, "used": 1, "set aside": 0, "refused": 0}
+    alone = formats.read(tmp_path / "one.dcm")
+    np.testing.assert_array_equal(alone.pixels, volume.pixels)
+    assert alone.geometry == volume.geometry
+
+
+def test_links_out_of_the_folder_are_not_followed(tmp_path):
+    """A symbolic link that leads elsewhere does not bring strangers in."""
+    paths = write_series(tmp_path / "outside", SeriesFacts("SIM-001"), HU)
+    write_series(tmp_path / "inside", SeriesFacts("SIM-002", 2), HU)
+    (tmp_path / "inside/link").symlink_to(paths[0])
+
+    assert survey(tmp_path / "inside").counts["found"] == 6
+
+
+def test_nothing_of_a_header_is_said_in_a_reason_or_a_warning(tmp_path, recwarn, caplog):
+    """Faults tell what is wrong without quoting a value."""
+    bad = SeriesFacts("SIM-SECRET", extra={"StudyDate": "not a date SECRET"})
+    paths = write_series(tmp_path, bad, HU)
+    content = bytearray(paths[0].read_bytes())
+    content[400:440] = bytes(40)
+    paths[0].write_bytes(bytes(content))
+    recwarn.clear()  # pydicom has warned of what was written
+    tree = survey(tmp_path)
+
+    said = " ".join(tree.faults["reason"].to_list()) + " ".join(str(one.message) for one in recwarn.list) + caplog.text
+    assert "SECRET" not in said
