@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData, Refusal
+from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.places import lying_order
 from grandrounds.formats.zipped import content_of
 from grandrounds.image import Geometry
@@ -119,6 +120,7 @@ def facts_of(path: Path, member: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Iterator[dict[str, Any]]:
+    check_head(file, path)
     dataset, pixels_at = _header(file, path)
     if not len(dataset) and not len(dataset.file_meta):
         raise BadData("this is not a DICOM file", where=path, remedy="leave it out")

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,13 +15,11 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset, read_preamble
-from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData
-from grandrounds.formats.budget import MAX_BYTES, check_file, check_size
+from grandrounds.formats.budget import check_file, check_size
+from grandrounds.formats.dicom_head import check_head
+from grandrounds.formats.dicom_values import values
 from grandrounds.formats.places import lying_order, stacked
 from grandrounds.image import Geometry, Image
 from grandrounds.shapes import Pixels
@@ -56,11 +52,9 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
 def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     """Return the image of an open DICOM file, (C, H, W), or (C, D, H, W) for all of several frames.
 
-    Stored values go through the rescale of (0028,1052) and (0028,1053), PS3.3 C.11.1.1, so CT is in Hounsfield units;
-    MONOCHROME1 (PS3.3 C.7.6.3.1.2) is inverted except in CT, whose values have a meaning of their own.
+    CT is in Hounsfield units. Windows and VOI LUTs are for looking, and are not applied: see `dicom_display`.
     """
-    _check_deflated(file, path)
-    file.seek(0)
+    check_head(file, path)
     dataset = pydicom.dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
@@ -68,30 +62,13 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     planes, order = _geometry(dataset, n_frames)
     stored = None if frame is None or n_frames == 1 else int(order[frame])  # frames count as they lie
     modality = _text(dataset, "Modality") or None
-    pixels = _decoded(dataset, stored)
-    if dataset.get("PhotometricInterpretation") == "MONOCHROME1" and modality != "CT":
-        pixels = _inverted(pixels, dataset)
-    pixels, rescaled = _rescaled(pixels, _rescales(dataset, n_frames), stored)
+    pixels, rescaled = values(dataset, stored, n_frames, path)
     pixels = _channels_first(pixels, path, n_planes=n_frames if stored is None else 1)
     if stored is None and n_frames > 1:
         pixels, geometry = pixels[:, order], stacked([planes[at] for at in order])
     else:
         geometry = planes[stored or 0]
     return Image(pixels, geometry, "hu" if modality == "CT" and rescaled else "grey", modality, _header(dataset))
-
-
-def _check_deflated(file: BinaryIO, path: Path) -> None:
-    """Refuse a deflated file (PS3.5 A.5) that inflates beyond the budget: pydicom inflates all of it at once."""
-    read_preamble(file, force=True)
-    meta = read_dataset(
-        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2
-    )
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return
-    inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    while chunk := file.read(2**16):
-        n_bytes += len(inflater.decompress(chunk))
-        check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
 
 
 def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:
@@ -108,52 +85,6 @@ def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:
     bits = int(dataset.get("BitsAllocated") or 16)
     check_size(shape, np.dtype(f"u{max(1, 2 ** math.ceil(math.log2(bits / 8)))}"), path)
     return n_frames
-
-
-def _decoded(dataset: Dataset, frame: int | None) -> NDArray[Any]:
-    array: NDArray[Any] = pixel_array(dataset, index=frame)
-    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-        array = apply_color_lut(array, dataset)
-    return array
-
-
-def _inverted(array: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    if array.dtype.kind == "f":
-        inverted: NDArray[Any] = array.max() + array.min() - array
-        return inverted
-    bits = int(dataset.BitsStored)
-    both_ends = -1 if dataset.PixelRepresentation else 2**bits - 1  # least plus greatest value that may be stored
-    return (both_ends - array.astype(np.int64)).astype(array.dtype)
-
-
-def _rescales(dataset: Dataset, n_frames: int) -> list[tuple[float, float]]:
-    """Return (slope, intercept) once, or once per frame; empty where the file gives none."""
-    groups = [*dataset.get("PerFrameFunctionalGroupsSequence", ())]
-    shared = [*dataset.get("SharedFunctionalGroupsSequence", ())]
-    for sequence, n_wanted in ((groups, n_frames), (shared, 1)):  # enhanced images, PS3.3 C.7.6.16.2.9
-        nested = [
-            item.PixelValueTransformationSequence[0] for item in sequence if "PixelValueTransformationSequence" in item
-        ]
-        if len(nested) == n_wanted:
-            return [(float(one.RescaleSlope), float(one.RescaleIntercept)) for one in nested]
-    if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
-        return []
-    return [(float(dataset.RescaleSlope), float(dataset.RescaleIntercept))]
-
-
-def _rescaled(
-    array: NDArray[Any], rescales: Sequence[tuple[float, float]], frame: int | None
-) -> tuple[NDArray[Any], bool]:
-    if not rescales:
-        return array, False
-    if frame is not None and len(rescales) > 1:
-        rescales = [rescales[frame]]
-    if all(one == (1.0, 0.0) for one in rescales):
-        return array, True
-    slope, intercept = np.array(rescales, dtype=np.float64).T
-    if len(rescales) > 1:  # (D,) against (D, H, W)
-        slope, intercept = slope[:, None, None], intercept[:, None, None]
-    return (array * slope + intercept).astype(np.float32), True
 
 
 def _channels_first(array: NDArray[Any], path: Path, *, n_planes: int) -> Pixels:

@@ -98,7 +98,7 @@ def _moved(geometry: Geometry, top: int, left: int) -> Geometry:
     if geometry.origin_mm is None or geometry.direction is None or geometry.spacing_mm is None:
         return geometry
     # DICOM PS3.3 C.7.6.2.1.1: the first triplet points along a row, towards growing columns.
-    along_row, along_column = np.array(geometry.direction[:3]), np.array(geometry.direction[3:])
+    along_row, along_column = np.array(geometry.direction[:3]), np.array(geometry.direction[3:6])
     row_mm, column_mm = geometry.spacing_mm[-2:]
     x, y, z = np.array(geometry.origin_mm) + left * column_mm * along_row + top * row_mm * along_column
     return Geometry(geometry.spacing_mm, (float(x), float(y), float(z)), geometry.direction)

@@ -14,6 +14,7 @@ from grandrounds.formats.places import of_slice, stacked
 from grandrounds.formats.reading import read
 from grandrounds.image import Image
 
+_ARRAYS = (".npy", ".npz")
 _PARALLEL = 1e-3  # largest difference of cosines between slices of one volume
 
 
@@ -26,7 +27,7 @@ class Part(NamedTuple):
 
 
 def read_frames(path: Path | str, *, member: str | None = None, frames: Sequence[int]) -> Iterator[Image]:
-    """Yield frames of one file, in the order asked for; a file of many frames is decoded once.
+    """Yield frames of one file, in the order asked for; a file of many frames is decoded once if memory allows.
 
     Args:
         path: The file.
@@ -36,18 +37,23 @@ def read_frames(path: Path | str, *, member: str | None = None, frames: Sequence
     Raises:
         BadData: As `read`, or there is no such frame.
     """
-    if len(frames) == 1:
-        yield read(path, member=member, frame=frames[0])
-        return
-    whole = read(path, member=member)
-    if len(whole.space) != 3:
-        for frame in frames:  # an array whose first axis was taken for channels, or one plane: the reader knows
-            yield read(path, member=member, frame=frame)
-        return
+    whole = _whole(Path(path), member) if len(frames) > 1 else None
     for frame in frames:
-        if not 0 <= frame < whole.space[0]:
-            raise BadData(f"there is no slice {frame} in a volume of {whole.space[0]}", where=path)
-        yield slice_of(whole, frame)
+        if whole is None or not 0 <= frame < whole.space[0]:
+            yield read(path, member=member, frame=frame)
+        else:
+            yield slice_of(whole, frame)
+
+
+def _whole(path: Path, member: str | None) -> Image | None:
+    """Return the volume in a file; None for arrays, whose frames are cheap, and for what is no volume or too large."""
+    if path.suffix.lower() in _ARRAYS:
+        return None
+    try:
+        whole = read(path, member=member)
+    except BadData:
+        return None
+    return whole if len(whole.space) == 3 else None
 
 
 def slice_of(volume: Image, frame: int) -> Image:

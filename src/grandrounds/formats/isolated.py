@@ -1,0 +1,60 @@
+"""Decoding in a process of its own, for decoders that end the whole program when a file is damaged.
+
+GDCM is the only decoder of lossless JPEG that we may use, and ITK's the only one of 12-bit lossy JPEG. Both throw
+through C code on some damaged streams, which no Python program survives. So they work in a child process, which is kept
+for the next file and replaced when it dies.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as Late
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from grandrounds.errors import BadData
+
+_LONGEST_S = 60.0
+_lock = threading.Lock()
+_kept: list[ProcessPoolExecutor] = []
+
+
+def decoded(decode: Callable[..., NDArray[Any]], *arguments: object, path: Path) -> NDArray[Any]:
+    """Return what `decode` gives, called in the child process.
+
+    Args:
+        decode: A function of a module, and its arguments; all of them can be pickled.
+        *arguments: Its arguments.
+        path: The file, for messages.
+
+    Raises:
+        BadData: The decoder died or did not end in time.
+    """
+    with _lock:
+        if not _kept:
+            _kept.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+        try:
+            return _kept[0].submit(decode, *arguments).result(timeout=_LONGEST_S)
+        except (BrokenProcessPool, Late):
+            _drop()
+            raise BadData(
+                "the compressed image is damaged: its decoder gave up", where=path, remedy="fetch the file again"
+            ) from None
+
+
+def _drop() -> None:
+    for pool in _kept:
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+    _kept.clear()
+
+
+atexit.register(_drop)

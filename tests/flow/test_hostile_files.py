@@ -1,0 +1,315 @@
+"""Hostile and broken files are read or refused with a reason: quickly, in little memory, leaving nothing behind."""
+
+import gzip
+import io
+import json
+import struct
+import subprocess
+import sys
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
+from PIL import Image as Pillow
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from grandrounds import formats
+from grandrounds.data.pacs_copy import SeriesFacts, write_slice
+
+MOST_S, MOST_MIB = 2.0, 256
+HU = np.random.default_rng(0).integers(-1000, 1000, (48, 40))
+# Reads every file that is named on its input, one by one, in a process of its own, and says what came of each.
+READER = """
+import json, resource, sys, time, warnings
+from pathlib import Path
+from grandrounds import formats
+from grandrounds.data.dicom_headers import facts_of
+from grandrounds.errors import Refusal
+
+warnings.simplefilter("error")
+for warm in sys.argv[1:]:
+    formats.read(Path(warm))
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for line in sys.stdin:
+    path, member = json.loads(line)
+    said, started = [], time.monotonic()
+    for what in (lambda: formats.read(Path(path), member=member), lambda: list(facts_of(Path(path), member))):
+        try:
+            what()
+            said.append("read")
+        except Refusal as refusal:
+            said.append("refused: " + refusal.what)
+        except BaseException as error:
+            said.append(f"ESCAPED {type(error).__name__}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps([said, time.monotonic() - started, (peak - base) / 1024]), flush=True)
+"""
+
+
+def read_all(places, folder):
+    """Read files in a child process; return what it said of each, and check time, memory and the folder."""
+    before = sorted(str(path) for path in folder.rglob("*"))
+    warm = [pydicom.data.get_testdata_file(name, download=False) for name in ("CT_small.dcm", "MR_small_RLE.dcm")]
+    lines = [json.dumps([str(path), member]) for path, member in places]
+    done = subprocess.run(
+        [sys.executable, "-c", READER, *warm],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(places), f"the reader died at {places[len(answers)]}: {done.stderr[-500:]}"
+    for (place, _), (said, seconds, mib) in zip(places, answers, strict=True):
+        assert not any(one.startswith("ESCAPED") for one in said), (place, said)
+        assert all(one == "read" or len(one) > 15 for one in said), (place, said)
+        assert seconds <= MOST_S, (place, seconds)
+        assert mib <= MOST_MIB, (place, mib)
+    assert sorted(str(path) for path in folder.rglob("*")) == before
+    return [said for said, _, _ in answers]
+
+
+def _real_files():
+    folder = Path(pydicom.__file__).parent / "data" / "test_files"
+    return [path for path in sorted(folder.rglob("*.dcm")) if path.stat().st_size < 200_000]
+
+
+def _mutant(content, rng):
+    """Return a file with one thing wrong: bits, a cut, a length, a VR, bytes gone or put in, or a doubled part."""
+    content = bytearray(content)
+    kind, at = rng.integers(7), int(rng.integers(132, max(len(content), 133)))
+    if kind == 0:
+        for place in rng.integers(0, len(content), 8):
+            content[place] ^= 1 << rng.integers(8)
+    elif kind == 1:
+        del content[at:]
+    elif kind == 2:
+        content[at : at + 4] = struct.pack("<I", int(rng.integers(2**32)))
+    elif kind == 3:
+        content[at : at + 2] = rng.choice([b"SQ", b"UN", b"OB", b"US", b"PN", b"\xff\xff"])
+    elif kind == 4:
+        del content[at : at + int(rng.integers(1, 40))]
+    elif kind == 5:
+        content[at:at] = bytes(rng.integers(0, 256, int(rng.integers(1, 60)), dtype=np.uint8))
+    else:
+        content[at:at] = content[at // 2 : at]
+    return bytes(content)
+
+
+def _mutants(folder, n):
+    rng, files = np.random.default_rng(7), _real_files()
+    for index in range(n):
+        path = folder / f"{index:05d}.dcm"
+        path.write_bytes(_mutant(files[index % len(files)].read_bytes(), rng))
+        yield path, None
+
+
+def test_three_thousand_mutated_files(tmp_path):
+    """Mutants of real files are read or refused; most damage outside of pixels is noticed."""
+    said = read_all(list(_mutants(tmp_path, 3000)), tmp_path)
+
+    assert sum(one[0] != "read" for one in said) > 600
+
+
+def _slice(folder, name="one.dcm", **extra):
+    write_slice(folder / name, SeriesFacts("SIM-001", extra=extra), HU, 0, (0, 0, 0))
+    return folder / name
+
+
+def _nifti(shape):
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, 3, *shape, 1, 1, 1, 1)
+    struct.pack_into("<hh", header, 70, 4, 16)
+    struct.pack_into("<8f", header, 76, 1, 1, 1, 1, 0, 0, 0, 0)
+    struct.pack_into("<f", header, 108, 352)
+    header[344:348] = b"n+1\0"
+    return bytes(header)
+
+
+def _png(width, height):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
+
+
+def _tiff(width, height):
+    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8),
+               (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 100)]  # fmt: skip
+    body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + body + bytes(4)
+
+
+def _bmp(width, height):
+    head = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 100, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 154, 0, 0, 54) + head + bytes(100)
+
+
+def _nrrd(shape):
+    sizes = " ".join(map(str, shape))
+    head = f"NRRD0004\ntype: double\ndimension: 3\nsizes: {sizes}\nencoding: gzip\n\n"
+    return head.encode() + gzip.compress(bytes(10**6))
+
+
+def _mha(shape):
+    sizes = " ".join(map(str, shape))
+    head = f"ObjectType = Image\nNDims = 3\nDimSize = {sizes}\nElementType = MET_DOUBLE\nElementDataFile = LOCAL\n"
+    return head.encode() + bytes(99)
+
+
+def _npy(shape):
+    text = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + bytes(64)
+
+
+SHAPES = [(30000, 30000, 300), (32767, 32767, 32767), (20000, 20000, 20), (1, 32767, 32767), (32767, 1, 32767)]
+
+
+def _bombs(folder):
+    """Write sixty-five files that claim or unpack to far more than they are."""
+    made = []
+
+    def add(name, content):
+        (folder / name).write_bytes(content)
+        made.append((folder / name, None))
+
+    for at, shape in enumerate(SHAPES):
+        add(f"claim{at}.nii", _nifti(shape))
+        add(f"claim{at}.nii.gz", gzip.compress(_nifti(shape) + bytes(10_000_000)))
+        add(f"claim{at}.nrrd", _nrrd(shape))
+        add(f"claim{at}.mha", _mha(shape))
+        add(f"claim{at}.npy", _npy(shape))
+        add(f"claim{at}.png", _png(shape[0] * 10, shape[1] * 10))
+        add(f"claim{at}.tif", _tiff(shape[0] * 10, shape[1] * 10))
+        add(f"claim{at}.bmp", _bmp(shape[0], shape[1]))
+        claims = {"Rows": min(shape[0], 65535), "Columns": min(shape[1], 65535), "NumberOfFrames": shape[2]}
+        made.append((_slice(folder, f"claim{at}.dcm", **claims), None))
+        with zipfile.ZipFile(folder / f"claim{at}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("image.npy", _npy(shape) + bytes(10_000_000))
+        made.append((folder / f"claim{at}.npz", None))
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = b"".join(packer.compress(bytes(2**24)) for _ in range(34)) + packer.flush()
+    for at in range(5):
+        path = _slice(folder, f"deflated{at}.dcm", InstanceNumber=at)
+        one = pydicom.dcmread(path)
+        one.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+        one.save_as(path)
+        content = path.read_bytes()
+        head = content[: content.index(b"1.2.840.10008.1.2.1.99") + 22]
+        add(path.name, head + packed)
+    for at in range(5):
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.dcm", bytes(10**7))
+        for _ in range(at):
+            outer = io.BytesIO()
+            with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.writestr("a.dcm", inner.getvalue())
+            inner = outer
+        (folder / f"zip{at}.zip").write_bytes(inner.getvalue())
+        made.append((folder / f"zip{at}.zip", "a.dcm"))
+    for at, name in enumerate(("a.dcm", "../../a.dcm", "/etc/a.dcm", "C:\\a.dcm", "a\x01.dcm")):
+        with (
+            zipfile.ZipFile(folder / f"big{at}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+            archive.open(name, "w", force_zip64=True) as file,
+        ):
+            for _ in range(520):
+                file.write(bytes(2**20))
+        with zipfile.ZipFile(folder / f"big{at}.zip") as archive:
+            made.append((folder / f"big{at}.zip", archive.namelist()[0]))
+    return made
+
+
+def test_bombs(tmp_path):
+    """Sixty-five files that claim or unpack to gigabytes are refused before anything of that size is there."""
+    bombs = _bombs(tmp_path)
+    said = read_all(bombs, tmp_path)
+
+    assert len(bombs) == 65
+    assert [str(path) for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"] == []
+
+
+def test_truncations_of_every_format(tmp_path):
+    """A file that ends early is refused, wherever it ends."""
+    volume = sitk.GetImageFromArray(HU.astype(np.int16)[None].repeat(3, 0))
+    made = [_slice(tmp_path, "whole.dcm")]
+    for suffix in ("nii", "nii.gz", "nrrd", "mha"):
+        sitk.WriteImage(volume, str(tmp_path / f"whole.{suffix}"))
+        made.append(tmp_path / f"whole.{suffix}")
+    for suffix in ("png", "tif", "bmp"):
+        Pillow.fromarray((HU % 256).astype(np.uint8)).save(tmp_path / f"whole.{suffix}")
+        made.append(tmp_path / f"whole.{suffix}")
+    np.save(tmp_path / "whole.npy", HU)
+    np.savez_compressed(tmp_path / "whole.npz", image=HU)
+    made += [tmp_path / "whole.npy", tmp_path / "whole.npz"]
+    places = []
+    for path in made:
+        content = path.read_bytes()
+        for share in (0, 0.02, 0.2, 0.5, 0.8, 0.97):
+            cut = tmp_path / f"cut{share}-{path.name}"
+            cut.write_bytes(content[: int(len(content) * share)])
+            places.append((cut, None))
+    said = read_all(places, tmp_path)
+
+    assert [str(path) for (path, _), one in zip(places, said, strict=True) if one[0] == "read"] == []
+
+
+def test_sequences_nested_three_hundred_deep(tmp_path):
+    """A sequence within a sequence, three hundred times, is read or refused, and never ends the program."""
+    places = []
+    for depth in (10, 100, 300):
+        inner = b""
+        for _ in range(depth):
+            item = struct.pack("<HHI", 0xFFFE, 0xE000, len(inner)) + inner
+            inner = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, len(item)) + item
+        content = _slice(tmp_path).read_bytes()
+        at = content.index(struct.pack("<HH2s", 0x0010, 0x0010, b"PN"))
+        path = tmp_path / f"deep{depth}.dcm"
+        path.write_bytes(content[:at] + inner + content[at:])
+        places.append((path, None))
+    read_all(places, tmp_path)
+
+
+def test_polyglots_odd_names_and_odd_contents(tmp_path):
+    """Two formats in one file, names in any script, UIDs like paths, images without any contrast."""
+    content = _slice(tmp_path, "plain.dcm").read_bytes()
+    script = b"<script>alert(1)</script>"
+    polyglots = {"elf": b"\x7fELF", "exe": b"MZ\x90\x00", "html": script, "zip": b"PK\x03\x04", "pdf": b"%PDF-1.7"}
+    places = []
+    for name, head in polyglots.items():
+        (tmp_path / f"{name}.dcm").write_bytes(head.ljust(128, b"\0") + content[128:])
+        places.append((tmp_path / f"{name}.dcm", None))
+    named = tmp_path / "Ünïcödé 胸部 \u202e" / "çà.dcm"
+    named.parent.mkdir()
+    named.write_bytes(content)
+    write_slice(tmp_path / "zero.dcm", SeriesFacts("SIM-002"), np.zeros((8, 8), int), 0, (0, 0, 0))
+    said = read_all([*places, (named, None), (tmp_path / "zero.dcm", None)], tmp_path)
+
+    assert said[len(polyglots) :] == [["read", "read"], ["read", "read"]]
+    one = pydicom.dcmread(tmp_path / "plain.dcm")
+    with warnings.catch_warnings(action="ignore"):
+        one.SeriesInstanceUID = "../../../outside"
+        one.save_as(tmp_path / "path.dcm")
+    assert read_all([(tmp_path / "path.dcm", None)], tmp_path)[0][0] == "read"
+
+
+def test_colour_where_grey_is_wanted_says_so(tmp_path):
+    """A step that needs grey names what it got."""
+    from grandrounds.errors import BadData
+    from grandrounds.prepare import Pipeline
+    from grandrounds.prepare.pipeline import build_step
+
+    Pillow.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "colour.png")
+    image = formats.read(tmp_path / "colour.png")
+    with pytest.raises(BadData, match=r"channels|Hounsfield|grey"):
+        Pipeline(whole=(build_step({"step": "window", "low_hu": 0, "high_hu": 1}),))(image)
