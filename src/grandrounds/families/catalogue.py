@@ -16,6 +16,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         params=_PARAMS + "PriorParams",
         fitted="grandrounds.families.prior:FittedPrior",
         reference="the floor that every classifier must beat",
+        dims=(2, 3),
     ),
     FamilyEntry(
         name="metadata",
@@ -25,6 +26,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         params=_PARAMS + "MetadataParams",
         fitted="grandrounds.families.metadata:FittedMetadata",
         reference="what age, sex and the like already tell",
+        dims=(2, 3),
     ),
     FamilyEntry(
         name="thumbnail",

@@ -6,40 +6,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from grandrounds import seeds
 from grandrounds.errors import BadData
-from grandrounds.families import state
+from grandrounds.families import input_layer, state
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.built import Shape
+from grandrounds.families.input_layer import InputLayer
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
-from grandrounds.shapes import Batch, Probs
+from grandrounds.shapes import Probs
 from grandrounds.specs import parse
 from grandrounds.training import machine
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
 from grandrounds.training.spec import TrainingSpec
 
+_FIRST = "first."  # where the numbers of the input layer are kept among the weights
 
-class Normalised(nn.Module):
-    """A network that first scales each channel by what training taught: images (B, C, H, W) to logits (B, K)."""
 
-    mean: Tensor
-    sd: Tensor
+class WithInput(nn.Module):
+    """A network behind its input layer: images (B, C, H, W) to logits (B, K)."""
 
-    def __init__(self, network: nn.Module, mean: Tensor, sd: Tensor) -> None:
+    def __init__(self, first: InputLayer, network: nn.Module) -> None:
         super().__init__()
+        self.first = first
         self.network = network
-        self.register_buffer("mean", mean.view(-1, 1, 1))  # (C, 1, 1)
-        self.register_buffer("sd", sd.view(-1, 1, 1))  # (C, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        logits: Tensor = self.network((images - self.mean) / self.sd)
+        logits: Tensor = self.network(self.first(images))
         return logits
 
 
@@ -60,7 +58,7 @@ class FittedNetwork:
     params: TrainingSpec
     shape: Shape
     n_classes: int
-    module: Normalised
+    module: WithInput
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K).
@@ -94,7 +92,8 @@ class FittedNetwork:
         shape: Shape = tuple(saved.content["shape"])
         params = parse(ARCHITECTURES[name].params, saved.content["params"], where=folder)
         built = ARCHITECTURES[name].network(params, shape, n_classes).module
-        module = Normalised(built, torch.zeros(shape[0]), torch.ones(shape[0]))
+        fitted = {key.removeprefix(_FIRST): value for key, value in saved.arrays.items() if key.startswith(_FIRST)}
+        module = WithInput(InputLayer(params.input, fitted), built)
         module.to(memory_format=torch.channels_last)  # as it was when trained, so that no last bit differs
         module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
         return cls(saved.record, name, params, shape, n_classes, module.eval())
@@ -125,7 +124,8 @@ class NetworkFamily:
         built = architecture.network(self.params, shape, train_view.n_classes)
         if architecture.start is not None:
             built = architecture.start(self.params, shape, built)
-        module = Normalised(built.module, *_scale(train_view.pixels)).to(budget.device)
+        first = input_layer.fitted(self.params.input, train_view.pixels)
+        module = WithInput(first, built.module).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
         plan = Plan(
@@ -150,13 +150,6 @@ class NetworkFamily:
             epochs=outcome.epochs,
             best_epoch=outcome.best_epoch,
             truncated=outcome.truncated,
-            notes=(built.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+            notes=(built.note, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
         )
         return FittedNetwork(record, name, self.params, shape, train_view.n_classes, module.cpu().eval())
-
-
-def _scale(pixels: Batch) -> tuple[Tensor, Tensor]:
-    mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64)  # (C,)
-    sd = pixels.std(axis=(0, 2, 3), dtype=np.float64)  # (C,)
-    sd[sd == 0] = 1.0
-    return torch.tensor(mean, dtype=torch.float32), torch.tensor(sd, dtype=torch.float32)

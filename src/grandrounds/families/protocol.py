@@ -139,6 +139,7 @@ class FamilyEntry:
         iterates: Whether more epochs mean more training.
         reads: Whether it reads a sample or a whole case.
         smallest_px: Images with a shorter side than this are refused.
+        dims: Axes of space of the images that it reads: 2 for planes, 3 for volumes.
     """
 
     name: str
@@ -153,3 +154,4 @@ class FamilyEntry:
     iterates: bool = False
     reads: str = "sample"
     smallest_px: int = 1
+    dims: tuple[int, ...] = (2,)

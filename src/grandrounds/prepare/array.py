@@ -10,15 +10,14 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 import polars as pl
 
-from grandrounds import formats, specs, tables
-from grandrounds.errors import BadData, Refusal
-from grandrounds.formats.reading import crop
-from grandrounds.image import Image
+from grandrounds import specs, tables
+from grandrounds.errors import BadData
 from grandrounds.prepare.pipeline import Pipeline
+from grandrounds.prepare.reading import Ready, ready
 from grandrounds.shapes import Batch
 
 Progress = Callable[[int, int], None]  # called with (samples prepared, samples in all)
-_RECIPE = 1  # raised when the code of a step changes what it gives, so that older arrays are made anew
+_RECIPE = 2  # raised when the code of a step changes what it gives, so that older arrays are made anew
 _PLACE = ["path", "member", "frame"]
 
 
@@ -27,7 +26,7 @@ class PreparedArray:
     """Prepared images, one row a sample, in the order of the samples table that they were made for.
 
     Args:
-        pixels: (N, C, H, W), mapped read-only.
+        pixels: (N, C, H, W) or (N, C, D, H, W), mapped read-only.
         path: Its file; the stem is the identity.
     """
 
@@ -46,7 +45,7 @@ class PreparedArray:
         except (OSError, ValueError) as error:
             what = f"cannot read the prepared images: {type(error).__name__}"
             raise BadData(what, where=path, remedy="delete the file; it is made anew") from None
-        if pixels.ndim != 4 or pixels.dtype != np.float32:
+        if pixels.ndim not in (4, 5) or pixels.dtype != np.float32:
             raise BadData("these are no prepared images", where=path, remedy="delete the file; it is made anew")
         return cls(pixels, path)
 
@@ -58,7 +57,7 @@ def materialise(
 
     Args:
         samples: Table `samples`.
-        files: Table `files`.
+        files: Table `files`; a sample of several files is a volume, one of several series has each as a channel.
         pipeline: What is done to each image.
         folder: Where arrays are kept.
         progress: Told how far it is; None for silence.
@@ -70,61 +69,47 @@ def materialise(
     rows = _rows(samples, files)
     # Pixels that nobody hashed are known by their place; otherwise a dataset may move without being prepared anew.
     places = rows.select(_PLACE).rows() if rows["sha256"].null_count() else []
-    identity = specs.digest([_RECIPE, rows.select("sample", "sha256", "box").rows(), places, pipeline.identity()])
+    content = rows.select("row", "sample", "side", "series", "order", "sha256", "box").rows()
+    identity = specs.digest([_RECIPE, content, places, pipeline.identity()])
     path = folder / f"{identity}.npy"
     if path.exists():
         return PreparedArray.load(path)
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
-        _write(file, rows, pipeline, progress or (lambda _done, _total: None))
+        _write(file, ready(rows, pipeline), samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)
 
 
 def _rows(samples: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per file of a sample, with the number of the sample's row in the array."""
     if samples.is_empty():
         raise BadData("there are no images to prepare")
-    files = tables.check(files, tables.FILES).select("sample", *_PLACE, "box")
-    rows = samples.select("sample", "sha256").join(files, on="sample", how="left", maintain_order="left")
+    files = tables.check(files, tables.FILES).select("sample", "series", "order", *_PLACE, "box")
+    samples = tables.check(samples, tables.SAMPLES).with_row_index("row").select("row", "sample", "side", "sha256")
+    rows = samples.join(files, on="sample", how="left", maintain_order="left_right")
     if rows["path"].null_count():
         absent = rows.filter(pl.col("path").is_null())["sample"][0]
         raise BadData("no file is named for a sample", where=absent, remedy="give each sample a row in `files`")
-    if rows.height > samples.height:
-        several = rows.filter(pl.col("sample").is_duplicated())["sample"][0]
-        raise BadData(
-            "a sample of several files cannot be prepared as one image",
-            where=several,
-            remedy="make each file a sample of its own; samples of one exam share a case",
-        )
-    return rows.with_row_index("row")
+    return rows
 
 
-def _write(file: BinaryIO, rows: pl.DataFrame, pipeline: Pipeline, progress: Progress) -> None:
+def _write(file: BinaryIO, images: Iterator[Ready], n_rows: int, progress: Progress) -> None:
     # Written row by row rather than through a map: a full disk is then an error with a message, not a crash.
     first: tuple[str, tuple[int, ...]] | None = None
     start = 0
-    for done, (row, sample, pixels) in enumerate(_prepared(rows, pipeline), start=1):
+    for done, (row, sample, pixels) in enumerate(images, start=1):
         if first is None:
             first = sample, pixels.shape
-            header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (rows.height, *pixels.shape)}
+            header: dict[str, Any] = {"descr": "<f4", "fortran_order": False, "shape": (n_rows, *pixels.shape)}
             np.lib.format.write_array_header_1_0(file, header)
             start = file.tell()
         if pixels.shape != first[1]:
+            axes = "(C, D, H, W)" if pixels.ndim == 4 else "(C, H, W)"
+            steps = '"format_stack"' if pixels.ndim == 4 else '"resize" or "pad_crop"'
             raise BadData(
-                f"prepared images differ in shape (C, H, W): {first[1]} in {first[0]}, {pixels.shape} here",
+                f"prepared images differ in shape {axes}: {first[1]} in {first[0]}, {pixels.shape} here",
                 where=sample,
-                remedy='add a step "resize" or "pad_crop" to `each`, or "grayscale" where some images are in colour',
+                remedy=f'add a step {steps} to `each`, or "grayscale" where some images are in colour',
             )
         file.seek(start + row * pixels.nbytes)
         file.write(pixels.astype("<f4", copy=False).tobytes())
-        progress(done, rows.height)
-
-
-def _prepared(rows: pl.DataFrame, pipeline: Pipeline) -> Iterator[tuple[int, str, Batch]]:
-    """Yield (row, sample, pixels); each file is read once and only one is in memory."""
-    for (path, member, frame), group in rows.group_by(_PLACE, maintain_order=True):
-        whole: Image | None = None
-        for row, sample, box in group.select("row", "sample", "box").iter_rows():
-            try:
-                whole = whole or pipeline.start(formats.read(Path(path), member=member, frame=frame))
-                yield row, sample, pipeline.finish(whole if box is None else crop(whole, tuple(box)))
-            except Refusal as error:
-                raise type(error)(error.what, where=error.where or sample, remedy=error.remedy) from None
+        progress(done, n_rows)

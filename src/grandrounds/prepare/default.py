@@ -10,6 +10,7 @@ from grandrounds.prepare.pipeline import Pipeline, build_step
 from grandrounds.prepare.step import Step
 
 LARGEST_PX = 64  # longest side that two cores can train on in minutes
+DEPTH_PX = 16  # slices of a volume, for the same reason
 _SMALL_PX = 32
 _LUNG_HU = (-1000.0, 400.0)
 
@@ -32,7 +33,8 @@ def default_pipeline(samples: pl.DataFrame, grey_range: tuple[float, float] | No
         grey_range: Black and white of every image where the source fixes them; None to tell from the encoding.
     """
     intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
-    resize, why_resize = _resize(samples)
+    is_volume = (samples["depth_px"].max() or 1) != 1
+    resize, why_resize = _format_stack(samples) if is_volume else _resize(samples)
     # Grey values come first: resizing makes floats, which no longer say what white is.
     return Default(Pipeline(whole=(intensity,), each=resize), (why_intensity, why_resize))
 
@@ -54,6 +56,25 @@ def _intensity(samples: pl.DataFrame) -> tuple[Step, str]:
     return build_step({"step": "percentiles"}), (
         "Grey values without a common scale: each image's own 0.5th to 99.5th percentiles become 0 to 1."
     )
+
+
+def _format_stack(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
+    sizes = samples.select("depth_px", "height_px", "width_px").drop_nulls().unique().rows()
+    longest = max(max(size[1:]) for size in sizes)
+    depth, height, width = sizes[0] if len(sizes) == 1 else (DEPTH_PX, longest, longest)
+    if len(sizes) == 1 and longest <= LARGEST_PX and depth <= _SMALL_PX:
+        return (), f"All volumes are {depth}×{height}×{width} (slices, rows, columns) and stay so."
+    shrink = min(1.0, LARGEST_PX / longest)
+    stack = {
+        "depth_px": min(depth, DEPTH_PX),
+        "height_px": max(1, round(height * shrink)),
+        "width_px": max(1, round(width * shrink)),
+    }
+    why = (
+        f"Volumes of {len(sizes)} {'size' if len(sizes) == 1 else 'sizes'} become {'×'.join(map(str, stack.values()))} "
+        "(slices, rows, columns), which a CPU can train on; the surveyed knee networks read 36×448×448."
+    )
+    return (build_step({"step": "format_stack", **stack}),), why
 
 
 def _resize(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:

@@ -49,10 +49,10 @@ class Pipeline(Spec):
     each: tuple[AnyStep, ...] = ()
 
     def __call__(self, image: Image) -> Batch:
-        """Return the prepared pixels of an image that is one sample, (C, H, W).
+        """Return the prepared pixels of an image that is one sample, (C, H, W) or (C, D, H, W).
 
         Raises:
-            BadData: The image does not suit a step, or is no plane of finite numbers afterwards.
+            BadData: The image does not suit a step, or does not hold finite numbers afterwards.
         """
         return self.finish(self.start(image))
 
@@ -63,14 +63,9 @@ class Pipeline(Spec):
         return image
 
     def finish(self, image: Image) -> Batch:
-        """Return the prepared pixels of one sample, (C, H, W)."""
+        """Return the prepared pixels of one sample, (C, H, W) or (C, D, H, W)."""
         for step in self.each:
             image = step(image)
-        if len(image.space) != 2:
-            raise BadData(
-                f"a volume of {image.space[0]} slices is no single image",
-                remedy="name one slice of it per sample (column `frame`), or cut patches",
-            )
         if not image.is_finite:
             raise BadData("some pixels are no numbers after preparation", remedy="leave the image out with --skip-bad")
         return image.pixels.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grandrounds.errors import BadData
-from grandrounds.image import Geometry, Image
+from grandrounds.image import Image
+from grandrounds.prepare.geometry import moved
 from grandrounds.prepare.step import Step
 from grandrounds.shapes import Pixels
 
@@ -57,63 +59,58 @@ class PadCrop(Step):
     Args:
         height_px: Rows wanted.
         width_px: Columns wanted.
+        depth_px: Slices wanted of a volume; None for those that it has.
         value: Grey value of the padding, in the unit that the image has at this step.
     """
 
     step: Literal["pad_crop"] = "pad_crop"
     height_px: int = Field(ge=1)
     width_px: int = Field(ge=1)
+    depth_px: int | None = Field(default=None, ge=1)
     value: float = 0.0
 
     def __call__(self, image: Image) -> Image:
         """Return the middle of the image, in the type that it had."""
-        pixels = image.pixels
-        value = np.array(self.value).astype(pixels.dtype)
-        if value != self.value and pixels.dtype.kind != "f":
-            raise BadData(f"pixels of the type {pixels.dtype} cannot hold the padding value {self.value:g}")
-        (top, bottom), (left, right) = (
-            _margins(have, want)
-            for have, want in zip(pixels.shape[-2:], (self.height_px, self.width_px), strict=True)
-        )  # fmt: skip
-        margins = [(0, 0)] * (pixels.ndim - 2) + [(max(0, top), max(0, bottom)), (max(0, left), max(0, right))]
-        padded = np.pad(pixels, margins, constant_values=value)
-        row, column = max(0, -top), max(0, -left)
-        cut = padded[..., row : row + self.height_px, column : column + self.width_px]
-        geometry = moved(image.geometry, first_px=(-top, -left), step_px=(1, 1))
-        return dataclasses.replace(image, pixels=np.ascontiguousarray(cut), geometry=geometry)
+        if self.depth_px is not None and len(image.space) == 2:
+            raise BadData("the step 'pad_crop' has a depth, and this is a plane", remedy="leave depth_px out")
+        outer = image.space[:-2] if self.depth_px is None else (self.depth_px,)
+        return middle(image, (*outer, self.height_px, self.width_px), self.value)
 
 
-def moved(geometry: Geometry, *, first_px: tuple[float, float], step_px: tuple[float, float]) -> Geometry:
-    """Return the geometry of an image that is sampled anew, in the plane of its rows and columns.
+def middle(image: Image, sizes: Sequence[int], value: float) -> Image:
+    """Return the middle of the image in those sizes of its axes of space, in the type that it had.
 
-    The first three direction cosines point along a row, the others along a column (DICOM PS3.3 C.7.6.2.1.1).
+    Raises:
+        BadData: The padding value does not fit the type.
+    """
+    starts = [-((want - have) // 2) for have, want in zip(image.space, sizes, strict=True)]
+    return window(image, starts, sizes, value)
+
+
+def window(image: Image, starts: Sequence[int], sizes: Sequence[int], value: float) -> Image:
+    """Return what a box shows, in the type that the image had; padded where the box reaches beyond the image.
 
     Args:
-        geometry: As it was.
-        first_px: Where the centre of the new first pixel lies, in old rows and columns from the old one.
-        step_px: How many old rows and columns one new row and column is.
+        image: Planes or a volume.
+        starts: The box's first pixel along each axis of space; negative where it begins before the image.
+        sizes: The box's length along each axis of space.
+        value: Grey value of the padding.
+
+    Raises:
+        BadData: The padding value does not fit the type.
     """
-    if geometry.spacing_mm is None:
-        return dataclasses.replace(geometry, origin_mm=geometry.origin_mm if first_px == (0, 0) else None)
-    *outer, row_mm, column_mm = geometry.spacing_mm
-    origin = geometry.origin_mm
-    if origin is not None and first_px != (0, 0):
-        origin = _shifted(origin, geometry.direction, down_mm=first_px[0] * row_mm, right_mm=first_px[1] * column_mm)
-    spacing = (*outer, row_mm * step_px[0], column_mm * step_px[1])
-    return dataclasses.replace(geometry, spacing_mm=spacing, origin_mm=origin)
-
-
-def _shifted(
-    origin_mm: tuple[float, float, float], direction: tuple[float, ...] | None, *, down_mm: float, right_mm: float
-) -> tuple[float, float, float] | None:
-    if direction is None:
-        return None  # nobody knows where a shifted image lies that does not say how it is turned
-    along_row, along_column = np.array(direction[:3]), np.array(direction[3:6])
-    x, y, z = (np.array(origin_mm) + right_mm * along_row + down_mm * along_column).tolist()
-    return x, y, z
-
-
-def _margins(have: int, want: int) -> tuple[int, int]:
-    """Return how many pixels come on before and after; negative where they go."""
-    before = (want - have) // 2
-    return before, want - have - before
+    pixels = image.pixels
+    ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+    margins = [
+        (min(size, max(0, -start)), min(size, max(0, end - have)))
+        for start, end, size, have in zip(starts, ends, sizes, image.space, strict=True)
+    ]
+    kept = tuple(slice(max(0, start), max(0, end)) for start, end in zip(starts, ends, strict=True))
+    cut = pixels[(slice(None), *kept)]
+    if any(sum(both) for both in margins):
+        filled = np.full((), value).astype(pixels.dtype)
+        if filled != value and pixels.dtype.kind != "f":
+            raise BadData(f"pixels of the type {pixels.dtype} cannot hold the padding value {value:g}")
+        cut = np.pad(cut, [(0, 0), *margins], constant_values=filled)
+    geometry = moved(image.geometry, first_px=starts, step_px=[1] * len(starts))
+    return dataclasses.replace(image, pixels=np.ascontiguousarray(cut), geometry=geometry)

@@ -41,7 +41,9 @@ def write(folder: Path, samples: pl.DataFrame, labels: pl.DataFrame, prepared: P
 
 
 def _picture(pixels: Batch) -> NDArray[np.uint8]:
-    """Return (C, H, W) in 0 to 1 as 8-bit (H, W, C) for a PNG."""
+    """Return (C, H, W) in 0 to 1, or the middle slice of (C, D, H, W), as 8-bit (H, W, C) for a PNG."""
+    pixels = pixels[:, pixels.shape[1] // 2] if pixels.ndim == 4 else pixels  # (C, H, W)
+    pixels = pixels if len(pixels) in (1, 3) else pixels[:1]  # of several series the first
     grey = np.clip(np.moveaxis(pixels, 0, -1), 0, 1)  # (H, W, C)
     image: NDArray[np.uint8] = (grey * 255).round().astype(np.uint8)
     zoom = max(1, EDGE_PX // max(image.shape[:2]))

@@ -6,12 +6,13 @@ in a plan comes from a test patient's pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 
 import polars as pl
 
 from grandrounds import families
+from grandrounds.errors import BadData
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import parse, to_toml
@@ -80,6 +81,7 @@ def toml(study: Study) -> str:
 def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
     roles = workspace.plan.roles(workspace.plan.folds()[0])["role"]
     shape = tuple(workspace.prepared.pixels.shape[1:])
+    _refuse_misread(list(recipes), shape)
     budget = Budget(threads=means.threads, device=means.device)
     pending = {
         name: executor.submit(
@@ -89,6 +91,24 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         for name, recipe in recipes.items()
     }  # fmt: skip
     return {name: future.result() for name, future in pending.items()}
+
+
+def _refuse_misread(names: Sequence[str], shape: tuple[int, ...]) -> None:
+    """Refuse families that cannot read images of this shape, before anything is trained."""
+    n_axes = len(shape) - 1
+    misread = [name for name in names if n_axes not in families.FAMILIES.get(name).dims]
+    if not misread:
+        return
+    size = "×".join(map(str, shape[1:]))
+    if n_axes == 3:
+        raise BadData(
+            f"the prepared images are volumes of {size}, and these families read planes: {', '.join(misread)}",
+            remedy="make each slice a sample with --unit slice (its exam stays the case), or leave these families out",
+        )
+    raise BadData(
+        f"the prepared images are planes of {size}, and these families read volumes: {', '.join(misread)}",
+        remedy="make each exam a sample with --unit volume, or leave these families out",
+    )
 
 
 def _cost(recipe: Recipe, price: Price) -> Cost:

@@ -9,6 +9,7 @@ from pydantic import Field
 from grandrounds.specs import Spec
 
 Imbalance = Literal["auto", "weights", "none"]
+InputKind = Literal["channel", "none", "mean", "scale", "pca", "zca"]
 
 
 class TrainingSpec(Spec):
@@ -28,6 +29,9 @@ class TrainingSpec(Spec):
         rotate_deg: Greatest random rotation.
         gain: Greatest random change of contrast and of brightness, as part of the range 0 to 1.
         noise: Standard deviation of added noise, in units of the pixels.
+        input: What training images teach about the input: `"channel"` brings each channel to mean 0 and standard
+            deviation 1, `"mean"` takes each pixel's mean away, `"scale"` also divides by each pixel's standard
+            deviation, `"pca"` and `"zca"` whiten images of up to 64×64 values, `"none"` does nothing.
     """
 
     max_epochs: int = Field(default=40, ge=1)
@@ -42,3 +46,4 @@ class TrainingSpec(Spec):
     rotate_deg: float = Field(default=0.0, ge=0, le=180)
     gain: float = Field(default=0.0, ge=0, lt=1)
     noise: float = Field(default=0.0, ge=0)
+    input: InputKind = "channel"

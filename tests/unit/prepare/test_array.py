@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy import ndimage
 
 from grandrounds import formats, tables
 from grandrounds.errors import BadData, StoreTrouble
@@ -92,11 +93,13 @@ def test_a_file_with_several_samples_is_read_once(source, tmp_path, monkeypatch)
     _, samples, files = source
     files = files.with_columns(frame=pl.lit(0, dtype=pl.Int64), box=pl.Series([[k, k, k + 4, k + 4] for k in range(6)]))
     reads = []
-    original = formats.read
-    monkeypatch.setattr(formats, "read", lambda *args, **kwargs: reads.append(args) or original(*args, **kwargs))
+    original = formats.read_frames
+    monkeypatch.setattr(
+        formats, "read_frames", lambda *args, **kwargs: reads.append(kwargs) or original(*args, **kwargs)
+    )
     materialise(samples, files, PIPELINE, tmp_path / "cache")
 
-    assert len(reads) == 1
+    assert [one["frames"] for one in reads] == [[0]]
 
 
 def test_differing_shapes_are_refused_with_both_sizes_and_a_remedy(source, tmp_path):
@@ -120,17 +123,63 @@ def test_a_step_that_does_not_suit_names_the_sample(source, tmp_path):
     assert caught.value.where == "image 4"
 
 
-def test_samples_without_a_file_or_with_several_are_refused(source, tmp_path):
-    """Each sample is one image of one file."""
+def test_samples_without_a_file_are_refused(source, tmp_path):
+    """Each sample needs one."""
     _, samples, files = source
 
     with pytest.raises(BadData, match="no file is named"):
         materialise(samples, files[1:], PIPELINE, tmp_path)
-    twice = pl.concat([files, files.head(1)]).with_columns(order=pl.int_range(pl.len()))
-    with pytest.raises(BadData, match="several files"):
-        materialise(samples, twice, PIPELINE, tmp_path)
     with pytest.raises(BadData, match="no images"):
         materialise(samples.clear(), files, PIPELINE, tmp_path)
+
+
+def test_a_sample_of_several_files_is_a_volume(tmp_path):
+    """Slices in the order of the table, one file or frame each; the header's place follows."""
+    images = np.random.default_rng(0).integers(0, 256, (6, 12, 10), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=images)
+    samples = tables.check(
+        pl.DataFrame({"sample": ["u", "v"], "case": ["u", "v"], "patient": ["u", "v"]}), tables.SAMPLES
+    )
+    files = pl.DataFrame({"sample": list("uuuvvv"), "series": "s", "order": [0, 1, 2] * 2, "frame": [2, 0, 1, 5, 4, 3]})
+    files = files.with_columns(path=pl.lit(str(tmp_path / "a.npz")), member=pl.lit("images"))
+    prepared = materialise(samples, tables.check(files, tables.FILES), PIPELINE, tmp_path / "cache")
+
+    assert prepared.pixels.shape == (2, 1, 3, 12, 10)
+    np.testing.assert_allclose(prepared.pixels[1, 0], images[[5, 4, 3]] / np.float32(255))
+    np.testing.assert_array_equal(PreparedArray.load(prepared.path).pixels, prepared.pixels)
+
+
+def test_series_of_one_exam_become_channels_on_one_grid(tmp_path):
+    """The second is aligned with the first, where files say how they lie."""
+    import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
+
+    volume = np.random.default_rng(0).normal(size=(24, 40, 40))
+    volume = ndimage.gaussian_filter(volume, 4) * 1000
+    for name, spacing in (("one", 1.0), ("two", 2.0)):
+        image = sitk.GetImageFromArray(volume[:: int(spacing), :: int(spacing), :: int(spacing)].astype(np.float32))
+        image.SetSpacing([spacing] * 3)
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nrrd"))
+    samples = tables.check(pl.DataFrame({"sample": ["u"], "case": ["u"], "patient": ["u"]}), tables.SAMPLES)
+    files = pl.DataFrame({"sample": ["u", "u"], "series": ["one", "two"], "order": [0, 0]})
+    files = files.with_columns(path=pl.format(f"{tmp_path}/{{}}.nrrd", "series"))
+    prepared = materialise(samples, tables.check(files, tables.FILES), Pipeline(), tmp_path / "cache").pixels[0]
+
+    assert prepared.shape == (2, 24, 40, 40)
+    inner = (slice(4, -4),) * 3
+    assert np.corrcoef(prepared[0][inner].ravel(), prepared[1][inner].ravel())[0, 1] > 0.9
+
+
+def test_the_side_of_the_table_goes_before_that_of_the_file(source, tmp_path):
+    """Two patches of one frame may be of two sides; another side makes another array."""
+    images, samples, files = source
+    sides = samples.with_columns(side=pl.Series(["left", "right", "left", "right", "left", "right"]))
+    same = files.with_columns(frame=pl.lit(4, dtype=pl.Int64))
+    prepared = materialise(sides, same, PIPELINE.replaced(each=({"step": "mirror_side"},)), tmp_path / "cache")
+
+    np.testing.assert_allclose(prepared.pixels[1], images[0][None] / np.float32(255))
+    np.testing.assert_allclose(prepared.pixels[0], images[0][None, :, ::-1] / np.float32(255))
+    one, other = (materialise(each, same, PIPELINE, tmp_path / "cache").path for each in (sides, samples))
+    assert one != other
 
 
 def test_a_damaged_array_is_refused(source, tmp_path):

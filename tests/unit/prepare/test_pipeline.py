@@ -16,12 +16,12 @@ from grandrounds.prepare import Pipeline, default_pipeline
 CONTENT = {"whole": [{"step": "scale"}], "each": [{"step": "resize", "height_px": 4, "width_px": 5}]}
 
 
-def samples(encoding, sizes, modality=None, low=0, high=255):
+def samples(encoding, sizes, modality=None, low=0, high=255, depths=(1,)):
     """A samples table of given sizes, stored in one way."""
     rows = [
         {"sample": f"s{k}", "case": f"s{k}", "patient": f"p{k}", "modality": modality, "low": low, "high": high}
         | {"encoding": encoding}
-        | {"height_px": height, "width_px": width}
+        | {"height_px": height, "width_px": width, "depth_px": depths[k % len(depths)]}
         for k, (height, width) in enumerate(sizes)
     ]
     return tables.check(pl.DataFrame(rows), tables.SAMPLES)
@@ -56,14 +56,17 @@ def test_a_pipeline_turns_an_image_into_pixels_for_a_model():
     np.testing.assert_allclose(pixels, 1)
 
 
-@pytest.mark.parametrize(
-    ("pixels", "message"),
-    [(np.zeros((1, 3, 8, 8)), "a volume of 3 slices"), (np.full((1, 8, 8), np.nan), "no numbers")],
-)
-def test_what_no_model_can_read_is_refused(pixels, message):
-    """A volume or a NaN never reaches an array."""
-    with pytest.raises(BadData, match=message):
-        Pipeline()(Image(pixels))
+def test_a_volume_stays_one():
+    """(C, D, H, W), float32."""
+    pixels = specs.parse(Pipeline, CONTENT)(Image(np.full((1, 3, 8, 8), 255, dtype=np.uint8)))
+
+    assert (pixels.shape, pixels.dtype) == ((1, 3, 4, 5), np.float32)
+
+
+def test_what_no_model_can_read_is_refused():
+    """A NaN never reaches an array."""
+    with pytest.raises(BadData, match="no numbers"):
+        Pipeline()(Image(np.full((1, 8, 8), np.nan)))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +88,23 @@ def test_the_default_suits_the_encoding_and_says_why(table, expected):
     assert steps(pipeline) == expected
     assert len(reasons) == 2
     assert specs.parse(Pipeline, pipeline.model_dump()) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("size", "depths", "expected"),
+    [
+        ((28, 28), (28,), []),
+        ((512, 512), (60,), [16, 64, 64]),
+        ((512, 256), (60, 61), [16, 64, 64]),
+        ((200, 400), (9,), [9, 32, 64]),
+    ],
+)
+def test_volumes_become_stacks_that_two_cores_can_train_on(size, depths, expected):
+    """One sentence says why."""
+    pipeline, reasons = default_pipeline(samples("uint8", [size] * 4, depths=depths))
+
+    assert [list(step.model_dump().values())[1:4] for step in pipeline.each] == ([expected] if expected else [])
+    assert "olumes" in reasons[1]
 
 
 def test_the_default_keeps_proportions_where_all_sizes_agree():

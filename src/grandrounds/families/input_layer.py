@@ -1,0 +1,127 @@
+"""The input layer of a network: what it takes away from, and does to, each image; fitted on training images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.linalg
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from grandrounds.errors import BadData
+from grandrounds.families.state import Arrays
+from grandrounds.shapes import Batch
+from grandrounds.training.spec import InputKind
+
+_MOST_VALUES = 64 * 64  # whitening decomposes a matrix of these squared, which takes a core half a minute
+_MOST_DIRECTIONS = 1024  # those of least variance are mostly noise
+_EPSILON = 0.01  # part of the mean variance that is added to each, so that hardly any variance is not blown up
+_ROWS = 1024  # images in double precision at a time
+_Float = NDArray[np.float64]
+
+_NOTES: Mapping[InputKind, str] = {
+    "channel": "input: each channel by its mean and standard deviation in training",
+    "none": "input: as prepared",
+    "mean": "input: each pixel less its mean in training",
+    "scale": "input: each pixel by its mean and standard deviation in training",
+    "pca": "input: {} principal components of the training images, whitened",
+    "zca": "input: whitened by ZCA along {} directions of the training images",
+}
+
+
+class InputLayer(nn.Module):
+    """Images (B, C, …) less a mean, divided by a deviation, and perhaps whitened; the shape stays.
+
+    Args:
+        kind: What is done.
+        arrays: The numbers that fitting gave: `mean` and `sd` for an image or its channels, `into` (k, values) for
+            whitening, `back` (values, k) from there to an image. None of them for `"none"`.
+    """
+
+    def __init__(self, kind: InputKind, arrays: Arrays) -> None:
+        super().__init__()
+        self.kind = kind
+        for name, values in arrays.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)))
+
+    @property
+    def note(self) -> str:
+        """What a reader should be told."""
+        into = self._buffers.get("into")
+        return _NOTES[self.kind].format("" if into is None else len(into))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return images of the same shape."""
+        if self.kind == "none":
+            return images
+        mean, sd, into, back = (self._buffers.get(name) for name in ("mean", "sd", "into", "back"))
+        centred = images - mean if mean is not None else images
+        if sd is not None:
+            return centred / sd
+        if into is None:
+            return centred
+        components = centred.flatten(1) @ into.T  # (B, k)
+        if back is not None:
+            components = components @ back.T  # (B, values)
+        n_absent = centred[0].numel() - components.shape[1]
+        return nn.functional.pad(components, (0, n_absent)).view(centred.shape)  # (B, C, …), components row by row
+
+
+def fitted(kind: InputKind, pixels: Batch) -> InputLayer:
+    """Return the layer fitted on training images (N, C, …).
+
+    PCA whitening divides each principal component by its standard deviation; ZCA turns the result back, which changes
+    the image least: Bell & Sejnowski, Vision Res 1997;37:3327; Krizhevsky, Tech. report, Toronto 2009.
+
+    Raises:
+        BadData: The images have too many values for whitening.
+    """
+    axes = (0, *range(2, pixels.ndim))
+    if kind == "none":
+        return InputLayer(kind, {})
+    if kind == "channel":
+        return InputLayer(kind, {"mean": _of_channels(pixels.mean(axis=axes, dtype=np.float64), pixels.ndim)} | {
+            "sd": _of_channels(_no_zero(pixels.std(axis=axes, dtype=np.float64)), pixels.ndim)
+        })  # fmt: skip
+    mean = pixels.mean(axis=0, dtype=np.float64)  # (C, …)
+    if kind == "mean":
+        return InputLayer(kind, {"mean": mean})
+    if kind == "scale":
+        return InputLayer(kind, {"mean": mean, "sd": _no_zero(pixels.std(axis=0, dtype=np.float64))})
+    variances, directions = _principal(pixels, mean)
+    into = directions.T / np.sqrt(variances + _EPSILON * variances.sum() / mean.size)[:, None]  # (k, values)
+    return InputLayer(kind, {"mean": mean, "into": into} | ({"back": directions} if kind == "zca" else {}))
+
+
+def _principal(pixels: Batch, mean: _Float) -> tuple[_Float, _Float]:
+    """Return variances (k,) from the greatest, and unit vectors (values, k) along them."""
+    n_images, n_values = len(pixels), mean.size
+    if n_values > _MOST_VALUES:
+        raise BadData(
+            f"whitening needs images of at most {_MOST_VALUES} values (64×64), these have "
+            f"{'×'.join(map(str, mean.shape))} = {n_values}",
+            remedy='resize the images in the preparation, or choose input = "channel"',
+        )
+    scatter = np.zeros((n_values, n_values))
+    for start in range(0, n_images, _ROWS):
+        centred = (pixels[start : start + _ROWS] - mean).reshape(-1, n_values)  # (rows, values)
+        scatter += centred.T @ centred
+    # Fewer images than values say nothing about the other directions, and those of no variance nothing at all.
+    k = max(1, min(n_values, n_images - 1, _MOST_DIRECTIONS))
+    variances, directions = scipy.linalg.eigh(
+        scatter / max(1, n_images - 1), subset_by_index=(n_values - k, n_values - 1)
+    )
+    variances, directions = variances[::-1].clip(0), directions[:, ::-1]
+    # A direction may point both ways; the way of its greatest value makes it one.
+    greatest = np.take_along_axis(directions, np.abs(directions).argmax(axis=0)[None], axis=0)
+    return np.where(variances.sum() > 0, variances, 1.0), directions * np.where(greatest < 0, -1.0, 1.0)
+
+
+def _of_channels(values: _Float, n_axes: int) -> _Float:
+    return values.reshape(-1, *(1,) * (n_axes - 2))  # (C, 1, 1) or (C, 1, 1, 1)
+
+
+def _no_zero(sd: _Float) -> _Float:
+    return np.where(sd == 0, 1.0, sd)
