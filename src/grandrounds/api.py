@@ -5,19 +5,21 @@ This is the only room in which study, report and serve meet; each verb is a few 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from grandrounds import audits, data, report, specs, tables
+from grandrounds import audits, data, registry, report, specs, tables
 from grandrounds.data import SourceOptions
-from grandrounds.data.fingerprint import Fingerprint, fingerprint
+from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.errors import BadSpec, Refusal
-from grandrounds.report import gather
+from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
 from grandrounds.study import engine, pseudonyms
@@ -27,6 +29,8 @@ from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
 from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.workspace import Workspace, open_workspace
+
+Watch = Callable[[str, int, int], None]  # called with what is being done, how much of it is done and how much there is
 
 STUDY, REPORT, MODEL = "study.toml", "report.html", "model"
 
@@ -59,9 +63,46 @@ class Outcome:
         return self.folder / REPORT
 
 
-def inspect(source: str | Path, options: SourceOptions | None = None, *, cache: Path | None = None) -> Fingerprint:
-    """Return what a set of images holds: patients, classes, sizes, intensities, duplicates, bad files."""
-    return fingerprint(data.open_dataset(source, options, cache=cache))
+def inspect(
+    source: str | Path, options: SourceOptions | None = None,
+    *, cache: Path | None = None, page: Path | None = None, watch: Watch | None = None, names: bool = False,
+) -> Fingerprint:  # fmt: skip
+    """Return what a set of images holds: patients, classes, sizes, intensities, duplicates, shortcuts, bad files.
+
+    Args:
+        source: A path, or the name of a set.
+        options: What looking does not tell.
+        cache: Where fetched and computed sets are kept.
+        page: File for the same as a page with pictures; None for none.
+        watch: Told what is being done, and how far it is.
+        names: Whether images are called by their names, which may tell who somebody is; otherwise by their row.
+    """
+    from grandrounds.data import inspection as looking  # noqa: PLC0415  (opens pixels; judging needs none)
+
+    tell = watch or _unwatched
+    opened = data.open_dataset(source, options, cache=cache, progress=partial(tell, "Reading every image"))
+    seen = looking.inspect(opened, progress=partial(tell, "Looking for nearly identical images"), names=names)
+    probes = _probed(opened, tell)
+    found = seen.found.model_copy(update={"probes": () if probes is None else tuple(probes.to_dicts())})
+    if page is not None:
+        content = inspected.content_of(
+            found.model_dump(), classes=opened.task.classes, counts=seen.counts, totals=seen.totals, spread=seen.spread,
+            sheet=seen.sheet, pairs=seen.pairs, probes=probes,
+        )  # fmt: skip
+        inspection.write(content, page)
+    return found
+
+
+def _unwatched(_what: str, _n_done: int, _n_all: int) -> None:
+    pass
+
+
+def _probed(opened: data.Dataset, tell: Watch) -> pl.DataFrame | None:
+    if importlib.util.find_spec("grandrounds.study.probes") is None:
+        return None
+    tell("Probing for shortcuts", 0, 1)
+    probes: pl.DataFrame = registry.load("grandrounds.study.probes:probe")(opened)
+    return probes
 
 
 def plan(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path | None = None) -> Study:
@@ -201,7 +242,10 @@ def content(folder: Path) -> ReportContent:
 
 
 def save_fingerprint(found: Fingerprint, path: Path) -> Path:
-    """Write a fingerprint as JSON, whole or not at all, and return the file."""
+    """Write a fingerprint as JSON, whole or not at all, and return the file; without names where it has none."""
+    if not found.named:
+        bad = tuple(row.model_copy(update={"path": f"file {turn}"}) for turn, row in enumerate(found.bad, 1))
+        found = found.model_copy(update={"bad": bad})
     with tables.atomic(path) as temporary:
         temporary.write_text(found.model_dump_json(indent=2), encoding="utf-8")
     return path

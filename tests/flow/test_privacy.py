@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image as Pillow
-
 from tests.conftest import archive_arrays
 
 WORD = "zyzzyva"  # stands in every name that must not come out

@@ -21,6 +21,8 @@ Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Read = Annotated[SourceOptions | None, Parameter(name="*")]
 
+Names = Annotated[bool, Parameter(negative="")]
+
 _console = Console()
 
 
@@ -36,24 +38,28 @@ def demo_(out: Out = None, *, json_: Json = False) -> None:
     _conclude(outcome, json_)
 
 
-def inspect_(source: str, /, out: Out = None, *, json_: Json = False, read: Read = None) -> None:
+def inspect_(source: str, /, out: Out = None, *, json_: Json = False, names: Names = False, read: Read = None) -> None:
     """Show what a set of images holds: patients, classes, sizes, intensities, duplicates, files that cannot be read.
 
     Args:
         source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
-        out: File for the fingerprint as JSON; runs/NAME/fingerprint.json by default.
+        out: File for the fingerprint as JSON, with the page beside it; in runs/NAME by default.
         json_: Print the fingerprint as JSON.
+        names: Call images by their names; by default by their row, since names may tell who somebody is.
         read: How the source is read.
     """
     folder = options.RUNS / options.name_of(source)
-    found = api.inspect(options.located(source), read, cache=folder / "data")
-    path = api.save_fingerprint(found, out or folder / "fingerprint.json")
+    path = out or folder / "fingerprint.json"
+    page = folder / "inspection.html" if out is None else out.with_suffix(".html")
+    with show.watching() as watch:
+        found = api.inspect(options.located(source), read, cache=folder / "data", page=page, watch=watch, names=names)
+    api.save_fingerprint(found, path)
     if json_:
         _console.print_json(found.model_dump_json())
         return
     for line in listing.fingerprint_lines(found):
         _say(line)
-    _say(f"\nSaved to {path}.")
+    _say(f"\nPage with pictures: {page}\nFingerprint: {path}")
 
 
 def plan_(source: str, /, out: Out = None, *, wanted: Wanted | None = None, read: Read = None) -> None:

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from grandrounds.audits import AUDITS
 from grandrounds.data.catalogue import SOURCES
-from grandrounds.data.fingerprint import Fingerprint, lines
+from grandrounds.data.fingerprint import Fingerprint
+from grandrounds.data.fingerprint_text import lines
 from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES
 from grandrounds.families.catalogue import PREFIXED

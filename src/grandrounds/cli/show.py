@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 import polars as pl
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -61,6 +70,22 @@ class Terminal:
         self._bar.advance(self._task)
         if not self._console.is_terminal or status not in ("done", "truncated"):
             self.says(f"{_where(trial)}: {status}")
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that moves a bar for each thing being done; nothing is shown where the output is no terminal."""
+    console = Console(stderr=True)  # results alone go to standard output
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(what: str, n_done: int, n_all: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=n_all)
+            bar.update(tasks[what], completed=n_done)
+
+        yield watch
 
 
 def _where(trial: Trial) -> str:

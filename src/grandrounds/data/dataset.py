@@ -53,6 +53,7 @@ class Dataset:
         grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
             the encoding tells.
         neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
+        flow: The way from everything that was found to what is analysed, columns of `flow.FLOW`.
         known_as: Fingerprint of the set under its own names, where these are pseudonyms.
     """
 
@@ -72,7 +73,13 @@ class Dataset:
     published: tuple[Published, ...] = field(default=())
     grey_range: tuple[float, float] | None = None
     neutral_names: bool = False
+    flow: pl.DataFrame | None = None
     known_as: str | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether anything is known that could be learned."""
+        return bool(self.task.classes)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,5 +102,8 @@ class Dataset:
         rows = self.files.filter(pl.col("sample") == sample)
         if rows.is_empty():
             raise BadData(f"there is no sample called {sample!r}", where=self.name)
+        if rows.height > 1:
+            places = rows.sort("order").select("path", "member", "frame").iter_rows()
+            return formats.read_stack([formats.Part(Path(path), member, frame) for path, member, frame in places])
         row = rows.row(0, named=True)
         return formats.read(Path(row["path"]), member=row["member"], frame=row["frame"], box=row["box"])

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import pydicom
 
+from grandrounds.data.exports import DICOMDIR
 from grandrounds.errors import BadData
 from grandrounds.formats.zipped import members_of
-
-DICOMDIR = "DICOMDIR"
 
 
 class Found(NamedTuple):

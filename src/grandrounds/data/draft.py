@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -34,6 +34,8 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "member": pl.String(),
     "frame": pl.Int64(),
     "box": pl.List(pl.Int64()),
+    "series": pl.String(),
+    "order": pl.Int64(),
 }
 
 _ROLE_NAMES: Mapping[Role, tuple[str, ...]] = {
@@ -55,7 +57,8 @@ class Draft:
         name: Short name of the set.
         root: The file or folder that was opened.
         rows: One row per sample; the columns of `COLUMNS` (absent ones are filled with nulls) and clinical ones. A null
-            `case` means the sample is a case of its own, a null `patient` that nobody said whose image it is.
+            `case` means the sample is a case of its own, a null `patient` that nobody said whose image it is, a null
+            `label` that nobody knows it; such cases stay in the tables and enter no split.
         task: Name of the task.
         task_kind: None to tell from the classes: two are binary, more are multiclass.
         classes: Class names in order; None for the labels that occur, sorted (as numbers where all are whole numbers).
@@ -69,6 +72,9 @@ class Draft:
         published: Results of others on the same set.
         grey_range: What is black and what is white in every image: a fact of the source, nothing measured; None where
             the encoding tells.
+        files: Table `files` of the samples that are made of several files; None where each is one file or frame. The
+            `path` of such a sample in `rows` is one of its files.
+        before: Rows of the flow for what went out before any image was read; see `flow`.
         neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
         refused: Columns `path, member, frame, reason`: rows that could not even be drafted (no label, no such file).
     """
@@ -90,6 +96,8 @@ class Draft:
     refused: pl.DataFrame | None = None
     grey_range: tuple[float, float] | None = None
     neutral_names: bool = False
+    files: pl.DataFrame | None = None
+    before: tuple[Mapping[str, Any], ...] = ()
 
 
 def with_columns(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
+from typing import Any, Literal
 
 import polars as pl
 
 from grandrounds.data.dataset import Dataset
+from grandrounds.data.grouping import Grouping
 from grandrounds.specs import Spec
 from grandrounds.tables import FILES, ROLES, SAMPLES
 
@@ -55,6 +58,29 @@ class Duplicates(Spec):
     groups: tuple[tuple[str, ...], ...]
 
 
+class NearPair(Spec):
+    """Two images that are nearly the same: another crop, brightness, compression or size of one picture.
+
+    Args:
+        mirrored: Whether one is the other's mirror image.
+        correlation: Of the grey values once one is laid over the other.
+        patients: Whether both are of one patient; None where patients are unknown. `labels` and `roles` alike.
+    """
+
+    a: str
+    b: str
+    mirrored: bool
+    correlation: float
+    patients: Literal["same", "different"] | None
+    labels: Literal["same", "different"] | None
+    roles: Literal["same", "different"] | None
+
+    @property
+    def crosses(self) -> bool:
+        """Whether it stands across patients, labels or roles, where it does harm."""
+        return "different" in (self.patients, self.labels, self.roles)
+
+
 class BadFile(Spec):
     """One image that could not be used, and why."""
 
@@ -69,8 +95,14 @@ class Fingerprint(Spec):
 
     Args:
         dataset_hash: Hash of who is who and which pixels they have.
+        named: Whether images are called by their names; otherwise by their row in the order of the source.
         samples_per_patient: None where patients are unknown.
         low: Over the samples, the least pixel value of each; `mean` and `high` alike.
+        planes: Images of each plane of the body, where files tell.
+        near: Nearly identical images; None where nobody looked.
+        groupings: What could tell the patients, where they are unknown.
+        probes: What besides the finding could tell the label, one row a probe.
+        flow: The way from what was found to what is analysed, one row a stage.
         warnings: What a careful reader should know, in sentences.
     """
 
@@ -93,9 +125,16 @@ class Fingerprint(Spec):
     high: Range
     modalities: dict[str, int]
     sides: dict[str, int]
+    scanners: dict[str, int]
+    planes: dict[str, int]
     sites: int
     clinical: tuple[str, ...]
     duplicates: Duplicates
+    named: bool = True
+    near: tuple[NearPair, ...] | None = None
+    groupings: tuple[Grouping, ...] = ()
+    probes: tuple[dict[str, Any], ...] = ()
+    flow: tuple[dict[str, Any], ...] = ()
     bad: tuple[BadFile, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -103,7 +142,7 @@ class Fingerprint(Spec):
 
 def fingerprint(dataset: Dataset) -> Fingerprint:
     """Return the measured facts of a data set; reads tables alone, no image."""
-    rows = _rows(dataset)
+    rows = labelled(dataset)
     per_patient = rows.group_by("patient").len()["len"]
     duplicates = _duplicates(rows, dataset)
     core = [*SAMPLES.columns, *FILES.columns]
@@ -122,16 +161,34 @@ def fingerprint(dataset: Dataset) -> Fingerprint:
         row_spacing_mm=_spacing(rows),
         modalities=_counts(rows["modality"]),
         sides=_counts(rows["side"]),
+        scanners=_counts(rows["scanner"]) if "scanner" in rows.columns else {},
+        planes=_counts(rows["plane"]) if "plane" in rows.columns else {},
         sites=rows["site"].drop_nulls().n_unique(),
         clinical=tuple(name for name in dataset.samples.columns if name not in core),
         duplicates=duplicates,
+        flow=() if dataset.flow is None else tuple(dataset.flow.to_dicts()),
         bad=tuple(BadFile(**row) for row in dataset.bad.iter_rows(named=True)),
         notes=dataset.notes,
         warnings=tuple(_warnings(rows, dataset, duplicates)),
     )
 
 
-def _rows(dataset: Dataset) -> pl.DataFrame:
+def without_names(found: Fingerprint, called: Mapping[str, str]) -> Fingerprint:
+    """Return a fingerprint in which images are called something else.
+
+    Args:
+        found: A fingerprint.
+        called: What to call each sample.
+    """
+    groups = tuple(tuple(called[sample] for sample in group) for group in found.duplicates.groups)
+    near = found.near and tuple(
+        pair.model_copy(update={"a": called[pair.a], "b": called[pair.b]}) for pair in found.near
+    )
+    duplicates = found.duplicates.model_copy(update={"groups": groups})
+    return found.model_copy(update={"named": False, "duplicates": duplicates, "near": near})
+
+
+def labelled(dataset: Dataset) -> pl.DataFrame:
     """Return the samples with their label and official role, null where there is none."""
     rows = dataset.samples.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
     if dataset.official is None:
@@ -197,15 +254,13 @@ def _about_patients(rows: pl.DataFrame, dataset: Dataset) -> list[str]:
     found = []
     n_leaking = rows.group_by("patient").agg(pl.col("role").drop_nulls().n_unique()).filter(pl.col("role") > 1).height
     if n_leaking:
-        found.append(f"The official split leaks: {_many(n_leaking, 'patient')} in two or more of its roles.")
+        found.append(f"The official split leaks: {many(n_leaking, 'patient')} in two or more of its roles.")
     patients = rows["patient"].unique()
     if n_alike := patients.len() - patients.str.to_lowercase().n_unique():
-        found.append(
-            f"Upper and lower case alone tell {_many(n_alike, 'patient id')} from another: one patient or two?"
-        )
+        found.append(f"Upper and lower case alone tell {many(n_alike, 'patient id')} from another: one patient or two?")
     counts = dict(rows.group_by("label").agg(pl.col("patient").n_unique()).iter_rows())
     few = [(label, counts[label]) for label in dataset.task.classes if counts[label] < _FEW_PATIENTS]
-    found += [f"The class {label!r} has {_many(n, 'patient')}: its scores will be vague." for label, n in few]
+    found += [f"The class {label!r} has {many(n, 'patient')}: its scores will be vague." for label, n in few]
     return found
 
 
@@ -215,13 +270,13 @@ def _about_duplicates(duplicates: Duplicates) -> list[str]:
         (duplicates.across_patients, "under different patients"),
         (duplicates.across_roles, "in different roles of the official split"),
     )
-    return [f"Identical images stand {what}: {_many(n, 'set')}." for n, what in kinds if n]
+    return [f"Identical images stand {what}: {many(n, 'set')}." for n, what in kinds if n]
 
 
 def _about_images(rows: pl.DataFrame) -> list[str]:
     found = []
     if n_flat := int((rows["low"] == rows["high"]).sum()):
-        found.append(f"The same value in every pixel: {_many(n_flat, 'image')}.")
+        found.append(f"The same value in every pixel: {many(n_flat, 'image')}.")
     if len(modalities := _counts(rows["modality"])) > 1:
         found.append(f"Several modalities are mixed: {', '.join(modalities)}.")
     n_spaced = rows.height - rows["spacing_mm"].null_count()
@@ -244,68 +299,10 @@ def _about_clinical(rows: pl.DataFrame) -> list[str]:
     return found
 
 
-def lines(found: Fingerprint) -> list[str]:
-    """Return the fingerprint as plain text for a terminal, one line each."""
-    patients = _many(found.n_patients, "patient") if found.patient_known else "patients unknown"
-    text = [
-        f"{found.name}  ({found.dataset_hash}){'  SIMULATED' if found.simulated else ''}",
-        f"  {patients}, {_many(found.n_cases, 'case')}, {_many(found.n_samples, 'sample')}, {found.n_bad:,} unusable",
-    ]
-    if found.samples_per_patient is not None:
-        text.append(f"  samples per patient   {_span(found.samples_per_patient)}")
-    text.append(f"  size in pixels        {_span(found.height_px)} high, {_span(found.width_px)} wide")
-    if found.depth_px.high > 1:
-        text.append(f"  slices                {_span(found.depth_px)}")
-    if found.row_spacing_mm is not None:
-        text.append(f"  pixel spacing         {_span(found.row_spacing_mm)} mm")
-    text.append(
-        f"  pixel values          {found.low.low:g} to {found.high.high:g}, mean of an image {_span(found.mean)}"
-    )
-    for title, counts in (("modality", found.modalities), ("side", found.sides)):
-        if counts:
-            text.append(f"  {title:<21} {', '.join(f'{name} {n:,}' for name, n in counts.items())}")
-    text += ["", *_class_lines(found), "", *_duplicate_lines(found.duplicates)]
-    text += [f"  bad: {_place(bad)}: {bad.reason}" for bad in found.bad[:20]]
-    if found.n_bad > 20:
-        text.append(f"  … and {found.n_bad - 20:,} more")
-    text += [f"  note: {note}" for note in found.notes]
-    return text + [f"  warning: {warning}" for warning in found.warnings]
+def many(n: int, what: str) -> str:
+    """Return a number and what it counts.
 
-
-def _class_lines(found: Fingerprint) -> list[str]:
-    width = max(len("class"), *(len(count.label) for count in found.classes))
-    head = f"  {'class':<{width}}  {'role':<8}  {'samples':>8}"
-    rows = [f"  {count.label:<{width}}  {count.role:<8}  {count.n_samples:>8,}" for count in found.classes]
-    if not found.patient_known:
-        return [head, *rows]
-    patients = [f"  {count.n_patients:>8,}" for count in found.classes]
-    return [f"{head}  patients", *(row + n for row, n in zip(rows, patients, strict=True))]
-
-
-def _duplicate_lines(duplicates: Duplicates) -> list[str]:
-    if not duplicates.n_groups:
-        return ["  identical images      none"]
-    spans = [f"{duplicates.across_labels} across labels"]
-    if duplicates.across_patients is not None:
-        spans.append(f"{duplicates.across_patients} across patients")
-    if duplicates.across_roles is not None:
-        spans.append(f"{duplicates.across_roles} across roles")
-    return [
-        f"  identical images      {_many(duplicates.n_groups, 'set')}, {duplicates.n_surplus} surplus",
-        f"                        of which {', '.join(spans)}",
-        *(f"    {' = '.join(group[:6])}" for group in duplicates.groups[:10]),
-    ]
-
-
-def _many(n: int, what: str) -> str:
+    >>> many(1, "set"), many(1200, "pair")
+    ('1 set', '1,200 pairs')
+    """
     return f"{n:,} {what}{'s' if n != 1 else ''}"
-
-
-def _span(values: Range) -> str:
-    if values.low == values.high:
-        return f"{values.low:g}"
-    return f"{values.low:.4g} to {values.high:.4g} (median {values.median:.4g})"
-
-
-def _place(bad: BadFile) -> str:
-    return " ".join(str(part) for part in (bad.path, bad.member, bad.frame) if part is not None)

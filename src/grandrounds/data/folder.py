@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds.data.draft import Draft, official_role, with_columns
+from grandrounds.data.exports import DICOMDIR, table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 from grandrounds.formats import names_image
@@ -19,12 +20,23 @@ _REMEDY = "put the images into one folder per class, or list them in a CSV with 
 
 
 def draft(source: Path, options: SourceOptions) -> Draft:
-    """Return the draft of a folder; whose images they are stays unknown unless DICOM headers say it.
+    """Return the draft of a folder of class folders, or of a DICOM export: a folder with a table, a DICOMDIR, a ZIP.
+
+    Whose images they are stays unknown unless DICOM headers say it.
 
     Raises:
-        BadData: There are no class folders, or one of them holds no image.
+        BadData: There are no class folders and no DICOM images, or a class folder holds no image.
     """
-    del options  # a folder has no columns to choose; what is left applies to every source
+    from grandrounds.data import dicom_source, dicom_tree  # noqa: PLC0415  (pydicom takes a while, and a CSV needs none)
+
+    if options.labels or not source.is_dir() or table_in(source) or (source / DICOMDIR).exists():
+        return dicom_source.draft(source, options)
+    if not _folders(source) and dicom_tree.holds_dicom(source):
+        return dicom_source.draft(source, options)
+    return _of_class_folders(source)
+
+
+def _of_class_folders(source: Path) -> Draft:
     rows: list[dict[str, str | None]] = []
     others: Counter[str] = Counter()
     for role, label, folder in _class_folders(source):

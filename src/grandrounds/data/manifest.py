@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ import polars as pl
 from grandrounds import formats, tables
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMNS, Draft, Progress, refusals, with_columns
+from grandrounds.data.flow import flow, left_out
 from grandrounds.errors import BadData
+from grandrounds.formats import Part, read_frames, read_stack
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task
@@ -47,7 +50,7 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
     """
     rows = with_columns(draft.rows)
     rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
-    scanned = _read_all(rows, progress)
+    scanned = _read_all(rows, draft.files, progress)
     kept = _with_facts(rows, scanned.facts)
     bad = _bad(draft, rows, scanned.reasons)
     _check_left(kept, bad, draft)
@@ -61,7 +64,7 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
         root=draft.root,
         task=task,
         samples=_samples(kept),
-        files=tables.check(kept.select("sample", "path", "member", "frame", "box"), FILES),
+        files=_files(kept, draft),
         labels=tables.check(
             kept.select("case", "label").unique(maintain_order=True).with_columns(task=pl.lit(task.name)), LABELS
         ),
@@ -75,30 +78,68 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
         published=draft.published,
         grey_range=draft.grey_range,
         neutral_names=draft.neutral_names,
+        flow=_flow(draft, rows, kept),
     )
 
 
-def _read_all(rows: pl.DataFrame, progress: Progress | None) -> _Scan:
-    """Read each file or frame once, however many boxes are cut from it."""
+def _read_all(rows: pl.DataFrame, files: pl.DataFrame | None, progress: Progress | None) -> _Scan:
+    """Read each file once, however many frames of it are samples and however many boxes are cut from it."""
     found = _Scan({}, {})
-    places = rows.select(pl.int_range(pl.len()).alias("index"), "path", "member", "frame", "box")
-    grouped = places.group_by("path", "member", "frame", maintain_order=True).agg("index", "box")
+    rows = rows.select("sample", "path", "member", "frame", "box").with_row_index("index")
+    stacked = {} if files is None else dict(files.partition_by("sample", as_dict=True, maintain_order=True))
+    single = rows.filter(~pl.col("sample").is_in([sample for (sample,) in stacked]))
     n_done = 0
-    for path, member, frame, indices, boxes in grouped.iter_rows():
+    for _, group in single.group_by("path", "member", maintain_order=True):
+        _read_file(group, found)
+        n_done += group.height
+        if progress is not None:
+            progress(n_done, rows.height)
+    for (sample,), parts in stacked.items():
+        index = rows.filter(sample=sample)["index"][0]
+        places = parts.sort("order").select("path", "member", "frame").iter_rows()
         try:
-            image = formats.read(path, member=member, frame=frame)
+            found.facts[index] = _facts(read_stack([Part(Path(path), member, frame) for path, member, frame in places]))
         except BadData as error:
-            found.reasons.update(dict.fromkeys(indices, error.what))
-        else:
-            for index, box in zip(indices, boxes, strict=True):
-                try:
-                    found.facts[index] = _facts(image if box is None else crop(image, tuple(box)))
-                except BadData as error:
-                    found.reasons[index] = error.what
-        n_done += len(indices)
+            found.reasons[index] = error.what
+        n_done += 1
         if progress is not None:
             progress(n_done, rows.height)
     return found
+
+
+def _read_file(group: pl.DataFrame, found: _Scan) -> None:
+    """Note the facts of every sample in one file: the frames that are asked for, and the boxes in them."""
+    path, member = group.select("path", "member").row(0)
+    parts = group.sort("frame", nulls_last=False, maintain_order=True)
+    parts = parts.group_by("frame", maintain_order=True).agg("index", "box")
+    frames = parts["frame"].to_list()
+    for image, indices, boxes in zip(_images(path, member, frames), parts["index"], parts["box"], strict=True):
+        if isinstance(image, BadData):
+            found.reasons.update(dict.fromkeys(indices, image.what))
+            continue
+        for index, box in zip(indices, boxes, strict=True):
+            try:
+                found.facts[index] = _facts(image if box is None else crop(image, tuple(box)))
+            except BadData as error:
+                found.reasons[index] = error.what
+
+
+def _images(path: str, member: str | None, frames: Sequence[int | None]) -> Iterator[Image | BadData]:
+    """Yield the image of each frame, or why there is none."""
+    wanted = [frame for frame in frames if frame is not None]
+    n_done = 0
+    try:
+        if len(wanted) < len(frames):
+            yield formats.read(path, member=member)
+            n_done += 1
+        for image in read_frames(path, member=member, frames=wanted):
+            yield image
+            n_done += 1
+    except BadData as error:
+        yield error
+        n_done += 1
+        for frame in frames[n_done:]:
+            yield from _images(path, member, [frame])
 
 
 def _facts(image: Image) -> dict[str, Any]:
@@ -172,9 +213,9 @@ def _check_left(kept: pl.DataFrame, bad: pl.DataFrame, draft: Draft) -> None:
             where=draft.root,
             remedy="name every class in the option 'classes'",
         )
-    if len(found) < 2:
+    if len(found) == 1:
         raise BadData(
-            f"all images have the label {next(iter(found), None)!r}; there is nothing to tell apart",
+            f"all images have the label {next(iter(found))!r}; there is nothing to tell apart",
             where=draft.root,
             remedy="give images of at least two classes",
         )
@@ -220,7 +261,9 @@ def _check_cases(kept: pl.DataFrame, draft: Draft) -> None:
 
 
 def _task(kept: pl.DataFrame, draft: Draft) -> Task:
-    classes = draft.classes or ordered(kept["label"].unique().to_list())
+    classes = draft.classes or ordered(kept["label"].drop_nulls().unique().to_list())
+    if not classes:
+        return Task(name=draft.task, classes=(), condition=draft.condition)
     kind = draft.task_kind or ("binary" if len(classes) == 2 else "multiclass")
     if (kind == "binary") != (len(classes) == 2) and kind != "ordinal":
         raise BadData(
@@ -257,8 +300,31 @@ def _official(kept: pl.DataFrame) -> tuple[pl.DataFrame | None, tuple[str, ...]]
     return official.with_columns(pl.col("role").replace("valid", "test")), (note,)
 
 
+def _files(kept: pl.DataFrame, draft: Draft) -> pl.DataFrame:
+    """Return where each sample lies, in the order of the samples; several rows for one of several files."""
+    columns = ["sample", "series", "order", "path", "member", "frame", "box"]
+    files = kept.select(columns)
+    if draft.files is not None:
+        several = draft.files.with_columns(box=pl.lit(None, dtype=FILES.columns["box"])).select(columns)
+        place = kept.select("sample").with_row_index("place")
+        files = pl.concat([files.filter(~pl.col("sample").is_in(several["sample"].unique())), several])
+        files = files.join(place, on="sample").sort("place", "order", maintain_order=True).drop("place")
+    return tables.check(files, FILES)
+
+
+def _flow(draft: Draft, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """Return the way from what was found to what is analysed; a volume counts as the images that it is made of."""
+    before = list(draft.before)
+    if not before and draft.refused is not None:
+        before = list(left_out("refused", draft.refused["reason"]))
+    if draft.files is not None:
+        parts = draft.files.select("sample").join(rows, on="sample").select(rows.columns)
+        rows = pl.concat([rows.filter(~pl.col("sample").is_in(draft.files["sample"].implode())), parts])
+    return flow(before, rows, rows.select("sample").join(kept, on="sample", maintain_order="left"))
+
+
 def _samples(kept: pl.DataFrame) -> pl.DataFrame:
-    internal = {"label", "role", "path", "member", "frame", "box"}
+    internal = {"label", "role", "path", "member", "frame", "box", "series", "order"}
     clinical = [name for name in kept.columns if name not in internal and name not in SAMPLES.columns]
     named = kept.drop(internal).with_columns(_numbers(kept[name]) for name in clinical)
     return tables.check(named, SAMPLES)

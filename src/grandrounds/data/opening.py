@@ -9,6 +9,8 @@ from grandrounds import registry
 from grandrounds.data.catalogue import SOURCES, SourceEntry
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMN_OPTIONS, Draft, Progress
+from grandrounds.data.exports import is_container, table_in
+from grandrounds.data.grouping import with_patients
 from grandrounds.data.manifest import scan
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
@@ -44,7 +46,8 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
         draft = _from_path(path, options)
     else:
         draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
-    return _with_options(draft, options)
+    draft = _with_options(draft, options)
+    return draft if options.patient_pattern is None else with_patients(draft, options.patient_pattern)
 
 
 def _from_path(path: Path, options: SourceOptions) -> Draft:
@@ -55,15 +58,24 @@ def _from_path(path: Path, options: SourceOptions) -> Draft:
             where=path,
             remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
         )
-    if entry.name != "table" and (given := [name for name in COLUMN_OPTIONS if getattr(options, name) is not None]):
+    if (
+        entry.name != "table"
+        and not _is_export(path, options)
+        and (given := [name for name in COLUMN_OPTIONS if getattr(options, name) is not None])
+    ):
         raise BadSpec(f"only a table has columns to choose, so {', '.join(given)} does not fit", where=path)
     draft: Draft = registry.load(entry.draft)(path, options)
     return draft
 
 
+def _is_export(path: Path, options: SourceOptions) -> bool:
+    """Whether labels come from a table beside DICOM files, so that its columns can be named."""
+    return options.labels is not None or table_in(path) is not None
+
+
 def _entry(path: Path) -> SourceEntry | None:
     """Return the layout of a path: one that is known by its files before one that is known by its ending."""
-    ending = "/" if path.is_dir() else path.suffix.lower()
+    ending = "/" if is_container(path) else path.suffix.lower()
     fitting = [entry for entry in SOURCES if ending in entry.suffixes and entry.draft]
     for entry in fitting:
         if any(all(_shows(path, pattern) for pattern in group) for group in entry.telltales):

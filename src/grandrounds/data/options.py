@@ -35,6 +35,8 @@ class SourceOptions(Spec):
         join: What joins them; `"auto"` takes the first of these, in this order, that the table has a column for.
         rater: Column of the labels table that names who gave the label; None where each row is the truth.
         consensus: How the labels of several raters become one; a tie or a broken rule leaves the label unknown.
+        patient_pattern: Regular expression on the names of samples (the path in a folder, without its ending) whose one
+            group is the patient, for sources that do not say whose images they are.
         context: CSV of further facts, joined as clinical columns by a column that both have.
     """
 
@@ -59,4 +61,5 @@ class SourceOptions(Spec):
     join: Literal["auto", "accession", "series", "study", "patient"] = "auto"
     rater: str | None = None
     consensus: Literal["majority", "unanimous", "any"] = "majority"
+    patient_pattern: str | None = None
     context: str | None = None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
@@ -51,9 +51,9 @@ class SeriesFacts:
         """The accession number of the exam."""
         return f"A{self.exam:05d}"
 
-    def uid(self, *parts: object) -> str:
+    def uid(self, *parts: object) -> UID:
         """Return a UID that depends on its parts alone (PS3.5 B.2)."""
-        return str(generate_uid(entropy_srcs=["grandrounds export", *map(str, parts)]))
+        return UID(generate_uid(entropy_srcs=["grandrounds export", *map(str, parts)]))
 
     @property
     def study_uid(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from markupsafe import Markup
 
@@ -93,10 +93,17 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A row of example images under one heading; each is alternative text and base64 PNG."""
+    """A row of example images under one heading; each is alternative text and base64 data.
+
+    Args:
+        title: What they show.
+        images: Alternative text and data.
+        media: Their type, `png` or `jpeg`.
+    """
 
     title: str
     images: tuple[tuple[str, str], ...]
+    media: Literal["png", "jpeg"] = "png"
     kind: ClassVar[str] = "pictures"
 
 

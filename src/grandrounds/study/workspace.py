@@ -61,6 +61,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     cache = cache or folder
     opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
     _refuse_bad(opened, ask.data.skip_bad, say)
+    _refuse_unlabelled(opened, say)
     key = None if ask.data.names or opened.simulated else key_of(folder, opened)
     dataset = opened if key is None else under_pseudonyms(opened, key)
     plan = _plan(ask, opened, key, folder)
@@ -88,6 +89,18 @@ def _refuse_bad(dataset: Dataset, skip_bad: bool, say: Say) -> None:  # noqa: FB
         say(f"{n_bad} images cannot be used and are left out; {dataset.samples.height} remain.")
 
 
+def _refuse_unlabelled(dataset: Dataset, say: Say) -> None:
+    """Refuse a set without labels; say how many cases of the others have none, since they enter no split."""
+    if not dataset.is_labelled:
+        raise BadData(
+            "no image has a label, so there is nothing to learn",
+            where=dataset.root,
+            remedy="name a table of labels with --labels, or put the images into one folder per class",
+        )
+    if n_unknown := dataset.labels["label"].null_count():
+        say(f"{n_unknown} cases have no known label: they are neither trained on nor tested.")
+
+
 def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitPlan:
     path = folder / "splits.parquet"
     if path.exists():
@@ -96,6 +109,7 @@ def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitP
         return plan
     cases = dataset.samples.select("case", "patient").unique(maintain_order=True)
     cases = cases.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
+    cases = cases.filter(pl.col("label").is_not_null())
     if dataset.official is None:
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
     else:

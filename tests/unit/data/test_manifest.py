@@ -7,7 +7,8 @@ import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from grandrounds.data import Draft, open_dataset
-from grandrounds.data.fingerprint import Fingerprint, fingerprint, lines
+from grandrounds.data.fingerprint import Fingerprint, fingerprint
+from grandrounds.data.fingerprint_text import lines
 from grandrounds.data.manifest import scan
 from grandrounds.errors import BadData
 

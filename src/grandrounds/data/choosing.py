@@ -1,0 +1,57 @@
+"""Which series of each exam is read, and why not the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from grandrounds.data.series_spec import SeriesSpec
+
+
+def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
+    """Return the series with the columns `chosen` and `reason`.
+
+    Args:
+        series: One row per series, with `exam, plane, thickness_mm, kernel, contrast, description, n_slices, kind`.
+        spec: What fits.
+    """
+    reasons = [_misfit(row, spec) for row in series.iter_rows(named=True)]
+    fitting = series.with_columns(reason=pl.Series(reasons, dtype=pl.String()))
+    fits = pl.col("reason").is_null()
+    if spec.pick == "one":
+        rank = (
+            pl.struct(pl.col("thickness_mm").fill_null(float("inf")), -pl.col("n_slices"), "series")
+            .rank("ordinal")
+            .over("exam", fits)
+        )
+        best = fitting.with_columns(rank=rank)
+        words = "another series of the exam has thinner slices, or more of them"
+        reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(words)).otherwise("reason")
+        fitting = best.with_columns(reason=reason).drop("rank")
+    return fitting.with_columns(
+        chosen=pl.col("reason").is_null(), reason=pl.col("reason").fill_null(pl.lit(_praise(spec)))
+    )
+
+
+def _misfit(row: dict[str, object], spec: SeriesSpec) -> str | None:
+    return next(_misfits(row, spec), None)
+
+
+def _misfits(row: dict[str, object], spec: SeriesSpec) -> Iterator[str]:
+    thickness, contrast = row["thickness_mm"], row["contrast"]
+    if spec.plane is not None and row["plane"] != spec.plane:
+        yield f"not {spec.plane}"
+    if spec.thickest_mm is not None and (not isinstance(thickness, float) or thickness > spec.thickest_mm):
+        yield f"slices thicker than {spec.thickest_mm:g} mm, or of unknown thickness"
+    if spec.contrast is not None and contrast != spec.contrast:
+        yield "without contrast medium" if spec.contrast else "with contrast medium"
+    for name, part in (("kernel", spec.kernel), ("description", spec.description)):
+        if part is not None and part.lower() not in str(row[name] or "").lower():
+            yield f"another {name}"
+
+
+def _praise(spec: SeriesSpec) -> str:
+    asked = spec.model_dump(exclude_none=True, exclude={"pick"})
+    told = f"they fit what was asked ({', '.join(asked)})" if asked else "no series was asked for"
+    return f"{told}; of each exam the thinnest slices, then the most of them" if spec.pick == "one" else told

@@ -1,0 +1,187 @@
+"""A DICOM export with a table of labels: which exam has which label, which series is read, and what is left out.
+
+The table may be named with the option `labels`, or lie in the export as `labels.csv`, `.tsv` or `.xlsx`. Without one
+the export can be looked at, but not learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from grandrounds.data import choosing, flow, joining
+from grandrounds.data.consensus import consensus
+from grandrounds.data.dicom_order import REFUSED
+from grandrounds.data.dicom_tree import Tree, survey
+from grandrounds.data.draft import Draft, official_role, with_columns
+from grandrounds.data.exports import table_in
+from grandrounds.data.options import SourceOptions
+from grandrounds.errors import BadData
+
+_FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
+
+
+class _Labelled(NamedTuple):
+    """The series with `exam, label, is_named` and clinical columns, and what to tell the reader."""
+
+    series: pl.DataFrame
+    notes: tuple[str, ...]
+    clinical: tuple[str, ...]
+
+
+def draft(source: Path, options: SourceOptions) -> Draft:
+    """Return the draft of a folder, DICOMDIR or ZIP of DICOM files.
+
+    Raises:
+        BadData: There is no DICOM image, or the labels do not fit.
+    """
+    named = Path(options.labels).expanduser().absolute() if options.labels else table_in(source)
+    tree = survey(source)
+    _check(tree, source)
+    labelled = _labelled(tree.series, named, options) if named else _unlabelled(tree.series)
+    chosen = choosing.choose(labelled.series, options.series)
+    is_read = pl.col("chosen") & pl.col("is_named")
+    read = chosen.filter(is_read)
+    if read.is_empty():
+        raise BadData("no series fits what was asked", where=source, remedy="; ".join(_reasons(chosen)))
+    rows, files = _rows(tree, read, labelled.clinical, options.unit)
+    return Draft(
+        name=source.resolve().stem,
+        root=source,
+        rows=rows,
+        files=files,
+        refused=_refused(tree),
+        before=tuple(_before(tree, chosen, named)),
+        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), *_unit(options)),
+    )
+
+
+def _check(tree: Tree, source: Path) -> None:
+    if tree.series.is_empty():
+        raise BadData(
+            f"none of {tree.counts['found']} files is a DICOM image",
+            where=source,
+            remedy="give a folder of class folders, a table of images, or an export with DICOM files",
+        )
+
+
+def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labelled:
+    table = joining.read_table(path)
+    joined = joining.join(table, series, options.join, where=path)
+    column = joining.label_column(table, options.label, joined.column, where=path)
+    series = _with_exam(series, joined.key)
+    rows = joined.rows.join(series.select("series", "exam"), on="series", maintain_order="left")
+    ratings = rows.unique(["exam", "row"], maintain_order=True).select(
+        "exam",
+        (pl.col(options.rater) if options.rater else pl.lit("the table")).alias("rater"),
+        joining.known(pl.col(column)).alias("label"),
+    )
+    if options.rater is None:
+        _refuse_contradictions(ratings, path)
+    agreed = consensus(ratings, options.consensus, options.positive)
+    told = {column, joined.column, options.rater, "row", "series", "exam"}
+    clinical = [name for name in table.columns if name not in told]
+    facts = rows.group_by("exam", maintain_order=True).agg(pl.col(name).first() for name in clinical)
+    found = series.join(agreed.labels, on="exam", how="left", maintain_order="left").join(
+        facts, on="exam", how="left", maintain_order="left", suffix="_of_table"
+    )
+    found = found.with_columns(is_named=pl.col("exam").is_in(rows["exam"].unique().implode()))
+    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(name for name in clinical if name in found.columns))
+
+
+def _unlabelled(series: pl.DataFrame) -> _Labelled:
+    found = _with_exam(series, "study").with_columns(label=pl.lit(None, dtype=pl.String()), is_named=pl.lit(value=True))
+    return _Labelled(found, ("No table of labels was named, so every label is unknown.",), ())
+
+
+def _with_exam(series: pl.DataFrame, key: joining.Key) -> pl.DataFrame:
+    """Return the series with the exam that a label speaks of: the study, or the series where labels name series."""
+    exam = pl.col("series") if key == "series" else pl.coalesce("study", "series")
+    return series.with_columns(exam=exam)
+
+
+def _refuse_contradictions(ratings: pl.DataFrame, path: Path) -> None:
+    several = ratings.drop_nulls("label").group_by("exam").agg(pl.col("label").n_unique())
+    n = several.filter(pl.col("label") > 1).height
+    if n:
+        raise BadData(
+            f"{n} exams have contradictory labels",
+            where=path,
+            remedy="name the column of who gave them with --rater, and a rule with --consensus; or mend the table",
+        )
+
+
+def _rows(
+    tree: Tree, read: pl.DataFrame, clinical: tuple[str, ...], unit: str
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """Return the draft's rows, and the files of samples that are volumes."""
+    facts = read.select(
+        "series", pl.col("exam").alias("case"), "label", *_FROM_SERIES, *clinical,
+        short=pl.col("series").map_elements(_short, return_dtype=pl.String()),
+    )  # fmt: skip
+    frames = tree.files.join(facts, on="series", how="inner", maintain_order="left")
+    role = next((name for name in clinical if name.lower() in ("split", "role", "set")), None)
+    if role is not None:
+        frames = frames.with_columns(pl.col(role).map_elements(official_role, return_dtype=pl.String()).alias("role"))
+        frames = frames.drop(role) if role != "role" else frames
+    if unit == "slice":
+        sample = pl.format("{}-{}", "short", pl.col("order").cast(pl.String()).str.zfill(4))
+        return with_columns(frames.with_columns(sample=sample).drop("short")), None
+    frames = frames.rename({"short": "sample"})
+    several = frames.filter(pl.len().over("sample") > 1)
+    files = several.select("sample", "series", "order", "path", "member", "frame")
+    return with_columns(frames.unique("sample", keep="first", maintain_order=True)), files
+
+
+def _short(series: str) -> str:
+    """Return a short name of a series that tells nothing of its UID."""
+    return hashlib.blake2b(series.encode(), digest_size=6).hexdigest()
+
+
+def _refused(tree: Tree) -> pl.DataFrame:
+    kinds = [*REFUSED.values(), "unreadable", "missing"]
+    faults = tree.faults.filter(pl.col("path").is_not_null(), pl.col("fault").is_in(kinds))
+    kept = faults.filter(~pl.col("fault").is_in(["not DICOM", "no image"]))  # other files may lie among images
+    return kept.select("path", "member", "frame", "reason")
+
+
+def _told(tree: Tree) -> list[str]:
+    counts = {stage: f"{n:,}" for stage, n in tree.counts.items()}
+    whole = "Of {found} files {used} are used, {set aside} set aside and {refused} refused.".format_map(counts)
+    faults = tree.faults.group_by("fault", maintain_order=True).len().sort("fault")
+    return [whole, *(f"{fault}: {n:,}." for fault, n in faults.iter_rows())]
+
+
+def _reasons(chosen: pl.DataFrame) -> list[str]:
+    """Return how many series were chosen, and how many were not, by reason."""
+    named = chosen.filter("is_named")
+    taken = named.filter("chosen")
+    notes = [f"{taken.height} of {named.height} series are read: {taken['reason'][0]}."] if taken.height else []
+    counts = named.filter(~pl.col("chosen"))["reason"].value_counts(sort=True)
+    return notes + [f"{n} series are not read: {reason}." for reason, n in counts.iter_rows()]
+
+
+def _unit(options: SourceOptions) -> tuple[str, ...]:
+    if options.unit == "volume":
+        return ("A sample is a whole series.",)
+    return ("A sample is a slice; it has the label of its exam, which is its case.",)
+
+
+def _before(tree: Tree, chosen: pl.DataFrame, named: Path | None) -> list[dict[str, Any]]:
+    """Return what went out before any image was read, for the flow diagram."""
+    kinds = [*REFUSED.values(), "unreadable", "missing"]
+    faults = tree.faults.filter(pl.col("path").is_not_null(), pl.col("path") != str(named))
+    is_refused = pl.col("fault").is_in(kinds)
+    images = tree.files.join(
+        chosen.select("series", "patient", pl.col("exam").alias("case"), "is_named", "chosen", "reason"), on="series"
+    )
+    out = images.filter("is_named", ~pl.col("chosen"))
+    return [
+        *flow.left_out("refused", faults.filter(is_refused)["reason"]),
+        *flow.left_out("set aside", faults.filter(~is_refused)["reason"]),
+        flow.stage("without label", images.filter(~pl.col("is_named")), "no row of the table speaks of it"),
+        *(flow.stage("not chosen", part, reason) for (reason,), part in out.group_by("reason", maintain_order=True)),
+    ]

@@ -1,0 +1,168 @@
+"""A table of labels joined to the exams of a DICOM export, with everything that found no partner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import polars as pl
+
+from grandrounds.errors import BadData, BadSpec
+
+Key = Literal["accession", "series", "study", "patient"]
+# What joins, in the order in which it is tried, and how tables call it.
+NAMES: Mapping[Key, tuple[str, ...]] = MappingProxyType(
+    {
+        "accession": ("accession", "accessionnumber", "accession_number", "acc", "acc_no"),
+        "series": ("series", "seriesinstanceuid", "series_uid", "seriesuid"),
+        "study": ("study", "studyinstanceuid", "study_uid", "studyuid", "exam"),
+        "patient": ("patient", "patientid", "patient_id", "subject", "subject_id", "mrn"),
+    }
+)
+_UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not known"})
+_LABELS = ("label", "diagnosis", "class", "finding", "target")
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Labels with the series they speak of.
+
+    Args:
+        rows: The rows of the table that found images, with the columns of the table and `series`.
+        key: What joined.
+        column: The column of the table that joined.
+        without_images: Rows of the table (1 is the first under the heading) whose images are not there.
+        without_label: Series that no row speaks of.
+        notes: What a reader should be told.
+    """
+
+    rows: pl.DataFrame
+    key: Key
+    column: str
+    without_images: tuple[int, ...]
+    without_label: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Return a CSV, TSV or XLSX as text, column names trimmed; nothing is guessed, so "001" stays "001".
+
+    Raises:
+        BadData: There is no such file, or it is no table.
+    """
+    try:
+        if path.suffix.lower() == ".xlsx":
+            frame = pl.read_excel(path, engine="calamine", infer_schema_length=0)
+        else:
+            separator = "\t" if path.suffix.lower() == ".tsv" else ","
+            frame = pl.read_csv(path, infer_schema=False, separator=separator)
+    except (OSError, pl.exceptions.PolarsError, ValueError) as error:
+        raise BadData(
+            f"this table cannot be read ({type(error).__name__})", where=path, remedy="give a CSV, TSV or XLSX"
+        ) from None
+    frame = frame.rename({name: name.strip() for name in frame.columns}).cast(pl.String())
+    return frame.with_columns(pl.all().str.strip_chars())
+
+
+def join(table: pl.DataFrame, series: pl.DataFrame, key: Key | Literal["auto"], *, where: Path) -> Joined:
+    """Return the rows of a table beside the series that they speak of.
+
+    Ids are compared without regard to case, padding and, where that leaves no doubt, leading zeros, which a
+    spreadsheet may have lost.
+
+    Args:
+        table: As `read_table` gives it.
+        series: One row per series, with `series, study, accession, patient`.
+        key: What joins; `"auto"` takes the first that has a column in the table and a match among the images.
+        where: The table, for messages.
+
+    Raises:
+        BadSpec: The table has no column for it.
+        BadData: No row has images.
+    """
+    candidates = [key] if key != "auto" else list(NAMES)
+    tried = []
+    for one in candidates:
+        column = next((name for name in table.columns if name.lower() in NAMES[one]), None)
+        if column is None:
+            continue
+        tried.append(column)
+        found = _match(table, series, one, column)
+        if found.rows.height:
+            return found
+    if not tried:
+        wanted = ", ".join(name for one in candidates for name in NAMES[one][:1])
+        raise BadSpec("the table of labels has no column that joins", where=where, remedy=f"call one of them: {wanted}")
+    raise BadData(
+        f"no row of the table has images here; compared by {', '.join(tried)}",
+        where=where,
+        remedy="check that the table belongs to this export, and that its ids were not changed by a spreadsheet",
+    )
+
+
+def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> Joined:
+    ours = series.select("series", plain=_plain(pl.col("series" if key == "series" else key)))
+    ours = ours.filter(pl.col("plain").is_not_null())
+    rows = table.with_row_index("row", offset=1).with_columns(plain=_plain(pl.col(column)))
+    exact = rows.join(ours, on="plain", how="inner", maintain_order="left")
+    notes = [f"Labels were joined by {key} (column {column!r}): {exact['row'].n_unique()} of {table.height} rows."]
+    loose = _without_zeros(rows, ours, exact)
+    if loose.height:
+        notes.append(f"{loose['row'].n_unique()} rows matched only without leading zeros, as a spreadsheet loses them.")
+    matched = pl.concat([exact, loose]).sort("row", maintain_order=True)
+    without_images = tuple(sorted(set(rows["row"]) - set(matched["row"])))
+    without_label = tuple(sorted(set(series["series"]) - set(matched["series"])))
+    if without_images:
+        notes.append(f"{len(without_images)} rows of the table have no images here.")
+    if without_label:
+        notes.append(f"{len(without_label)} series have no row in the table.")
+    return Joined(matched.drop("plain"), key, column, without_images, without_label, tuple(notes))
+
+
+def _without_zeros(rows: pl.DataFrame, ours: pl.DataFrame, exact: pl.DataFrame) -> pl.DataFrame:
+    """Return what matches once leading zeros are dropped, where that makes no two ids the same."""
+    bare = pl.col("plain").str.strip_chars_start("0")
+    theirs = rows.filter(~pl.col("row").is_in(exact["row"].implode()), pl.col("plain").str.contains(r"^\d+$"))
+    left = ours.filter(~pl.col("series").is_in(exact["series"].implode()))
+    clear = ours.group_by(bare.alias("bare")).agg(pl.col("plain").n_unique().alias("n")).filter(pl.col("n") == 1)
+    left = left.with_columns(bare=bare).join(clear.select("bare"), on="bare", how="semi")
+    return (
+        theirs.with_columns(bare=bare)
+        .join(left.drop("plain"), on="bare", how="inner", maintain_order="left")
+        .drop("bare")
+    )
+
+
+def label_column(table: pl.DataFrame, wanted: str | None, joined_by: str, *, where: Path) -> str:
+    """Return the column of the label: the one that was named, one with a usual name, or the only one left.
+
+    Raises:
+        BadSpec: There is no such column, or several could be meant.
+    """
+    if wanted is not None:
+        if wanted not in table.columns:
+            raise BadSpec(
+                f"the table has no column {wanted!r}", where=where, remedy=f"it has: {', '.join(table.columns)}"
+            )
+        return wanted
+    usual = [name for name in table.columns if name.lower() in _LABELS]
+    rest = [name for name in table.columns if name != joined_by]
+    found = usual or (rest if len(rest) == 1 else [])
+    if len(found) != 1:
+        raise BadSpec(
+            "which column is the label is not clear", where=where, remedy=f"say --label with one of: {', '.join(rest)}"
+        )
+    return found[0]
+
+
+def known(label: pl.Expr) -> pl.Expr:
+    """Return labels with null for whatever says that nobody knows."""
+    return pl.when(~label.str.to_lowercase().is_in(list(_UNKNOWN))).then(label)
+
+
+def _plain(ids: pl.Expr) -> pl.Expr:
+    text = ids.cast(pl.String()).str.strip_chars().str.to_lowercase()
+    return pl.when(text != "").then(text)

@@ -1,0 +1,30 @@
+"""Planes for families that read planes, volumes for those that read volumes."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from grandrounds.errors import BadData
+from grandrounds.prepare import PreparedArray
+from grandrounds.study import pictures, planning
+
+
+def test_volumes_are_refused_before_training_by_families_that_read_planes():
+    """With the sizes, the families and what to do; families that look at no pixel go on."""
+    with pytest.raises(BadData, match=r"volumes of 16×64×64.*resnet-18, lbp-svm") as caught:
+        planning._refuse_misread(["prior", "resnet-18", "lbp-svm"], (1, 16, 64, 64))
+    assert "--unit slice" in caught.value.remedy
+    planning._refuse_misread(["prior", "metadata"], (1, 16, 64, 64))
+    planning._refuse_misread(["prior", "resnet-18"], (1, 64, 64))
+
+
+def test_volumes_and_images_of_two_series_have_pictures(tmp_path):
+    """The middle slice of the first series."""
+    samples = pl.DataFrame({"sample": ["a", "b"], "case": ["a", "b"], "patient": ["a", "b"]})
+    labels = pl.DataFrame({"case": ["a", "b"], "label": ["x", "y"]})
+    pixels = np.zeros((2, 2, 5, 8, 8), dtype=np.float32)
+    folder = pictures.write(tmp_path / "pictures", samples, labels, PreparedArray(pixels, tmp_path), 0)
+
+    assert len(list(folder.glob("*.png"))) == 2
