@@ -18,7 +18,7 @@ import SimpleITK as sitk  # noqa: N813  (its own documentation's name)
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from grandrounds.data.geneva import rasterise
+from grandrounds.layouts.geneva import rasterise
 from grandrounds.data.hrct_section import draw_patient, simulate
 from grandrounds.data.patches import boxes, spread
 

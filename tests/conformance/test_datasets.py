@@ -12,8 +12,8 @@ from PIL import Image as Pillow
 from grandrounds import registry, tables
 from grandrounds.data import Dataset, open_dataset
 from grandrounds.data.catalogue import SOURCES
-from grandrounds.data.copies import COPIES
 from grandrounds.data.manifest import pixel_hash
+from grandrounds.layouts.copies import COPIES
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 6, 7), dtype=np.uint8)
 

@@ -6,7 +6,7 @@ from PIL import Image as Pillow
 
 from grandrounds import splits
 from grandrounds.data import open_dataset
-from grandrounds.data.copies import write_covid_ctset
+from grandrounds.layouts.copies import write_covid_ctset
 from grandrounds.prepare import default_pipeline
 from grandrounds.splits import SplitSpec
 

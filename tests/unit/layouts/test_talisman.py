@@ -6,7 +6,7 @@ import pytest
 
 from grandrounds import splits
 from grandrounds.data import open_dataset
-from grandrounds.data.copies import write_talisman
+from grandrounds.layouts.copies import write_talisman
 from grandrounds.prepare import default_pipeline
 from grandrounds.splits import SplitSpec
 

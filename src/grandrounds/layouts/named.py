@@ -6,10 +6,10 @@ import importlib
 from pathlib import Path
 
 from grandrounds import registry
-from grandrounds.data import npz, simulated
 from grandrounds.data.draft import Draft
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
+from grandrounds.layouts import npz, simulated
 
 
 def medmnist(name: str, options: SourceOptions, cache: Path) -> Draft:

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from grandrounds import seeds
-from grandrounds.data import geneva
 from grandrounds.data import hrct_parameters as p
 from grandrounds.data.draft import Draft
 from grandrounds.data.hrct_dicom import Header, roi_text, write_ct, write_mask
@@ -25,6 +24,7 @@ from grandrounds.data.hrct_section import Contour, Patient, draw_patient, simula
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
 from grandrounds.errors import StoreTrouble
+from grandrounds.layouts import geneva
 
 Progress = Callable[[int, int], None]
 NAME = "simulated-hrct"

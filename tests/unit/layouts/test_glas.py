@@ -6,8 +6,8 @@ from PIL import Image as Pillow
 
 from grandrounds import splits
 from grandrounds.data import open_dataset
-from grandrounds.data.copies import write_glas
 from grandrounds.errors import BadData
+from grandrounds.layouts.copies import write_glas
 from grandrounds.splits import SplitSpec
 from grandrounds.tables import SAMPLES
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds.data.draft import Draft, refusals, with_columns
-from grandrounds.data.geneva import CLASSES, LICENCE
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
+from grandrounds.layouts.geneva import CLASSES, LICENCE
 
 GREY_HU = (-1000.0, 400.0)  # from air to dense soft tissue; a TIFF cannot say that its values are Hounsfield units
 _NAME = re.compile(r"(?P<label>.+)_patch\d+_patient(?P<patient>-?\d+)_\d+")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from grandrounds.data import covid_ct, covid_ctset, geneva, glas
 from grandrounds.data.hrct_dicom import Header, roi_text, write_ct
+from grandrounds.layouts import covid_ct, covid_ctset, geneva, glas
 
 _SIZE_PX = 32
 _SIGNED = {339: 2}  # TIFF 6.0, SampleFormat: two's complement

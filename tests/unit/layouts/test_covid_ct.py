@@ -7,8 +7,8 @@ import pytest
 from PIL import Image as Pillow
 
 from grandrounds.data import open_dataset
-from grandrounds.data.copies import write_covid_ct
 from grandrounds.errors import BadData
+from grandrounds.layouts.copies import write_covid_ct
 
 
 def test_what_was_written_is_read(tmp_path):

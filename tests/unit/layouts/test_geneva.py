@@ -6,10 +6,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from grandrounds.data import geneva
 from grandrounds.data.hrct_dicom import Header, write_ct
 from grandrounds.data.patches import PatchSpec
 from grandrounds.errors import BadData
+from grandrounds.layouts import geneva
 
 HEADER = Header("SIM-T", 7605, 61, "F", "SIMULATED HOSPITAL A", "SHARP", 0.5, 1.0, seed=0)
 SQUARE = "nb_points_on_contour: 4\n{0} {0}\n{0} {1}\n{1} {1}\n{1} {0}\n"

@@ -10,12 +10,12 @@ import pydicom
 import pytest
 from scipy import ndimage
 
-from grandrounds.data import geneva, simulated
 from grandrounds.data import hrct_parameters as p
 from grandrounds.data.hrct_patterns import CODES
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import PatchSpec
 from grandrounds.errors import StoreTrouble
+from grandrounds.layouts import geneva, simulated
 
 SPEC = HrctSpec(n_slices=2)
 TINY = HrctSpec(n_patients=1, n_slices=2, size_px=96, seed=3)

@@ -7,10 +7,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from grandrounds.data import SourceOptions, geneva, open_dataset
-from grandrounds.data.copies import write_geneva
+from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.hrct_dicom import Header, write_ct
 from grandrounds.data.patches import PatchSpec
+from grandrounds.layouts import geneva
+from grandrounds.layouts.copies import write_geneva
 from grandrounds.prepare import default_pipeline
 
 HEADER = Header("SIM-T", 7605, 61, "F", "SIMULATED HOSPITAL", "SHARP", 0.5, 1.0, seed=0)
