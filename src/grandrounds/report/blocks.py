@@ -124,7 +124,27 @@ class Folded:
     kind: ClassVar[str] = "folded"
 
 
-Block: TypeAlias = Table | Panels | Prose | Listing | Pictures | Terms | Folded
+@dataclass(frozen=True, slots=True)
+class FlowBox:
+    """One box of a flow diagram: what it is, how many, and the reasons."""
+
+    title: str
+    counts: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow diagram: downwards from found to analysed and its classes, with what was left out at the side."""
+
+    found: FlowBox
+    left_out: tuple[FlowBox, ...]
+    analysed: FlowBox
+    classes: tuple[FlowBox, ...]
+    kind: ClassVar[str] = "flow"
+
+
+Block: TypeAlias = Table | Panels | Prose | Listing | Pictures | Terms | Flow | Folded
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import polars as pl
 from grandrounds.report.blocks import Block, Cell, Column, Folded, Listing, Pictures, Prose, Section, Table
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed, span
+from grandrounds.report.stard import flow_section
 
 PER_CLASS = 8
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -48,6 +49,11 @@ def data(ranked: Ranked) -> Section:
     if content.notes:
         blocks.append(Prose(content.notes, listed=True))
     return Section("data", "The data", tuple(blocks))
+
+
+def flow(ranked: Ranked) -> Section | None:
+    """Return what was left out on the way from the files to the analysis."""
+    return flow_section(ranked.content.flow, patient_known=ranked.content.patient_known)
 
 
 def split(ranked: Ranked) -> Section:

@@ -60,6 +60,7 @@ class ReportContent:
         trials: Table `trials`.
         history: Table `history`.
         findings: Table `findings`.
+        flow: Columns `stage, reason, n_images, n_cases, n_patients`, from found to analysed; None where nobody counted.
         floors: Families that a useful one must beat.
         split_notes: What a reader should know of the split.
         split_record: Of the split plan: identity, spec, seed, fingerprint, whether it leaks; empty where there is none.
@@ -90,6 +91,7 @@ class ReportContent:
     trials: pl.DataFrame = field(default_factory=partial(tables.empty, tables.TRIALS))
     history: pl.DataFrame = field(default_factory=partial(tables.empty, tables.HISTORY))
     findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
+    flow: pl.DataFrame | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
     split_notes: tuple[str, ...] = ()
     split_record: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

@@ -69,6 +69,7 @@ def gather(folder: Path) -> ReportContent:
         history=_frame(folder, tables.HISTORY),
         curves=_frame(folder, tables.CURVES),
         findings=_frame(folder, tables.FINDINGS),
+        flow=pl.DataFrame(meta["flow"]) if meta.get("flow") else None,
         split_notes=tuple(split_meta.get("notes", ())),
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
         watermarks=_watermarks(meta, split_meta),

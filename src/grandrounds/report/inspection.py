@@ -15,7 +15,8 @@ from markupsafe import Markup
 from grandrounds import tables
 from grandrounds.report import svg
 from grandrounds.report.blocks import Block, Cell, Column, Folded, Panels, Pictures, Prose, Section, Table
-from grandrounds.report.rounding import count, opened, share
+from grandrounds.report.rounding import count, share
+from grandrounds.report.stard import flow_section
 
 FEW_PATIENTS = 10
 MOST_ROWS = 60  # of any table; the rest is in fingerprint.json
@@ -274,15 +275,7 @@ def _interval(row: Mapping[str, Any]) -> str:
 
 
 def _flow(content: InspectionContent) -> Section | None:
-    if content.flow is None or not set(content.flow["stage"]) - {"found", "analysed"}:
-        return None
-    columns = tuple(Column(opened(name.replace("_", " ").removeprefix("n ")), numeric=dtype.is_numeric())
-                    for name, dtype in content.flow.schema.items())  # fmt: skip
-    rows = tuple(
-        tuple(Cell(count(value) if isinstance(value, int) else "–" if value is None else str(value)) for value in row)
-        for row in content.flow.head(MOST_ROWS).iter_rows()
-    )
-    return Section("flow", "From found to analysed", (Table("What was left out, and why.", columns, rows),))
+    return flow_section(content.flow, patient_known=content.patient_known)
 
 
 def _bad(content: InspectionContent) -> Section | None:

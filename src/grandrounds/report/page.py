@@ -28,6 +28,7 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     classes.calibration,
     classes.learning,
     results.cost_table,
+    cohort.flow,
     cohort.split,
     certificate.certificate,
     cohort.findings,

@@ -130,6 +130,7 @@ def _save(store: Store, dataset: Dataset, plan: SplitPlan) -> None:
         "notes": list(dataset.notes),
         "published": [one.model_dump() for one in dataset.published],
         "n_bad": dataset.bad.height,
+        "flow": [] if dataset.flow is None else dataset.flow.to_dicts(),
     }
     folder = store.folder
     tables.write(dataset.samples, tables.SAMPLES, folder / "samples.parquet", meta)
