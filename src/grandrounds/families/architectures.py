@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import timm
 from torch import nn
 
-from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import params as kinds
-from grandrounds.families import plain, zoo
+from grandrounds.families import plain, transformers, zoo
 from grandrounds.families.built import Network, Shape, at_least
-from grandrounds.families.params import Li2014Params, ResNetParams, ViTParams
+from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
 from grandrounds.training.spec import TrainingSpec
@@ -23,8 +22,9 @@ _SMALL_PX = 64  # up to here a network may not shrink the image before its first
 def li2014(params: Li2014Params, shape: Shape, n_classes: int) -> Network:
     """Return the network of Li et al."""
     at_least("li2014", MIN_SIDE_PX, shape)
-    module = Li2014(*shape, n_classes, dropout=params.dropout)
-    return Network(module, f"Li 2014 network with dropout {params.dropout:g}")
+    average = params.pooling == "average"
+    module = Li2014(*shape, n_classes, dropout=params.dropout, average=average)
+    return Network(module, f"Li 2014 network with {params.pooling} pooling and dropout {params.dropout:g}")
 
 
 def resnet(params: ResNetParams, shape: Shape, n_classes: int) -> Network:
@@ -63,36 +63,13 @@ def _replace_shortcuts(module: Any, *, projected: bool) -> None:  # noqa: ANN401
         n_in = n_out
 
 
-def vit(params: ViTParams, shape: Shape, n_classes: int) -> Network:
-    """Return timm's vision transformer with patches that divide the image."""
-    at_least("vit-tiny", 8, shape)
-    if params.dim % params.heads:
-        raise BadSpec(f"{params.heads} heads do not divide a token of {params.dim}", where="vit-tiny")
-    patch = params.patch_px or fitting_patch(shape[1], shape[2])
-    if shape[1] % patch or shape[2] % patch:
-        raise BadData(
-            f"patches of {patch} pixels do not divide images of {shape[1]} × {shape[2]}",
-            where="vit-tiny",
-            remedy="resize the images in the preparation, for example to a multiple of 8",
-        )
-    module = timm.create_model(
-        "vit_tiny_patch16_224", img_size=shape[1:], patch_size=patch, in_chans=shape[0], num_classes=n_classes,
-        embed_dim=params.dim, depth=params.depth, num_heads=params.heads,
-    )  # fmt: skip
-    n_tokens = (shape[1] // patch) * (shape[2] // patch)
-    note = f"ViT with {params.depth} blocks of {params.dim}, {n_tokens} patches of {patch} px, trained from scratch"
-    return Network(module, note)
+class Teaching(NamedTuple):
+    """Who teaches a network, and how; see `losses.Distilled`."""
 
-
-def fitting_patch(height: int, width: int) -> int:
-    """Return the patch side that divides both sides: the divisor nearest to 8, or to 16 beyond 64 pixels.
-
-    >>> fitting_patch(28, 28), fitting_patch(32, 32), fitting_patch(224, 224)
-    (7, 8, 16)
-    """
-    wanted = 8 if max(height, width) <= _SMALL_PX else 16
-    dividing = [side for side in range(4, 17) if height % side == 0 and width % side == 0]
-    return min(dividing, key=lambda side: (abs(side - wanted), -side), default=wanted)
+    teacher: TrainingSpec
+    hard: bool
+    temperature: float
+    share: float
 
 
 class Architecture(NamedTuple):
@@ -101,21 +78,33 @@ class Architecture(NamedTuple):
     Args:
         start: Gives the network other weights than random ones before training, where the parameters say so; a saved
             model is built without it.
+        teaching: By whom and how its second head is taught.
+        any_size: Whether it reads images of other sizes than those it was trained on.
     """
 
     params: type[TrainingSpec]
     network: Callable[..., Network]
     start: Callable[..., Network] | None = None
+    teaching: Callable[..., Teaching] | None = None
+    any_size: bool = False
+
+
+def _deit_teaching(params: DeiTParams) -> Teaching:
+    return Teaching(params.teacher, params.distillation == "hard", params.temperature, params.share)
 
 
 # Saved models name one of these; nothing else that a file names is ever called.
 ARCHITECTURES = {
     "li2014": Architecture(Li2014Params, li2014),
     "resnet": Architecture(ResNetParams, resnet),
-    "vit": Architecture(ViTParams, vit),
+    "vit": Architecture(kinds.ViTParams, transformers.vit),
+    "deit": Architecture(DeiTParams, transformers.deit, teaching=_deit_teaching),
+    "swin": Architecture(kinds.SwinParams, transformers.swin),
     "nin": Architecture(kinds.NinParams, plain.nin),
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
     "vgg": Architecture(kinds.VggParams, plain.vgg),
+    "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet),
+    "spp": Architecture(kinds.SppParams, plain.pyramid, any_size=True),
     "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),
     "torchvision": Architecture(kinds.TorchvisionParams, zoo.of_torchvision, zoo.start_torchvision),
 }

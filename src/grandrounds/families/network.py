@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Self
 
 import torch
+import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
 from torch import Tensor, nn
 
 from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import input_layer, state
-from grandrounds.families.architectures import ARCHITECTURES
+from grandrounds.families.architectures import ARCHITECTURES, Teaching
 from grandrounds.families.built import Shape
 from grandrounds.families.input_layer import InputLayer
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
@@ -22,22 +23,30 @@ from grandrounds.specs import parse
 from grandrounds.training import machine
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.losses import Distilled, Loss, LossKind, OfLabels
 from grandrounds.training.spec import TrainingSpec
 
 _FIRST = "first."  # where the numbers of the input layer are kept among the weights
 
 
 class WithInput(nn.Module):
-    """A network behind its input layer: images (B, C, H, W) to logits (B, K)."""
+    """A network behind its input layer: images (B, C, H, W) to logits (B, K), in training perhaps of several heads.
 
-    def __init__(self, first: InputLayer, network: nn.Module) -> None:
+    Args:
+        loss: What the network is trained with.
+    """
+
+    def __init__(self, first: InputLayer, network: nn.Module, loss: LossKind) -> None:
         super().__init__()
         self.first = first
         self.network = network
+        self.loss = loss
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K)."""
         logits: Tensor = self.network(self.first(images))
+        if self.loss == "binary" and not self.training:
+            return F.logsigmoid(logits)  # so that softmax gives each class's own probability, made to sum to one
         return logits
 
 
@@ -66,7 +75,8 @@ class FittedNetwork:
         Raises:
             BadData: The images have another shape than those it was trained on.
         """
-        if view.pixels.shape[1:] != self.shape:
+        others = () if ARCHITECTURES[self.architecture].any_size else view.pixels.shape[2:]
+        if (*view.pixels.shape[1:2], *others) != self.shape[: 1 + len(others)]:
             raise BadData(
                 f"this model reads images of (C, H, W) = {self.shape}, these have {view.pixels.shape[1:]}",
                 remedy="prepare them as the training images were",
@@ -93,7 +103,7 @@ class FittedNetwork:
         params = parse(ARCHITECTURES[name].params, saved.content["params"], where=folder)
         built = ARCHITECTURES[name].network(params, shape, n_classes).module
         fitted = {key.removeprefix(_FIRST): value for key, value in saved.arrays.items() if key.startswith(_FIRST)}
-        module = WithInput(InputLayer(params.input, fitted), built)
+        module = WithInput(InputLayer(params.input, fitted), built, params.loss)
         module.to(memory_format=torch.channels_last)  # as it was when trained, so that no last bit differs
         module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
         return cls(saved.record, name, params, shape, n_classes, module.eval())
@@ -125,16 +135,24 @@ class NetworkFamily:
         if architecture.start is not None:
             built = architecture.start(self.params, shape, built)
         first = input_layer.fitted(self.params.input, train_view.pixels)
-        module = WithInput(first, built.module).to(budget.device)
+        module = WithInput(first, built.module, self.params.loss).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
+        of_labels = OfLabels.weighed(self.params.loss, weighing.weights, self.params.label_smoothing, budget.device)
+        loss: Loss = of_labels
+        taught: tuple[str, ...] = ()
+        if architecture.teaching is not None:
+            teaching = architecture.teaching(self.params)
+            teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
+            loss = _distilled(of_labels, teaching, teacher, budget.device)
+            taught = (f"teacher: {teacher.record.notes[0]}, epoch {teacher.record.best_epoch} on valid",)
         plan = Plan(
             n_epochs=min(budget.epochs, self.params.max_epochs),
             cap_s=budget.cap_s,
             seed=seed,
             device=budget.device,
             flips=train_view.flips,
-            weights=weighing.weights,
+            loss=loss,
         )
         outcome = drive(
             train(
@@ -150,6 +168,10 @@ class NetworkFamily:
             epochs=outcome.epochs,
             best_epoch=outcome.best_epoch,
             truncated=outcome.truncated,
-            notes=(built.note, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+            notes=(built.note, *taught, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
         )
         return FittedNetwork(record, name, self.params, shape, train_view.n_classes, module.cpu().eval())
+
+
+def _distilled(of_labels: OfLabels, teaching: Teaching, teacher: FittedNetwork, device: str) -> Distilled:
+    return Distilled(of_labels, teacher.module.to(device), teaching.hard, teaching.temperature, teaching.share)

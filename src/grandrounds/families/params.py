@@ -14,6 +14,8 @@ from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
 from grandrounds.training.spec import Imbalance, TrainingSpec
 
+Pooling = Literal["max", "average"]
+
 
 class PriorParams(Spec):
     """The prior has nothing to choose."""
@@ -89,9 +91,15 @@ class RbmSvmParams(RbmSpec, SvmParams):
 
 
 class Li2014Params(TrainingSpec):
-    """The network of Li et al.; dropout rate and schedule are our choice, for the paper does not give them."""
+    """The network of Li et al.; dropout rate and schedule are our choice, for the paper does not give them.
+
+    Args:
+        dropout: Part of the values that is dropped after each dense layer.
+        pooling: What stands for each 2×2 pixels of a map: the greatest value or the mean.
+    """
 
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    pooling: Pooling = "max"
     max_epochs: int = Field(default=80, ge=1)
     batch_size: int = Field(default=16, ge=2)
     learning_rate: float = Field(default=5e-4, gt=0)
@@ -109,7 +117,7 @@ class ResNetParams(TrainingSpec):
             new channels with zeros, `"b"` projects by a 1×1 convolution; `"c"` projects everywhere.
     """
 
-    variant: Literal["resnet18", "resnet34", "resnet50"] = "resnet18"
+    variant: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = "resnet18"
     width: float = Field(default=0.25, gt=0, le=2)
     stem: Literal["auto", "small", "large"] = "auto"
     shortcut: Literal["a", "b", "c"] = "b"
@@ -139,6 +147,45 @@ class ViTParams(TrainingSpec):
     gain: float = Field(default=0.1, ge=0, lt=1)
 
 
+class DeiTParams(ViTParams):
+    """A vision transformer with a second token that learns from a convolutional teacher.
+
+    Args:
+        teacher: The teacher, trained on the same images before; its time is part of the trial.
+        distillation: `"hard"` learns the teacher's decisions, `"soft"` its probabilities.
+        temperature: By which logits are divided before probabilities are compared; for `"soft"`.
+        share: Of the teacher's part in the loss.
+    """
+
+    teacher: ResNetParams = ResNetParams()
+    distillation: Literal["hard", "soft"] = "hard"
+    temperature: float = Field(default=3.0, gt=0)
+    share: float = Field(default=0.5, gt=0, lt=1)
+
+
+class SwinParams(TrainingSpec):
+    """A Swin transformer of timm.
+
+    Args:
+        patch_px: Side of a patch.
+        window: Side of the windows of attention, in patches.
+        dim: Channels of the first stage; each stage has twice as many.
+        depths: Blocks of each stage.
+        head_dim: Channels of an attention head.
+    """
+
+    patch_px: int = Field(default=4, ge=1)
+    window: int = Field(default=4, ge=1)
+    dim: int = Field(default=48, ge=8)
+    depths: tuple[int, ...] = Field(default=(2, 2, 2), min_length=1, max_length=4)
+    head_dim: int = Field(default=16, ge=1)
+    max_epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    rotate_deg: float = Field(default=10.0, ge=0, le=180)
+    gain: float = Field(default=0.1, ge=0, lt=1)
+
+
 class NinParams(TrainingSpec):
     """A Network in Network.
 
@@ -162,10 +209,12 @@ class AlexNetParams(TrainingSpec):
     Args:
         width: Channels and dense units as a part of the published ones.
         dropout: Part of the values that is dropped before each of the first two dense layers.
+        pooling: Between the convolutions.
     """
 
     width: float = Field(default=0.25, gt=0, le=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    pooling: Pooling = "max"
     max_epochs: int = Field(default=40, ge=1)
     batch_size: int = Field(default=16, ge=2)
     learning_rate: float = Field(default=5e-4, gt=0)
@@ -179,15 +228,51 @@ class VggParams(TrainingSpec):
         width: Channels and dense units as a part of the published ones.
         dropout: Part of the values that is dropped after each of the first two dense layers.
         norm: Whether a batch norm follows each convolution; published without, and slow to learn so.
+        pooling: Between the convolutions.
     """
 
     variant: Literal["vgg-11", "vgg-13", "vgg-16", "vgg-19"] = "vgg-11"
     width: float = Field(default=0.25, gt=0, le=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     norm: bool = True
+    pooling: Pooling = "max"
     max_epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class GoogLeNetParams(TrainingSpec):
+    """torchvision's GoogLeNet with its two auxiliary heads, which are trained along and then left out.
+
+    Args:
+        width: Channels as a part of the published ones; a multiple of an eighth, at which all are whole numbers.
+        pooling: Between the blocks.
+    """
+
+    width: float = Field(default=0.25, gt=0, le=1, multiple_of=0.125)
+    pooling: Pooling = "max"
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+
+
+class SppParams(TrainingSpec):
+    """A convolutional network with a spatial pyramid; it is trained at one size and reads any.
+
+    Args:
+        width: Channels of the first stage; each of three stages has twice as many.
+        levels: Cells a side of each level of the pyramid.
+        dropout: Part of the pyramid's values that is dropped.
+        pooling: Between the stages.
+    """
+
+    width: int = Field(default=16, ge=4)
+    levels: tuple[int, ...] = Field(default=(4, 2, 1), min_length=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    pooling: Pooling = "max"
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
 
 
 class TorchvisionParams(TrainingSpec):

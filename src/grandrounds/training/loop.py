@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from grandrounds import seeds
-from grandrounds.shapes import Batch, ClassIndex, Probs, Weights
+from grandrounds.shapes import Batch, ClassIndex, Probs
 from grandrounds.training import augment
 from grandrounds.training.epoch import Epoch
+from grandrounds.training.losses import Loss
 from grandrounds.training.spec import TrainingSpec
 
 Metric = Callable[[ClassIndex, Probs], float]
@@ -44,7 +45,7 @@ class Plan:
         seed: Fixes the order of images and their augmentation.
         device: Where it runs.
         flips: Whether images may be mirrored.
-        weights: Loss weight of each class, (K,).
+        loss: What it makes small.
     """
 
     n_epochs: int
@@ -52,7 +53,7 @@ class Plan:
     seed: int
     device: str
     flips: bool
-    weights: Weights
+    loss: Loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,21 @@ def train(
     while done < plan.n_epochs and not out_of_time:
         done += 1
         loss, images_per_s, out_of_time = steps.one_pass(began)
-        score = metric(valid.labels, predict(network, valid.pixels, plan.device)) if math.isfinite(loss) else math.nan
+        shown = steps.averaged
+        score = metric(valid.labels, predict(shown, valid.pixels, plan.device)) if math.isfinite(loss) else math.nan
         if not math.isfinite(score):
             notes.append(
                 f"training stopped in epoch {done}: the loss was no longer a number; epoch {best_epoch} is kept"
             )
             break
         if score >= best_metric:
-            best, best_metric, best_epoch = _copy(network), score, done
+            best, best_metric, best_epoch = _copy(shown), score, done
         now_s = time.perf_counter() - began
         yield Epoch(done, plan.n_epochs, loss, score, steps.learning_rate, images_per_s, now_s)
+    if steps.n_parts > 1:
+        notes.append(
+            f"memory did not hold a batch: each was read in {steps.n_parts} parts, and norms saw one part at once"
+        )
     truncated = out_of_time and (done < plan.n_epochs or not steps.complete)
     if truncated:
         notes.append(f"the clock stopped training in epoch {done} of {plan.n_epochs}")
@@ -133,18 +139,23 @@ class _Steps:
         self._network, self._spec, self._plan = network, spec, plan
         self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
-        unequal = bool(np.ptp(plan.weights))  # equal weights change nothing and cost a small network time
-        self._weights = torch.tensor(plan.weights, dtype=torch.float32, device=plan.device) if unequal else None
         self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
         self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
         self._optimiser = _optimiser(network, spec)
+        self._average = _average(network, spec.averaging) if spec.averaging else None
         self._n_batches = max(1, round(len(self._labels) / spec.batch_size))
         self._step = 0
+        self.n_parts = 1  # of a batch, whose gradients are added up where memory is short
 
     @property
     def learning_rate(self) -> float:
         """The rate of the last step."""
         return learning_rate(max(0, self._step - 1), self._n_batches * self._plan.n_epochs, self._spec)
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The network with its averaged weights, or as it is where none are averaged."""
+        return self._network if self._average is None else self._average.module
 
     @property
     def complete(self) -> bool:
@@ -186,14 +197,31 @@ class _Steps:
         rate = learning_rate(self._step, self._n_batches * self._plan.n_epochs, self._spec)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        loss = F.cross_entropy(
-            self._network(images), labels, weight=self._weights, label_smoothing=self._spec.label_smoothing
-        )
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(images, labels)
         self._optimiser.step()
+        if self._average is not None:
+            self._average.update_parameters(self._network)
         self._step += 1
-        return loss.detach()
+        return loss
+
+    def _backward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch whose gradients are ready; in smaller parts where memory does not hold it all."""
+        while True:
+            self._optimiser.zero_grad(set_to_none=True)
+            try:
+                return self._accumulated(images, labels)
+            except RuntimeError as error:
+                if not _out_of_memory(error) or 4 * self.n_parts > len(labels):  # norms need two images
+                    raise
+            self.n_parts *= 2
+
+    def _accumulated(self, images: Tensor, labels: Tensor) -> Tensor:
+        total = torch.zeros((), device=labels.device)
+        for some, of_some in zip(images.tensor_split(self.n_parts), labels.tensor_split(self.n_parts), strict=True):
+            loss = self._plan.loss(self._network(some), some, of_some) * (len(of_some) / len(labels))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
 
 
 def _optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
@@ -205,6 +233,16 @@ def _optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
     if spec.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=0.9, nesterov=True, fused=True)
     return torch.optim.AdamW(groups, lr=spec.learning_rate, fused=True)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _average(network: nn.Module, decay: float) -> AveragedModel:
+    """Return a copy of the network that follows its weights as an exponential mean, running means of norms included."""
+    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
 
 
 def _resident(pixels: Batch, device: str) -> Tensor:

@@ -22,6 +22,9 @@ class TrainingSpec(Spec):
         learning_rate: At its peak, after the warm-up.
         weight_decay: On the weights; biases and norms are free of it.
         warmup: Part of all steps over which the learning rate rises; it then falls as a cosine.
+        averaging: Decay of an exponential mean of the weights over the steps, which is then what is kept; 0 keeps the
+            weights themselves.
+        loss: `"cross-entropy"`, or `"binary"`: each class against the rest.
         label_smoothing: Part of the target that is spread over all classes.
         imbalance: `"weights"` weighs the loss by inverse class frequency, `"auto"` does so where the rarest class
             has less than a third of the commonest one's images.
@@ -40,6 +43,8 @@ class TrainingSpec(Spec):
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.05, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
+    averaging: float = Field(default=0.0, ge=0, lt=1)
+    loss: Literal["cross-entropy", "binary"] = "cross-entropy"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     imbalance: Imbalance = "auto"
     shift: float = Field(default=0.1, ge=0, le=0.5)

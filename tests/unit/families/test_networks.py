@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.families.architectures import fitting_patch, resnet, vit
-from grandrounds.families.params import ResNetParams, ViTParams
+from grandrounds.families import plain
+from grandrounds.families.architectures import resnet
+from grandrounds.families.params import GoogLeNetParams, ResNetParams, ViTParams
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget
+from grandrounds.families.transformers import fitting_patch, vit
 
 NETWORKS = [entry.name for entry in families.FAMILIES if entry.iterates]
 
@@ -31,7 +34,7 @@ def test_overfits_one_batch(name):
     plain = still | {"batch_size": 16, "learning_rate": 3e-3, "max_epochs": 60}
     if "dropout" in families.params_spec(name).model_fields:
         plain["dropout"] = 0.0
-    if name in ("resnet-34", "resnet-50"):
+    if name.startswith("resnet-") and name != "resnet-18":
         plain |= {"width": 0.125, "max_epochs": 40}  # deep enough as they are
     epochs = []
     unmirrored = dataclasses.replace(view, flips=False)
@@ -110,3 +113,70 @@ def test_images_of_any_channel_count():
         view = readable(name, 12, n_channels=3)
         probs = families.build(name).fit(view, view, Budget(), 0, lambda epoch: None).predict(view)
         assert np.allclose(probs.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "published"),
+    [
+        (ResNetParams(variant="resnet50", width=1, stem="large"), 25_557_032),
+        (ResNetParams(variant="resnet101", width=1, stem="large"), 44_549_160),
+        (ResNetParams(variant="resnet152", width=1, stem="large"), 60_192_808),
+    ],
+)
+def test_deep_resnets_have_the_published_size(params, published):
+    """He et al. give 25.6, 44.5 and 60.2 million parameters."""
+    with torch.device("meta"):
+        module, _ = resnet(params, (3, 224, 224), 1000)
+
+    assert sum(one.numel() for one in module.parameters()) == published
+
+
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_full_width_googlenet_is_torchvisions(pooling):
+    """At full width the layers are those of torchvision, auxiliary heads included."""
+    ours, _ = plain.googlenet(GoogLeNetParams(width=1, pooling=pooling), (3, 224, 224), 1000)
+    theirs = models.googlenet(weights=None, init_weights=False)
+
+    assert {name: value.shape for name, value in ours.state_dict().items()} == {
+        name: value.shape for name, value in theirs.state_dict().items()
+    }
+
+
+def test_googlenet_shows_its_heads_in_training_only():
+    """Three outputs to train on, one to use."""
+    module, _ = plain.googlenet(GoogLeNetParams(width=0.125), (1, 32, 32), 4)
+
+    assert [head.shape for head in module(torch.zeros(2, 1, 32, 32))] == [(2, 4)] * 3
+    assert module.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 4)
+
+
+def test_the_pyramid_reads_any_size():
+    """A fitted pyramid network predicts images of other sizes; every other family refuses them."""
+    train, other = noise_view((1, 16, 16), 24, 2), noise_view((1, 24, 40), 5, 2)
+    spp, li = (families.build(name, {}).fit(train, train, Budget(), 0, lambda _: None) for name in ("spp", "li2014"))
+
+    assert spp.predict(other).shape == (5, 2)
+    with pytest.raises(BadData, match="this model reads images"):
+        li.predict(other)
+
+
+def test_the_teacher_is_named_and_not_saved(tmp_path):
+    """DeiT ships without its teacher, and says who it was."""
+    view = noise_view((1, 16, 16), 24, 2)
+    params = {"dim": 48, "depth": 1, "teacher": {"width": 0.125}, "max_epochs": 2}
+    fitted = families.build("deit-tiny", params).fit(view, view, Budget(epochs=2), 0, lambda _: None)
+    fitted.save(tmp_path)
+
+    assert "teacher: resnet18 at 0.125" in " ".join(fitted.record.notes)
+    assert np.array_equal(families.load("deit-tiny", tmp_path).predict(view), fitted.predict(view))
+
+
+def test_binary_loss_gives_probabilities_of_classes():
+    """Each class's own probability, made to sum to one."""
+    view = noise_view((1, 16, 16), 24, 3)
+    fitted = families.build("li2014", {"loss": "binary"}).fit(view, view, Budget(epochs=2), 0, lambda _: None)
+    network = fitted.module.network
+    with torch.no_grad():
+        own = torch.sigmoid(network(fitted.module.first(torch.from_numpy(view.pixels))).double()).numpy()
+
+    assert np.allclose(fitted.predict(view), own / own.sum(axis=1, keepdims=True), atol=1e-5)

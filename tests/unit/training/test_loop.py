@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from grandrounds.training.loop import Labelled, Plan, drive, learning_rate, predict, train
+from grandrounds.training.losses import OfLabels
 from grandrounds.training.spec import TrainingSpec
 
 SPEC = TrainingSpec(shift=0, batch_size=8, learning_rate=1e-2)
-PLAN = Plan(n_epochs=4, cap_s=None, seed=3, device="cpu", flips=False, weights=np.ones(2))
+PLAN = Plan(n_epochs=4, cap_s=None, seed=3, device="cpu", flips=False, loss=OfLabels())
 
 
 def dark_and_bright(n=40):
@@ -103,7 +104,7 @@ def test_class_weights_move_the_decision():
     """A class of greater weight is predicted more often where nothing tells them apart."""
     labels = np.arange(40) % 2
     same = Labelled(np.ones((40, 1, 8, 8), np.float32), labels)
-    heavy = dataclasses.replace(PLAN, weights=np.array([5.0, 1.0]))
+    heavy = dataclasses.replace(PLAN, loss=OfLabels(weights=torch.tensor([5.0, 1.0])))
     net = network()
     run(plan=heavy, net=net, data=same)
 

@@ -1,0 +1,78 @@
+"""The vision transformers: timm's ViT, DeiT and Swin, of any size, with patches that fit the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.families.built import Network, Shape, at_least
+from grandrounds.families.params import DeiTParams, SwinParams, ViTParams
+
+_SMALL_PX = 64  # images up to here get patches of about 8 pixels, larger ones of about 16
+_SMALLEST_PX = 8
+
+
+def vit(params: ViTParams, shape: Shape, n_classes: int) -> Network:
+    """Return timm's vision transformer with patches that divide the image."""
+    layout = _layout("vit", params, shape)
+    module = timm.create_model("vit_tiny_patch16_224", num_classes=n_classes, **layout)
+    return Network(module, f"ViT with {_words(params, shape, layout)}, trained from scratch")
+
+
+def deit(params: DeiTParams, shape: Shape, n_classes: int) -> Network:
+    """Return timm's transformer with a second token, which learns from a teacher; both decide together."""
+    layout = _layout("deit", params, shape)
+    module: Any = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=n_classes, **layout)
+    module.set_distilled_training(enable=True)  # two heads in training, their mean otherwise
+    return Network(module, f"DeiT with {_words(params, shape, layout)}, trained from scratch")
+
+
+def swin(params: SwinParams, shape: Shape, n_classes: int) -> Network:
+    """Return timm's Swin transformer: attention inside windows that shift, on maps that halve."""
+    at_least("swin", _SMALLEST_PX, shape)
+    heads = tuple(max(1, params.dim * 2**stage // params.head_dim) for stage in range(len(params.depths)))
+    module = timm.create_model(
+        "swin_tiny_patch4_window7_224", img_size=shape[1:], patch_size=params.patch_px, window_size=params.window,
+        in_chans=shape[0], num_classes=n_classes, embed_dim=params.dim, depths=params.depths, num_heads=heads,
+    )  # fmt: skip
+    blocks = "-".join(map(str, params.depths))
+    words = f"Swin with stages of {blocks} blocks from {params.dim} channels, patches of {params.patch_px} px, windows"
+    return Network(module, f"{words} of {params.window}×{params.window}, trained from scratch")
+
+
+def fitting_patch(height: int, width: int) -> int:
+    """Return the patch side that divides both sides: the divisor nearest to 8, or to 16 beyond 64 pixels.
+
+    >>> fitting_patch(28, 28), fitting_patch(32, 32), fitting_patch(224, 224)
+    (7, 8, 16)
+    """
+    wanted = 8 if max(height, width) <= _SMALL_PX else 16
+    dividing = [side for side in range(4, 17) if height % side == 0 and width % side == 0]
+    return min(dividing, key=lambda side: (abs(side - wanted), -side), default=wanted)
+
+
+def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
+    """Return timm's arguments for a transformer of these parameters, or say why there can be none."""
+    at_least(name, _SMALLEST_PX, shape)
+    if params.dim % params.heads:
+        raise BadSpec(f"{params.heads} heads do not divide a token of {params.dim}", where=name)
+    patch = params.patch_px or fitting_patch(shape[1], shape[2])
+    if shape[1] % patch or shape[2] % patch:
+        raise BadData(
+            f"patches of {patch} pixels do not divide images of {shape[1]} × {shape[2]}",
+            where=name,
+            remedy="resize the images in the preparation, for example to a multiple of 8",
+        )
+    return {
+        "img_size": shape[1:], "patch_size": patch, "in_chans": shape[0], "embed_dim": params.dim,
+        "depth": params.depth, "num_heads": params.heads,
+    }  # fmt: skip
+
+
+def _words(params: ViTParams, shape: Shape, layout: Mapping[str, Any]) -> str:
+    patch = layout["patch_size"]
+    n_tokens = (shape[1] // patch) * (shape[2] // patch)
+    return f"{params.depth} blocks of {params.dim}, {n_tokens} patches of {patch} px"

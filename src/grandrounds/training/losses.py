@@ -1,0 +1,96 @@
+"""What training makes small: losses of a network's outputs against labels, and against what a teacher says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
+from torch import Tensor, nn
+
+from grandrounds.shapes import Weights
+
+Outputs = Tensor | tuple[Tensor, ...]  # logits (B, K), of several heads where a network has them
+Loss = Callable[[Outputs, Tensor, Tensor], Tensor]  # of outputs, images (B, C, H, W) and labels (B,)
+LossKind = Literal["cross-entropy", "binary"]
+_AUXILIARY = 0.3  # weight of each further head: Szegedy et al., CVPR 2015
+
+
+@dataclass(frozen=True, slots=True)
+class OfLabels:
+    """Cross-entropy, or the binary cross-entropy of each class against the rest.
+
+    Args:
+        kind: Which of the two.
+        weights: (K,) of the classes; None where all count alike, which costs a small network less time.
+        smoothing: Part of the target that is spread over all classes.
+    """
+
+    kind: LossKind = "cross-entropy"
+    weights: Tensor | None = None
+    smoothing: float = 0.0
+
+    @classmethod
+    def weighed(cls, kind: LossKind, weights: Weights, smoothing: float, device: str) -> OfLabels:
+        """Return the loss with these weights of the classes, on a device."""
+        unequal = bool(np.ptp(weights))
+        return cls(kind, torch.tensor(weights, dtype=torch.float32, device=device) if unequal else None, smoothing)
+
+    def __call__(self, outputs: Outputs, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002  (as `Loss` has it)
+        """Return the mean loss; of further heads a part."""
+        if isinstance(outputs, Tensor):
+            return self._of(outputs, labels)
+        main, *others = (self._of(head, labels) for head in outputs)
+        return main + _AUXILIARY * torch.stack(others).sum()
+
+    def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.kind == "cross-entropy":
+            return F.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.smoothing)
+        target = F.one_hot(labels, logits.shape[1]).to(logits.dtype)  # (B, K)
+        target = target * (1 - self.smoothing) + self.smoothing / logits.shape[1]
+        rows = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)  # (B,)
+        if self.weights is None:
+            return rows.mean()
+        weights = self.weights[labels]
+        return (rows * weights).sum() / weights.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """Learning from labels by one head and from a teacher by another.
+
+    Reference: Touvron et al., Training data-efficient image transformers & distillation through attention, ICML 2021;
+    soft: Hinton, Vinyals, Dean, arXiv 1503.02531.
+
+    Args:
+        of_labels: Loss of the first head.
+        teacher: Gives logits (B, K) of images; it is not trained.
+        hard: Whether the second head learns the teacher's decision, else its probabilities.
+        temperature: By which logits are divided before probabilities are compared.
+        share: Of the second head in the loss.
+    """
+
+    of_labels: OfLabels
+    teacher: nn.Module
+    hard: bool
+    temperature: float
+    share: float
+
+    def __call__(self, outputs: Outputs, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of the two heads."""
+        own, taught = outputs
+        with torch.no_grad():
+            teacher: Tensor = self.teacher(images)
+        if self.hard:
+            second = F.cross_entropy(taught, teacher.argmax(dim=1))
+        else:
+            second = self.temperature**2 * F.kl_div(
+                F.log_softmax(taught / self.temperature, dim=1),
+                F.log_softmax(teacher / self.temperature, dim=1),
+                reduction="batchmean",
+                log_target=True,
+            )
+        return (1 - self.share) * self.of_labels(own, images, labels) + self.share * second
