@@ -24,10 +24,11 @@ _ROWS = 1024  # kernel rows at once
 
 
 class KernelMachine(nn.Module):
-    """Pairwise machines with a Gaussian kernel, coupled by mean margins and a temperature.
+    """Pairwise machines, Gaussian or linear, coupled by mean margins and a temperature.
 
     Buffers: `mean`, `sd` (any,), `vectors` (V, any), `duals` (pairs, V), `intercepts` (pairs,), `wins` (pairs, K),
-    `absent` (K,), `gamma` and `sharpness` (one number each).
+    `absent` (K,), `gamma` and `sharpness` (one number each). Where `gamma` is 0 the machines are linear, and each of
+    the `vectors` is already the sum that makes one machine.
     """
 
     mean: Tensor
@@ -53,10 +54,15 @@ class KernelMachine(nn.Module):
     def decisions(self, features: Tensor) -> Tensor:
         """Return one margin per pair of classes, (B, pairs), as scikit-learn's `"ovo"` decision function does."""
         scaled = (features.double() - self.mean) / self.sd
-        distance = torch.cdist(scaled, self.vectors, compute_mode="donot_use_mm_for_euclid_dist")
-        kernel = torch.exp(-self.gamma * distance.square())  # (B, V)
-        margins: Tensor = kernel @ self.duals.T + self.intercepts
+        margins: Tensor = self._kernel(scaled) @ self.duals.T + self.intercepts
         return margins
+
+    def _kernel(self, scaled: Tensor) -> Tensor:
+        """Return the likeness of features (B, any) to each vector, (B, V)."""
+        if not self.gamma:
+            return scaled @ self.vectors.T / scaled.shape[1]
+        distance = torch.cdist(scaled, self.vectors, compute_mode="donot_use_mm_for_euclid_dist")
+        return torch.exp(-self.gamma * distance.square())
 
     def forward(self, features: Tensor) -> Tensor:
         """Return probabilities (B, K): the softmax of each class's mean margin over the others."""
@@ -90,24 +96,39 @@ class KernelMachine(nn.Module):
 def fit_machine(
     features: Features, labels: ClassIndex, weights: Weights, *, cost: float, gamma: float
 ) -> KernelMachine:
-    """Return the machine fitted on these rows; a class without rows gets no probability."""
+    """Return the machine fitted on these rows; a class without rows gets no probability.
+
+    Args:
+        features: (N, any).
+        labels: (N,).
+        weights: (K,) of the classes.
+        cost: C.
+        gamma: Of the Gaussian kernel exp(-gamma · distance²) of standardised features; 0 for a linear kernel, the inner
+            product divided by the number of features.
+    """
     from sklearn.svm import SVC  # noqa: PLC0415  (two seconds that applying never needs)
 
     mean, sd = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     sd[sd == 0] = 1.0
     present = np.unique(labels)
+    n_features = features.shape[1]
+    kernel = {"kernel": "rbf", "gamma": gamma} if gamma else {"kernel": "linear", "tol": 1e-5}
     machine = SVC(
-        C=cost, gamma=gamma, decision_function_shape="ovo", class_weight={int(k): weights[k] for k in present}
-    )
+        C=cost if gamma else cost / n_features, decision_function_shape="ovo",
+        class_weight={int(k): weights[k] for k in present}, **kernel,
+    )  # fmt: skip
     machine.fit((features - mean) / sd, labels)
     duals, wins = _pairs(machine, present, len(weights))
+    vectors = machine.support_vectors_
+    if not gamma:
+        vectors, duals = n_features * duals @ vectors, np.eye(len(duals))
     absent = np.full(len(weights), _NEVER)
     absent[present] = 0.0
     return KernelMachine(
         {
             "mean": mean,
             "sd": sd,
-            "vectors": machine.support_vectors_,
+            "vectors": vectors,
             "duals": duals,
             "intercepts": machine.intercept_,
             "wins": wins,

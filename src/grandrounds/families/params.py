@@ -15,6 +15,7 @@ from grandrounds.specs import Spec
 from grandrounds.training.spec import Imbalance, TrainingSpec
 
 Pooling = Literal["max", "average"]
+Kernel = Literal["linear", "gaussian"]
 
 
 class PriorParams(Spec):
@@ -48,15 +49,18 @@ class ThumbnailParams(Spec):
 
 
 class SvmParams(Spec):
-    """A support vector machine with a Gaussian kernel.
+    """A support vector machine, linear or with a Gaussian kernel.
 
     Args:
+        kernels: Kernels to try on `valid`; features are standardised, and the linear kernel is divided by their number,
+            so that the same values of C suit both.
         costs: Values of C to try on `valid`.
         widths: Values of gamma to try, in units of 1 / (number of features).
         max_rows_tuning: C and gamma are chosen with no more training images than these; the last fit uses all.
         imbalance: As for networks, see `TrainingSpec`.
     """
 
+    kernels: tuple[Kernel, ...] = Field(default=("linear", "gaussian"), min_length=1)
     costs: tuple[float, ...] = (1.0, 10.0, 100.0)
     widths: tuple[float, ...] = (0.1, 0.3, 1.0)
     max_rows_tuning: int = Field(default=3000, ge=50)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import psutil
 
-from grandrounds import families, seeds
+from grandrounds import families, registry, seeds
 from grandrounds.families.protocol import Budget, Family, View
 from grandrounds.specs import Spec
 from grandrounds.tables import SAMPLES, Task, check
@@ -63,11 +63,9 @@ def time_batch(
     imports_s = time.perf_counter() - began
     size = _Size(shape, n_train, n_valid, n_classes)
     if families.FAMILIES.get(name).iterates:
-        rows = min(n_train, _STEPS * getattr(families.params_of(name, params), "batch_size", 32))
-        run = _run(family, size, rows, budget.replaced(epochs=2, cap_s=None))
-        # The first pass also warms up; where the parameters allow one pass only, it has to do.
-        epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1])
-        per_epoch_s, fixed_s = epoch_s * n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
+        spec = families.params_of(name, params)
+        run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
+        fixed_s += _teacher_s(spec, size, budget)
     else:
         half, run = (_run(family, size, min(n_train, rows), budget) for rows in (_ROWS // 2, _ROWS))
         power = min(2.0, max(1.0, log2(max(run.fit_s, 1e-6) / max(half.fit_s, 1e-6))))
@@ -94,6 +92,25 @@ def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 
         task=Task(classes=tuple(f"class {k}" for k in range(n_classes))),
         flips=True,
     )
+
+
+def _iterating(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple[_Run, float, float]:
+    """Return a timed run, the seconds of a whole pass, and those that do not grow with passes."""
+    rows = min(size.n_train, _STEPS * getattr(spec, "batch_size", 32))
+    run = _run(family, size, rows, budget.replaced(epochs=2, cap_s=None))
+    # The first pass also warms up; where the parameters allow one pass only, it has to do.
+    epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1])
+    return run, epoch_s * size.n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
+
+
+def _teacher_s(spec: Spec, size: _Size, budget: Budget) -> float:
+    """Return the seconds that training a network's teacher takes before; 0 for one that has none."""
+    teacher = getattr(spec, "teacher", None)
+    if teacher is None:
+        return 0.0
+    family: Family = registry.load("grandrounds.families.network:NetworkFamily")(teacher)
+    _, per_epoch_s, fixed_s = _iterating(family, teacher, size, budget)
+    return float(fixed_s + teacher.max_epochs * per_epoch_s)
 
 
 class _Size(NamedTuple):

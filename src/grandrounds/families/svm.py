@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 from numpy.typing import NDArray
 
 from grandrounds import seeds
 from grandrounds.families.kernel import KernelMachine, fit_machine
-from grandrounds.families.params import SvmParams
+from grandrounds.families.params import Kernel, SvmParams
 from grandrounds.families.protocol import View
 from grandrounds.families.selection import choose_by, labels_of, training_labels
 from grandrounds.shapes import ClassIndex, Features
@@ -26,20 +24,25 @@ def choose_machine(
     some = _tuning_rows(labels, params.max_rows_tuning, seed)
     n_features = train_features.shape[1]
 
-    def fitted(which: NDArray[np.int64] | slice, cost: float, width: float) -> KernelMachine:
+    def fitted(which: NDArray[np.int64] | slice, width: float, cost: float) -> KernelMachine:
         machine = fit_machine(
             train_features[which], labels[which], weighing.weights, cost=cost, gamma=width / n_features
         )
         return machine.tempered(valid_features, valid_labels)
 
-    grid = list(product(params.costs, params.widths))
-    tried = [fitted(some, cost, width) for cost, width in grid]
+    grid = [(width, cost) for kernel in params.kernels for cost in params.costs for width in _widths(kernel, params)]
+    tried = [fitted(some, *settings) for settings in grid]
     scores = [choice.metric(valid_labels, one.probs(valid_features)) for one in tried]
     best = int(np.argmax(scores))  # the mildest machine among equals, for the grid goes from mild to strict
-    cost, width = grid[best]
-    machine = tried[best] if len(some) == len(labels) else fitted(slice(None), cost, width)
-    note = f"C = {cost:g} and gamma = {width:g} / {n_features} {choice.note}; the temperature too was fitted on valid"
+    width, cost = grid[best]
+    machine = tried[best] if len(some) == len(labels) else fitted(slice(None), width, cost)
+    kernel = f"Gaussian kernel with gamma = {width:g} / {n_features}" if width else "linear kernel"
+    note = f"{kernel} and C = {cost:g} {choice.note}; the temperature too was fitted on valid"
     return machine, (weighing.note, note)
+
+
+def _widths(kernel: Kernel, params: SvmParams) -> tuple[float, ...]:
+    return (0.0,) if kernel == "linear" else params.widths
 
 
 def _tuning_rows(labels: ClassIndex, most: int, seed: int) -> NDArray[np.int64]:

@@ -4,7 +4,8 @@ The pixels of a window are whitened, and each hidden unit says how likely the pa
 Whitening and weights merge into one convolution, so that applying costs as much as one layer of a network.
 
 References: Hinton GE. A practical guide to training restricted Boltzmann machines. UTML TR 2010-003, 2010. Coates A,
-Lee H, Ng AY. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
+Lee H, Ng AY. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011. Tieleman T. Training
+restricted Boltzmann machines using approximations to the likelihood gradient. ICML 2008 (persistent chains).
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class WindowFeatures(nn.Module):
 
 
 def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> WindowFeatures:
-    """Return features learned from windows of these images, (N, C, H, W), by contrastive divergence with one step.
+    """Return features learned from windows of these images, (N, C, H, W), by contrastive divergence of one step.
 
     Raises:
         BadData: Learning diverged.
@@ -133,25 +134,44 @@ def _contrast(whitened: Tensor, spec: RbmSpec, generator: torch.Generator) -> _M
         torch.full((spec.n_hidden,), rare),
     )
     memory = [torch.zeros_like(part) for part in machine]
+    chains = _drawn(torch.full((_BATCH, spec.n_hidden), spec.sparsity), generator) if spec.chains == "pcd" else None
     for one_pass in range(spec.passes):
         momentum = _MOMENTUM if one_pass else _FIRST_MOMENTUM
         order = torch.randperm(n, generator=generator)
         for start in range(0, n, _BATCH):
             rate = spec.learning_rate * (1 - (one_pass + start / n) / spec.passes)
-            uphill = _uphill(machine, whitened[order[start : start + _BATCH]], spec.sparsity, generator)
+            uphill, dreaming = _uphill(
+                machine, whitened[order[start : start + _BATCH]], chains, spec.sparsity, generator
+            )
+            chains = None if chains is None else dreaming
             for part, past, change in zip(machine, memory, uphill, strict=True):
                 part.add_(past.mul_(momentum).add_(change, alpha=rate))
     return machine
 
 
-def _uphill(machine: _Machine, data: Tensor, sparsity: float, generator: torch.Generator) -> _Machine:
-    # One step of contrastive divergence: what the data say less what the machine makes of them.
+def _uphill(
+    machine: _Machine, data: Tensor, chains: Tensor | None, sparsity: float, generator: torch.Generator
+) -> tuple[_Machine, Tensor]:
+    """Return what the data say less what the machine makes of itself, and the hidden units (B, hidden) that it ends at.
+
+    Args:
+        machine: Where it stands.
+        data: (B, visible).
+        chains: Hidden units at which the machine begins, (any, hidden); None to begin at those of the data.
+        sparsity: Share of the data that a hidden unit is drawn to answer to.
+        generator: Draws hidden units.
+    """
     seen = torch.sigmoid(data @ machine.weights + machine.hidden)
-    on = (torch.rand(seen.shape, generator=generator) < seen).float()
-    dreamt = on @ machine.weights.T + machine.visible
+    on = _drawn(seen, generator) if chains is None else chains
+    dreamt = on @ machine.weights.T + machine.visible  # its mean: the noise of Gaussian units slows learning down
     answer = torch.sigmoid(dreamt @ machine.weights + machine.hidden)
-    return _Machine(
-        (data.T @ seen - dreamt.T @ answer) / len(data) - _DECAY * machine.weights,
-        (data - dreamt).mean(dim=0),
-        (seen - answer).mean(dim=0) + sparsity - seen.mean(dim=0),
+    change = _Machine(
+        data.T @ seen / len(data) - dreamt.T @ answer / len(dreamt) - _DECAY * machine.weights,
+        data.mean(dim=0) - dreamt.mean(dim=0),
+        seen.mean(dim=0) - answer.mean(dim=0) + sparsity - seen.mean(dim=0),
     )
+    return change, _drawn(answer, generator) if chains is not None else answer
+
+
+def _drawn(probs: Tensor, generator: torch.Generator) -> Tensor:
+    return (torch.rand(probs.shape, generator=generator) < probs).float()

@@ -19,6 +19,8 @@ class RbmSpec(Spec):
         cells: Rows and columns of cells, in each of which the answers of the windows are averaged.
         whitening: `"zca"` removes what pixels of a window share, `"standardise"` divides each pixel by its standard
             deviation.
+        chains: Where the machine's own images begin: `"cd"` at the data of each step (contrastive divergence),
+            `"pcd"` where those of the last step ended (persistent contrastive divergence).
         passes: Passes over the windows.
         learning_rate: Of the first step; it falls to zero along a straight line.
         sparsity: Share of the windows that a hidden unit is drawn to answer to.
@@ -29,6 +31,7 @@ class RbmSpec(Spec):
     n_hidden: int = Field(default=128, ge=1)
     cells: int = Field(default=2, ge=1, le=8)
     whitening: Literal["zca", "standardise"] = "zca"
+    chains: Literal["cd", "pcd"] = "cd"
     passes: int = Field(default=10, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
     sparsity: float = Field(default=0.1, gt=0, lt=1)

@@ -26,6 +26,22 @@ def test_margins_equal_scikit_learn(n_classes):
     assert (ours.probs(features).argmax(axis=1) == theirs.predict(scaled)).mean() > 0.95
 
 
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_linear_margins_equal_scikit_learn(n_classes):
+    """A linear machine is one vector per pair, with the margins of scikit-learn's."""
+    random = np.random.default_rng(n_classes)
+    labels = np.arange(80) % n_classes
+    features = (random.normal(size=(80, 5)) + labels[:, None]).astype(np.float32)
+
+    ours = fit_machine(features, labels, np.ones(n_classes), cost=2.0, gamma=0.0)
+    scaled = (features - features.mean(axis=0, dtype=float)) / features.std(axis=0, dtype=float)
+    theirs = SVC(C=2.0 / 5, kernel="linear", decision_function_shape="ovo").fit(scaled, labels)
+    expected = theirs.decision_function(scaled).reshape(80, -1)
+
+    assert np.abs(ours.decisions(torch.tensor(features)).numpy() - expected).max() < 1e-6
+    assert ours.vectors.shape == (n_classes * (n_classes - 1) // 2, 5)
+
+
 def test_absent_class_and_temperature():
     """A class without training rows gets nothing, and the temperature keeps the order of classes."""
     random = np.random.default_rng(0)

@@ -44,15 +44,24 @@ def test_a_seed_decides():
     assert not np.array_equal(learned(images).of(images), learned(images, seed=1).of(images))
 
 
+@pytest.mark.parametrize("chains", ["cd", "pcd"])
 @pytest.mark.parametrize("whitening", ["zca", "standardise"])
-def test_learning_finds_what_the_images_show(whitening):
+def test_learning_finds_what_the_images_show(whitening, chains):
     """Learned units tell rows from columns, further apart than their own scatter."""
     images = bars(n=200)
-    features = learned(images, whitening=whitening, n_hidden=32, passes=10, cells=1).of(images)
+    features = learned(images, whitening=whitening, chains=chains, n_hidden=32, passes=10, cells=1).of(images)
     rows, columns = features[1::2], features[::2]
     apart = np.abs(rows.mean(axis=0) - columns.mean(axis=0)) / features.std(axis=0)
 
     assert apart.max() > 1
+
+
+def test_persistent_chains_learn_something_else():
+    """The chains that go on are not those that begin anew, and a seed decides of them too."""
+    images = bars()
+
+    assert not np.array_equal(learned(images, chains="pcd").of(images), learned(images).of(images))
+    assert np.array_equal(learned(images, chains="pcd").of(images), learned(images, chains="pcd").of(images))
 
 
 def test_units_answer_as_rarely_as_asked():
