@@ -1,4 +1,4 @@
-"""Families whose name names a network of another library: `timm:resnet10t`, `torchvision:alexnet`."""
+"""Families whose name says what they are made of: `timm:resnet10t`, `torchvision:alexnet`, `ensemble:li2014`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from grandrounds import registry
 from grandrounds.errors import BadSpec
+from grandrounds.families import FAMILIES
 from grandrounds.families.catalogue import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
@@ -18,12 +19,14 @@ _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTA
 
 
 def entry(name: str) -> FamilyEntry:
-    """Return the family of that name; where the library is missing, only building it says so.
+    """Return the family of that name; where a library is missing, only building it says so.
 
     Raises:
-        BadSpec: The library has no such network; the message lists the nearest ones.
+        BadSpec: There is no such network or family; the message lists the nearest ones.
     """
     library, _, model = name.partition(":")
+    if library == "ensemble":
+        return _committee(name, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
     found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
     if model in _written(library) or importlib.util.find_spec(library) is None:
@@ -37,6 +40,16 @@ def entry(name: str) -> FamilyEntry:
         f"{library} has no network called {model!r}",
         remedy=registry.nearest(model, known) or f"choose a name that {library}.list_models() gives",
     )
+
+
+def _committee(name: str, family: str) -> FamilyEntry:
+    """Return the committee of a family, which reads what its members read."""
+    pattern = next(one for one in PREFIXED if one.name.startswith("ensemble:"))
+    member = FAMILIES.get(family)
+    return dataclasses.replace(
+        pattern, name=name, defaults=(("member", family),), requires=member.requires, iterates=member.iterates,
+        reads=member.reads, smallest_px=member.smallest_px, dims=member.dims,
+    )  # fmt: skip
 
 
 @cache

@@ -258,8 +258,17 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
     ),
 )
 
-# Families by the name of another library's network; the registry makes such an entry when it is asked for.
+# Families whose name says more than the catalogue can; the registry makes such an entry when it is asked for.
 PREFIXED: tuple[FamilyEntry, ...] = (
+    FamilyEntry(
+        name="ensemble:<family>",
+        kind="committee",
+        summary="several trainings of a family, each with a seed of its own, which decide by their mean",
+        params=_PARAMS + "CommitteeParams",
+        reference="Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017",
+        build="grandrounds.families.committee:CommitteeFamily",
+        fitted="grandrounds.families.committee:FittedCommittee",
+    ),
     FamilyEntry(
         name="timm:<model>",
         kind="by name",

@@ -279,6 +279,34 @@ class SppParams(TrainingSpec):
     learning_rate: float = Field(default=2e-3, gt=0)
 
 
+class CommitteeParams(Spec):
+    """Several trainings of one family, which decide together.
+
+    Args:
+        member: The members' family, with its own defaults; the committee's name sets it.
+        n_members: How many; together they have the budget that another family has alone.
+    """
+
+    member: str = "li2014"
+    n_members: int = Field(default=3, ge=2)
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes after which more do not help: those of all members."""
+        return self.n_members * int(getattr(self._of_member, "max_epochs", 1))
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a step of a member."""
+        return int(getattr(self._of_member, "batch_size", 32))
+
+    @property
+    def _of_member(self) -> Spec:
+        from grandrounds import families  # noqa: PLC0415  (the registry knows this module, which is why it comes first)
+
+        return families.params_of(self.member)
+
+
 class TorchvisionParams(TrainingSpec):
     """Any classifier of torchvision, as torchvision builds it.
 
