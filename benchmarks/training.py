@@ -17,7 +17,6 @@ import statistics
 import sys
 import time
 
-import numpy as np
 import timm
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
@@ -28,6 +27,7 @@ from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.price import noise_view
 from grandrounds.training import machine
 from grandrounds.training.loop import Labelled, Plan, drive, train
+from grandrounds.training.losses import OfLabels
 
 REPETITIONS, SHAPE, N_CLASSES = 7, (1, 32, 32), 5
 N_STEPS = {"li2014": 200, "resnet-18": 5, "vit-tiny": 20}
@@ -61,7 +61,7 @@ def our_loop(name):
     params, network = network_of(name)
     view = noise_view(SHAPE, N_STEPS[name] * params.batch_size, N_CLASSES)
     images, epochs = Labelled(view.pixels, view.labels), []
-    plan = Plan(n_epochs=1, cap_s=None, seed=0, device="cpu", flips=True, weights=np.ones(N_CLASSES))
+    plan = Plan(n_epochs=1, cap_s=None, seed=0, device="cpu", flips=True, loss=OfLabels())
     few = Labelled(view.pixels[:8], view.labels[:8])
     drive(train(network, images, few, params, plan, lambda _labels, _probs: 0.0), epochs.append)
     return epochs[0].images_per_s

@@ -29,7 +29,7 @@ from grandrounds.specs import parse, to_toml
 from grandrounds.study.spec import COMMENTS, Ask, DataSpec, Recipe, Study
 
 HERE = Path(__file__).parent
-COMMANDS = ("demo", "inspect", "plan", "run", "report", "audit", "predict", "list")
+COMMANDS = ("demo", "inspect", "plan", "run", "report", "audit", "predict", "describe", "names", "list")
 KINDS = {"added": "Added", "changed": "Changed", "fixed": "Fixed", "removed": "Removed"}
 WIDTH = 100  # columns of a terminal, for the help pages
 
@@ -43,7 +43,10 @@ def families() -> str:
             for one in (*FAMILIES, *PREFIXED)
         ),
     )
-    by_name = (_params(one.name.replace("<model>", "resnet18"), heading=f"`{one.name}`") for one in PREFIXED)
+    by_name = (
+        _params(one.name.replace("<model>", "resnet18").replace("<family>", "li2014"), heading=f"`{one.name}`")
+        for one in PREFIXED
+    )
     return "\n\n".join([overview, *(_params(one.name) for one in FAMILIES), *by_name])
 
 

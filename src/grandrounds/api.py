@@ -6,12 +6,13 @@ This is the only room in which study, report and serve meet; each verb is a few 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,6 +20,7 @@ from grandrounds import audits, data, registry, report, specs, tables
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.errors import BadSpec, Refusal
+from grandrounds.families import FAMILIES
 from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
@@ -29,6 +31,9 @@ from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
 from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from grandrounds.families.description import Description
 
 Watch = Callable[[str, int, int], None]  # called with what is being done, how much of it is done and how much there is
 
@@ -220,6 +225,20 @@ def audit(path: Path) -> pl.DataFrame:
     return audits.run(evidence(path) if path.is_dir() else _evidence_csv(path))
 
 
+def describe(family: str, params: Mapping[str, Any], shape: tuple[int, int, int], n_classes: int) -> Description:
+    """Return the layers of a family's network as it is built for images (C, H, W) of that shape.
+
+    Raises:
+        BadSpec: There is no such family or parameter, or the family has no network.
+        BadData: The network does not read images of this shape.
+    """
+    requires = FAMILIES.get(family).requires
+    described: Description = registry.load(
+        "grandrounds.families.description:describe", requires=requires, wanted_by=family
+    )(family, params, shape, n_classes)
+    return described
+
+
 def names(folder: Path) -> pl.DataFrame:
     """Return one row a sample: its pseudonyms in a run folder, and the names that they stand for.
 
@@ -356,11 +375,12 @@ def _report_csv(path: Path, out: Path) -> Path:
     predictions, task, notes, patient_known = intake(path)
     ask = JudgeSpec()
     outcome = judge(
-        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples, patient_known=patient_known
-    )
+        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
+        patient_known=patient_known, floors=FLOORS,
+    )  # fmt: skip
     decision = verdict(
         outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), task,
-        ask.primary, ask.margin, FLOORS,
+        ask.primary, ask.margin, FLOORS, selection=outcome.selection,
     )  # fmt: skip
     for schema, frame in ((tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons)):
         tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": task.model_dump()})

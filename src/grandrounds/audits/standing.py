@@ -10,6 +10,7 @@ import polars as pl
 
 from grandrounds.audits.protocol import AuditTables
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
+from grandrounds.evaluate.contrast import decisive
 
 
 class Pair(NamedTuple):
@@ -69,7 +70,7 @@ def standing(tables: AuditTables) -> Standing | None:
     )
     estimates = dict(rows.select("family", "estimate").iter_rows())
     pairs: dict[tuple[str, str], Pair] = {}
-    same = comparisons.filter(pl.col("metric") == name)
+    same = decisive(comparisons).filter(pl.col("metric") == name)
     for a, b, *numbers, verdict in same.select(
         "family_a", "family_b", "difference", "low", "high", "verdict"
     ).iter_rows():

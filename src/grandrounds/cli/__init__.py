@@ -64,6 +64,10 @@ What cannot be audited is not applicable, with what is missing. Findings leave t
 One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.
 
     grandrounds predict runs/breast new-images/ -o predictions.csv""",
+    "describe": """Draw the network of a family as it is really built: layers, sizes, parameters, multiply-adds.
+
+    grandrounds describe resnet-18 --size 1x28x28
+    grandrounds describe vit-tiny --size 3x224x224 --classes 5 --set patch_px=16 -o vit.svg""",
     "names": """Tell who is who: the pseudonyms of a run folder beside the names they stand for.
 
 Needs the images and the run's key. The table names patients: keep it where the images are.

@@ -14,6 +14,7 @@ from grandrounds.cli import listing, options, show
 from grandrounds.cli.options import Wanted
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
+from grandrounds.report import network
 from grandrounds.report.terminal import ranking
 from grandrounds.study.spec import Ask, Study
 
@@ -146,6 +147,41 @@ def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json
         _console.print_json(json.dumps(frame.to_dicts()))
     else:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
+
+
+def describe_(
+    family: str,
+    /,
+    out: Out = None,
+    *,
+    size: str = "1x64x64",
+    classes: int = 2,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    json_: Json = False,
+) -> None:
+    """Draw the network of a family: each layer with what it gives, its parameters and its multiply-adds.
+
+    Args:
+        family: Name of a family that has a network, as `grandrounds list families` prints it.
+        out: SVG file for a drawing.
+        size: Channels, height and width of the images.
+        classes: How many classes it tells apart.
+        set_: A parameter of the family, as in a study: name=value; may be given several times.
+        json_: Print as JSON.
+    """
+    found = api.describe(family, options.settings(set_ or []), options.image_shape(size), classes)
+    if out is not None:
+        network.write(f"{family}: {found.note}", found.shape, found.stages, out)
+        _say(f"Wrote {out}.")
+    elif json_:
+        _console.print_json(
+            json.dumps(
+                found._asdict()
+                | {name: [one._asdict() for one in getattr(found, name)] for name in ("layers", "stages")}
+            )
+        )
+    else:
+        _console.print(listing.layer_table(family, found))
 
 
 def names_(folder: Path, /, out: Out = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 from rich.table import Table
@@ -16,6 +16,10 @@ from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES
 from grandrounds.families.catalogue import PREFIXED
 
+if TYPE_CHECKING:
+    from grandrounds.families.description import Description
+
+_CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
 _OUTCOMES = ("finding", "tip", "not applicable", "passed")
 Kind = Literal["families", "datasets", "metrics", "audits"]
 
@@ -58,6 +62,22 @@ def table(kind: Kind, content: list[dict[str, str]]) -> Table:
         drawn.add_column(name, overflow="fold", no_wrap=name == "name")
     for row in content:
         drawn.add_row(*row.values())
+    return drawn
+
+
+def layer_table(family: str, found: Description) -> Table:
+    """Return the layers of a network as a table, with its sums in the last line."""
+    drawn = Table(title=f"{family}: {found.note}", caption=_CAPTION)
+    for column in ("layer", "kind"):
+        drawn.add_column(column, overflow="fold")
+    for column in ("gives", "parameters", "mult-adds"):
+        drawn.add_column(column, justify="right", overflow="fold")
+    drawn.add_row("image", "", "×".join(map(str, found.shape)), "", "")
+    for layer in found.layers:
+        size, cost = "×".join(map(str, layer.size)), (layer.n_parameters, layer.n_multiply_adds)
+        drawn.add_row(layer.name, layer.kind, size, *(f"{number:,}" if number else "" for number in cost))
+    drawn.add_section()
+    drawn.add_row("all", "", "", f"{found.n_parameters:,}", f"{found.n_multiply_adds:,}")
     return drawn
 
 

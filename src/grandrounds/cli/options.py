@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -103,3 +105,33 @@ def name_of(source: str) -> str:
 def located(source: str) -> str:
     """Return a path made absolute, so that the study can be run from anywhere; a dataset's name as it is."""
     return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def image_shape(text: str) -> tuple[int, int, int]:
+    """Return (C, H, W) from text such as `1x64x64`.
+
+    Raises:
+        BadSpec: It is not three sizes.
+    """
+    sizes = [int(part) for part in re.split(r"[x×]", text.strip()) if part.isdigit()]
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise BadSpec(f"{text!r} is no size of an image", remedy="give channels, height and width: --size 1x64x64")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return parameters from `name=value` pairs, values as in a study's TOML.
+
+    Raises:
+        BadSpec: A pair cannot be read.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            found[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name.strip()] = value  # a bare word is meant as text
+        if not name.strip() or not value:
+            raise BadSpec(f"{pair!r} is not name=value", remedy="for example: --set width=0.5")
+    return found

@@ -118,7 +118,7 @@ def resample(
     by_group = [np.stack([measured(one, ones)[:, 0] for one in own]) for own in sheets]  # (groups, cells)
     estimate = np.stack([_summary(mean_where_defined(list(one[:, :, None])), columns)[:, 0] for one in by_group])
     values = np.empty((len(sheets), len(columns), resamples))
-    with ThreadPoolExecutor(threads or _processors()) as pool:
+    with ThreadPoolExecutor(threads or processors()) as pool:
         list(pool.map(fill, range(-(-resamples // BLOCK))))
     return Replicates(cohort.families, columns, estimate, values, tuple(by_group))
 
@@ -182,7 +182,7 @@ def mean_where_defined(groups: list[NDArray[np.float64]]) -> NDArray[np.float64]
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Return how many processors this process may use; macOS cannot say, so there it is all of them."""
     granted = getattr(os, "sched_getaffinity", None)
     return len(granted(0)) if granted else os.cpu_count() or 1

@@ -24,6 +24,7 @@ from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Replicates, interval, p_value, resample
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
+from grandrounds.evaluate.contrast import DECIDING
 
 ALPHA = 0.05
 
@@ -35,9 +36,14 @@ class _Pair:
     estimate: float
     differences: NDArray[np.float64]  # (R,)
 
+    @property
+    def known(self) -> bool:
+        """Whether any resample is defined."""
+        return bool(~np.isnan(self.differences).all())
+
 
 def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin: float, seed: int) -> pl.DataFrame:
-    """Return the comparisons table on the primary metric.
+    """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
 
     Args:
         cohort: What was judged.
@@ -56,12 +62,11 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
                 "unit": "sample", "difference": pair.estimate, "low": low, "high": high, "p_adjusted": adjusted,
                 "verdict": judged(low, high, adjusted, margin, 1 if primary.better == "higher" else -1),
-                "method": "paired clustered bootstrap",
+                "method": DECIDING, "error": float(np.nanstd(pair.differences)) if pair.known else None,
             }
         )  # fmt: skip
-    frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns))
-    numbers = pl.col("difference", "low", "high", "p_adjusted").fill_nan(None)
-    return tables.check(frame.with_columns(numbers), tables.COMPARISONS)
+    frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns) | {"error": pl.Float64()})
+    return tables.check(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), tables.COMPARISONS)
 
 
 def judged(low: float, high: float, p_adjusted: float, margin: float, sign: int) -> str:

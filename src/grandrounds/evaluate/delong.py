@@ -4,6 +4,9 @@ Each positive row is placed among the negative ones (the share of them it beats,
 the positive ones; AUC is the mean placement, and its variance that of the placements. Placements come from ranks, so
 that n rows cost n log n. For several families on the same rows everything is joint, so differences are paired.
 
+Several folds, repeats and seeds each have an AUC of their own, and the mean of these is what counts. What a patient's
+rows pull it by is added up over all of them before it is squared, so that a patient remains one cluster.
+
 Assumes: rows, or patients where they are given, are independent of one another and not few; the fitted models are
 given.
 
@@ -13,14 +16,15 @@ ranks; Obuchowski, Biometrics 53:567 (1997) for clusters.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from grandrounds.errors import BadData
+from grandrounds.evaluate.cohort import Cohort
+from grandrounds.evaluate.contrast import Contrast, normal
 from grandrounds.shapes import ClassIndex
 
 _ROUNDING = 1e-12
@@ -40,13 +44,24 @@ class Areas:
 
 
 @dataclass(frozen=True, slots=True)
-class Contrast:
-    """A number with its interval and the two-sided p of its being 0; NaN where there is no error to divide by."""
+class _Part:
+    """The AUCs of one set of rows, and what each patient pulls them by.
 
-    estimate: float
-    low: float
-    high: float
-    p: float
+    Args:
+        auc: (F,).
+        yes: (F, P) centred placements of a patient's positive rows, over the number of all positive rows.
+        no: (F, P) the same of the negative rows.
+        n_yes: Patients with a positive row.
+        n_no: Patients with a negative row.
+        n_patients: Patients with any.
+    """
+
+    auc: NDArray[np.float64]
+    yes: NDArray[np.float64]
+    no: NDArray[np.float64]
+    n_yes: int
+    n_no: int
+    n_patients: int
 
 
 def areas(scores: NDArray[np.float64], positive: NDArray[np.bool_], patient: ClassIndex | None = None) -> Areas:
@@ -61,7 +76,7 @@ def areas(scores: NDArray[np.float64], positive: NDArray[np.bool_], patient: Cla
         BadData: A score is not a number, or the lengths differ.
 
     >>> found = areas(np.array([[0.1, 0.4, 0.35, 0.8]]), np.array([False, False, True, True]))
-    >>> found.auc.tolist(), found.covariance.tolist()
+    >>> found.auc.tolist(), found.covariance.round(6).tolist()
     ([0.75], [[0.125]])
     """
     scores = np.atleast_2d(scores)
@@ -70,13 +85,23 @@ def areas(scores: NDArray[np.float64], positive: NDArray[np.bool_], patient: Cla
         raise BadData(f"{scores.shape[1]} scores, {len(positive)} labels, {len(patient)} patients: not the same rows")
     if np.isnan(scores).any():
         raise BadData("a score is not a number", where=f"row {int(np.isnan(scores).any(axis=0).argmax())}")
-    n_yes, n_no = int(positive.sum()), int((~positive).sum())
-    if not (n_yes and n_no):
-        return Areas(np.full(len(scores), np.nan), np.full((len(scores), len(scores)), np.nan))
-    placed = _placements(scores, positive)  # (F, N)
-    auc = placed[:, positive].mean(axis=1)
-    centred = placed - auc[:, None]
-    return Areas(auc, _covariance(centred, positive, np.unique(patient, return_inverse=True)[1]))
+    places = np.unique(patient, return_inverse=True)[1]
+    return _averaged([_part(scores, positive, places, int(places.max(initial=0)) + 1)], len(scores))
+
+
+def pooled(cohort: Cohort, families: Sequence[str], klass: int) -> Areas:
+    """Return the families' mean AUCs over the folds and seeds where they are defined, with their covariance.
+
+    Args:
+        cohort: What is judged.
+        families: All of them must have finished the same folds and seeds.
+        klass: Which class is positive.
+    """
+    parts = []
+    for groups in zip(*(cohort.of(family) for family in families), strict=True):
+        scores = np.stack([group.probs[:, klass] for group in groups])  # (F, N)
+        parts.append(_part(scores, groups[0].label == klass, groups[0].patient, len(cohort.patients)))
+    return _averaged(parts, len(families))
 
 
 def difference(found: Areas, a: int, b: int, level: float = 0.05) -> Contrast:
@@ -84,47 +109,71 @@ def difference(found: Areas, a: int, b: int, level: float = 0.05) -> Contrast:
     spread = found.covariance
     apart = spread[a, a] + spread[b, b]
     variance = apart - 2 * spread[a, b]
-    return _normal(float(found.auc[a] - found.auc[b]), float(variance if variance > _ROUNDING * apart else 0), level)
-
-
-def _normal(estimate: float, variance: float, level: float) -> Contrast:
-    # Two families that rank alike, and one that ranks without an error, have no spread: that is not certainty.
-    if not variance > 0:
-        return Contrast(estimate, np.nan, np.nan, np.nan)
-    error = np.sqrt(variance)
-    half = float(ndtri(1 - level / 2) * error)
-    return Contrast(estimate, estimate - half, estimate + half, float(2 * ndtr(-abs(estimate) / error)))
+    return normal(float(found.auc[a] - found.auc[b]), float(variance if variance > _ROUNDING * apart else 0), level)
 
 
 def interval(found: Areas, family: int, level: float = 0.05) -> tuple[float, float]:
     """Return the normal interval of one AUC that leaves out `level`, cut at 0 and 1; NaN where there is no spread."""
-    own = _normal(float(found.auc[family]), float(found.covariance[family, family]), level)
+    own = normal(float(found.auc[family]), float(found.covariance[family, family]), level)
     return float(np.clip(own.low, 0, 1)), float(np.clip(own.high, 0, 1))
+
+
+def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ranks within each row from 1, equal values sharing the mean of theirs, (F, N).
+
+    >>> midranks(np.array([[0.3, 0.1, 0.3]])).tolist()
+    [[2.5, 1.0, 2.5]]
+    """
+    # scipy.stats has this as well, and takes longer to import than most sets take to judge.
+    ranks = np.empty(values.shape)
+    for row, own in zip(ranks, values, strict=True):
+        _, place, count = np.unique(own, return_inverse=True, return_counts=True)
+        row[:] = (count.cumsum() - (count - 1) / 2)[place]
+    return ranks
 
 
 def _placements(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the share of the other side that each row is on the right side of, ties half, (F, N)."""
     placed = np.empty(scores.shape)
     for sign, side in ((1.0, positive), (-1.0, ~positive)):
-        among_all = rankdata(sign * scores, axis=1)[:, side]
-        among_own = rankdata(sign * scores[:, side], axis=1)
+        among_all = midranks(sign * scores)[:, side]
+        among_own = midranks(sign * scores[:, side])
         placed[:, side] = (among_all - among_own) / (~side).sum()
     return placed
 
 
-def _covariance(centred: NDArray[np.float64], positive: NDArray[np.bool_], patient: ClassIndex) -> NDArray[np.float64]:
-    """Return Obuchowski's covariance of the AUCs, (F, F); with a row a patient it is DeLong's."""
-    n_patients, sums = patient.max() + 1, []
-    for side in (positive, ~positive):
-        by_patient = [np.bincount(patient[side], weights=row[side], minlength=n_patients) for row in centred]
-        sums.append(np.stack(by_patient) / side.sum())  # (F, P)
-    n_yes, n_no = (len(np.unique(patient[side])) for side in (positive, ~positive))
-    if min(n_yes, n_no) < 2:
-        return np.full((len(centred), len(centred)), np.nan)
-    yes, no = sums
-    cross = yes @ no.T
-    return np.asarray(
-        n_yes / (n_yes - 1) * yes @ yes.T
-        + n_no / (n_no - 1) * no @ no.T
-        + n_patients / (n_patients - 1) * (cross + cross.T)
-    )
+def _part(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], patient: ClassIndex, n_patients: int
+) -> _Part | None:
+    """Return the AUCs of one set of rows; None where a side is missing."""
+    if positive.all() or not positive.any():
+        return None
+    placed = _placements(scores, positive)  # (F, N)
+    auc = placed[:, positive].mean(axis=1)
+    sums = [
+        np.stack([np.bincount(patient[side], row, n_patients) for row in (placed - auc[:, None])[:, side]]) / side.sum()
+        for side in (positive, ~positive)
+    ]
+    return _Part(auc, *sums, *(len(np.unique(patient[side])) for side in (positive, ~positive, positive | ~positive)))
+
+
+def _averaged(parts: Sequence[_Part | None], n_families: int) -> Areas:
+    """Return the mean AUCs and Obuchowski's covariance of them; of one part with a row a patient it is DeLong's."""
+    defined = [part for part in parts if part is not None]
+    if not defined:
+        return Areas(np.full(n_families, np.nan), np.full((n_families, n_families), np.nan))
+
+    def mean(name: str, counted: str) -> NDArray[np.float64]:
+        sums = [getattr(part, name) * _widened(getattr(part, counted)) for part in defined]
+        return np.asarray(np.mean(sums, axis=0))  # (F, P)
+
+    yes, no = mean("yes", "n_yes"), mean("no", "n_no")
+    # A patient with rows on both sides ties the two together; this part has its own count of patients.
+    cross = mean("yes", "n_patients") @ mean("no", "n_patients").T
+    covariance = np.asarray(yes @ yes.T + no @ no.T + cross + cross.T)
+    return Areas(np.mean([part.auc for part in defined], axis=0), covariance)
+
+
+def _widened(n: int) -> float:
+    """Return what makes up for a mean that was estimated from n patients; NaN from one alone."""
+    return float(np.sqrt(n / (n - 1))) if n > 1 else np.nan

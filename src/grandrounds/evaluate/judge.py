@@ -10,19 +10,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
+from grandrounds.evaluate.answer import Selection
 from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import metrics_for, primary_for
 from grandrounds.evaluate.cohort import Cohort, assemble
 from grandrounds.evaluate.compare import ALPHA, compare
 from grandrounds.evaluate.curves import curves
+from grandrounds.evaluate.opinions import opinions
+from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import score
 from grandrounds.tables import Role, Task
 
+PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
 FEW_PATIENTS = 30  # fewer, and percentile intervals are visibly too short
 
 
@@ -32,15 +36,17 @@ class Judgement:
 
     Args:
         scores: Table `scores`.
-        comparisons: Table `comparisons`, on the primary metric.
+        comparisons: Table `comparisons`, on the primary metric, with further methods beside the one that decides.
         curves: Table `curves`.
         notes: What a reader of the numbers must know.
+        selection: The best family's score corrected for the picking; None where there is nothing to pick from.
     """
 
     scores: pl.DataFrame
     comparisons: pl.DataFrame
     curves: pl.DataFrame
     notes: tuple[str, ...]
+    selection: Selection | None = None
 
 
 def judge(
@@ -53,6 +59,8 @@ def judge(
     seed: int = 0,
     role: Role = "test",
     patient_known: bool = True,
+    practical: bool = False,
+    floors: Collection[str] = (),
 ) -> Judgement:
     """Return scores, comparisons and curves of every family on one role.
 
@@ -65,6 +73,8 @@ def judge(
         seed: Of the draws.
         role: Which rows are judged.
         patient_known: False where every sample stands for a patient of its own because nobody knows better.
+        practical: Whether to add the probabilities that a difference matters (region of practical equivalence).
+        floors: Families that nobody would pick.
 
     Raises:
         BadData: The predictions cannot be judged; the message says why.
@@ -82,8 +92,13 @@ def judge(
     )  # fmt: skip
     if not patient_known:
         scores = scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
-    comparisons = compare(cohort, replicates, entry, margin, seed)
-    return Judgement(scores, comparisons, curves(cohort, seed), tuple(_notes(cohort, resamples, patient_known)))
+    comparisons, picked = compare(cohort, replicates, entry, margin, seed), None
+    if role != "valid":  # valid only chooses: it needs neither second opinions nor a correction
+        further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
+        comparisons = pl.concat([comparisons, further], how="diagonal")
+        picked = selection(cohort, entry, min(resamples, PICKS), seed, without=floors)
+    notes = tuple(_notes(cohort, resamples, patient_known))
+    return Judgement(scores, comparisons, curves(cohort, seed), notes, picked)
 
 
 def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)

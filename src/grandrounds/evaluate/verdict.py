@@ -1,7 +1,6 @@
 """The verdict: who leads, who cannot be told from the leader, and which family ships, in words.
 
-The test role decides what is said, the valid role which family ships: the best on valid, or the cheapest of those
-within the margin of it. Only tables are read.
+The test role decides what is said, the valid role which family ships (`shipping`). Only tables are read.
 """
 
 from __future__ import annotations
@@ -10,38 +9,14 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from grandrounds.evaluate.answer import Reach, Selection, Verdict
 from grandrounds.evaluate.catalogue import MetricEntry, primary_for, spoken
-from grandrounds.specs import Spec
+from grandrounds.evaluate.contrast import decisive
+from grandrounds.evaluate.power import POWER, detectable, patients_needed
+from grandrounds.evaluate.shipping import TIES, Choice, against, best_of, calibration, choice
 from grandrounds.tables import Task
 
-
-class Verdict(Spec):
-    """The answer of a study.
-
-    Args:
-        primary: The metric that was declared.
-        margin: Differences within this much count as equal.
-        leader: Best estimate on test; None where the metric is undefined for all.
-        better_than: Families that the leader is better than.
-        equivalent_to: Families that differ from the leader by less than the margin.
-        undecided_with: Families that the data cannot tell from the leader.
-        cheapest: The least costly among the leader and those that are equivalent or undecided; None where costs are
-            unknown.
-        ships: Chosen on valid; None where there are no valid scores.
-        no_better_than_floor: Family and floor, where the family was not shown to be better.
-        sentences: All of it in words.
-    """
-
-    primary: str
-    margin: float
-    leader: str | None
-    better_than: tuple[str, ...] = ()
-    equivalent_to: tuple[str, ...] = ()
-    undecided_with: tuple[str, ...] = ()
-    cheapest: str | None = None
-    ships: str | None = None
-    no_better_than_floor: tuple[tuple[str, str], ...] = ()
-    sentences: tuple[str, ...] = ()
+__all__ = ["Reach", "Selection", "Verdict", "verdict"]
 
 
 def verdict(
@@ -53,6 +28,10 @@ def verdict(
     primary: str,
     margin: float,
     floors: Sequence[str],
+    *,
+    valid_comparisons: pl.DataFrame | None = None,
+    selection: Selection | None = None,
+    unit: str | None = None,
 ) -> Verdict:
     """Return the answer, from tables alone.
 
@@ -65,40 +44,82 @@ def verdict(
         primary: The metric that was declared.
         margin: Differences within this much count as equal.
         floors: Families that a useful one must beat.
+        valid_comparisons: Table `comparisons` of the valid role; None for all undecided.
+        selection: The leader's score corrected for the picking.
+        unit: At which the families are judged; None for that of the comparisons, or the only one of the scores.
     """
     entry = primary_for(task, primary)
+    comparisons, unit = decisive(comparisons), unit or _only(comparisons)
+    scores, valid_scores = _at(scores, unit), _at(valid_scores, unit)
     on_test, on_valid = _estimates(scores, primary), _estimates(valid_scores, primary)
-    cost_s = _cost_s(trials)
     if not on_test:
-        return Verdict(
-            primary=primary, margin=margin, leader=None,
-            sentences=(f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}.",),
-        )  # fmt: skip
+        nothing = f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}."
+        return Verdict(primary=primary, margin=margin, leader=None, sentences=(nothing,))
     unfinished = _unfinished(scores, trials)
-    leader = _best({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
-    words = {family: _against(comparisons, leader, family) for family in on_test if family != leader}
-    tied = (family for family, word in words.items() if word in ("equivalent", "undecided"))
-    near = [leader, *(family for family in tied if family not in floors and family not in unfinished)]
+    leader = best_of({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
+    words = {family: against(comparisons, leader, family) for family in on_test if family != leader}
+    cost_s, calibrated = _cost_s(trials), calibration(valid_scores, task)
+    near = [leader, *(one for one in _with(words, *TIES) if one not in floors and one not in unfinished)]
     candidates = {one: value for one, value in on_valid.items() if one not in floors and one not in unfinished}
+    chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
         primary=primary, margin=margin, leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
         undecided_with=_with(words, "undecided"),
-        cheapest=min(near, key=lambda one: cost_s[one]) if all(one in cost_s for one in near) else None,
-        ships=_ships(candidates, cost_s, entry, margin),
-        no_better_than_floor=tuple(
-            (family, floor)
-            for floor in floors if floor in on_test
-            for family in on_test
-            if family not in floors and _against(comparisons, family, floor) != "better"
-        ),
+        cheapest=_cheapest(near, cost_s, calibrated),
+        ships=chosen.family if chosen else None,
+        miscalibrated=tuple(one for one, good in calibrated.items() if not good),
+        reach=tuple(_reach(comparisons, scores, leader, margin)), selection=selection,
+        no_better_than_floor=tuple(_no_better(comparisons, tuple(on_test), floors)),
     )  # fmt: skip
     lines = (
         *_ranking(found, comparisons, scores, entry, task, floors),
-        *_shipping(found, candidates, cost_s, words, entry),
+        *_power(found, floors),
+        *_shipping(found, chosen, candidates, cost_s, words),
         *(f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished),
     )
     return found.replaced(sentences=lines)
+
+
+def _cheapest(near: Sequence[str], cost_s: dict[str, float], calibrated: dict[str, bool]) -> str | None:
+    usable = [one for one in near if calibrated.get(one, True)] or near
+    return min(usable, key=lambda one: cost_s[one]) if all(one in cost_s for one in usable) else None
+
+
+def _no_better(comparisons: pl.DataFrame, families: Sequence[str], floors: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield family and floor where the family was not shown to be better."""
+    for floor in floors:
+        if floor in families:
+            others = (one for one in families if one not in floors)
+            yield from ((one, floor) for one in others if against(comparisons, one, floor) != "better")
+
+
+def _only(comparisons: pl.DataFrame) -> str | None:
+    units = decisive(comparisons)["unit"].drop_nulls().unique().to_list()
+    return str(units[0]) if len(units) == 1 else None
+
+
+def _at(scores: pl.DataFrame, unit: str | None) -> pl.DataFrame:
+    """Return the scores of all cases together at one unit."""
+    whole = scores.filter(pl.col("slice").fill_null("all") == "all")
+    return whole if unit is None else whole.filter(pl.col("unit").fill_null(unit) == unit)
+
+
+def _reach(comparisons: pl.DataFrame, scores: pl.DataFrame, leader: str, margin: float) -> Iterator[Reach]:
+    """Yield what the set could have shown of the leader and each family that it was compared with."""
+    if "error" not in comparisons.columns:
+        return
+    sizes = {family: size for family, *size in scores.select("family", "n_patients", "n_samples").iter_rows()}
+    for a, b, error in comparisons.select("family_a", "family_b", "error").iter_rows():
+        other = b if a == leader else a
+        if leader in (a, b) and other in sizes and error:  # without an error the two never differed
+            n_patients, n_samples = sizes[other]
+            n = n_patients or n_samples
+            yield Reach(
+                family=other, n_tests=comparisons.height, detectable=detectable(error, comparisons.height),
+                n_patients=n_patients, n_samples=n_samples,
+                needed=patients_needed(error, n, margin, comparisons.height) if margin else None,
+            )  # fmt: skip
 
 
 def _estimates(scores: pl.DataFrame, metric: str) -> dict[str, float]:
@@ -117,21 +138,6 @@ def _cost_s(trials: pl.DataFrame) -> dict[str, float]:
     return dict(done.group_by("family").agg(cost).drop_nulls().iter_rows())
 
 
-def _best(estimates: dict[str, float], entry: MetricEntry) -> str:
-    sign = 1 if entry.better == "higher" else -1
-    return max(estimates, key=lambda family: sign * estimates[family])
-
-
-def _against(comparisons: pl.DataFrame, a: str, b: str) -> str:
-    """Return the verdict of a against b, whichever way round the table has the pair."""
-    for one, other, turned in ((a, b, False), (b, a, True)):
-        rows = comparisons.filter(pl.col("family_a") == one, pl.col("family_b") == other)
-        if rows.height:
-            word = str(rows["verdict"][0])
-            return {"better": "worse", "worse": "better"}.get(word, word) if turned else word
-    return "undecided"
-
-
 def _unfinished(scores: pl.DataFrame, trials: pl.DataFrame) -> tuple[str, ...]:
     """Return the families that lack trials or samples that others have: their scores rest on other cases."""
     failed = set(trials.filter(pl.col("status") == "failed")["family"])
@@ -140,17 +146,8 @@ def _unfinished(scores: pl.DataFrame, trials: pl.DataFrame) -> tuple[str, ...]:
     return tuple(family for family in n_samples["family"] if family in failed | fewer)
 
 
-def _with(words: dict[str, str], word: str) -> tuple[str, ...]:
-    return tuple(family for family, one in words.items() if one == word)
-
-
-def _ships(candidates: dict[str, float], cost_s: dict[str, float], entry: MetricEntry, margin: float) -> str | None:
-    """Return the cheapest of the candidates within the margin of the best of them on valid."""
-    if not candidates:
-        return None
-    best = _best(candidates, entry)
-    close = [family for family, value in candidates.items() if abs(value - candidates[best]) <= margin]
-    return min(close, key=lambda family: (cost_s.get(family, float("inf")), family != best))
+def _with(words: dict[str, str], *wanted: str) -> tuple[str, ...]:
+    return tuple(family for family, word in words.items() if word in wanted)
 
 
 def _within(comparisons: pl.DataFrame, found: Verdict) -> tuple[str, ...]:
@@ -192,6 +189,8 @@ def _ranking(
         yield f"{text[0].upper()}{text[1:]}."
     if close := _within(comparisons, found):
         yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
+    if found.selection is not None:
+        yield _corrected(found.selection)
     if found.leader in floors:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
     for floor in dict.fromkeys(floor for _, floor in found.no_better_than_floor):
@@ -199,24 +198,72 @@ def _ranking(
         yield f"Not shown to be better than the floor `{floor}`: {_listed(below)}."
 
 
-def _shipping(
-    found: Verdict, candidates: dict[str, float], cost_s: dict[str, float], words: dict[str, str], entry: MetricEntry
-) -> Iterator[str]:
-    if found.cheapest and (found.equivalent_to or found.undecided_with):
-        yield (
-            f"Cost decides among the equivalent and the undecided: the cheapest is `{found.cheapest}` "
-            f"({cost_s[found.cheapest]:.2g} s a trial to fit and predict)."
-        )
-    if found.ships is None:
+def _corrected(one: Selection) -> str:
+    return (
+        f"The best of {len(one.families)} was picked on the very cases that score it: corrected for that, "
+        f"{one.corrected:.3f} (95 % of the draws {one.low:.3f} to {one.high:.3f}) is what such a pick scores on new "
+        "patients."
+    )
+
+
+def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
+    """Yield what the set could have shown, of the families that it could not tell from the leader."""
+    reach = [one for one in found.reach if one.family in found.undecided_with and one.family not in floors]
+    if not reach:
         return
-    best = found.ships == _best(candidates, entry)
-    reason = "the best on valid" if best else f"the cheapest within {found.margin:g} of the best on valid"
-    yield f"`{found.ships}` ships: {reason} ({candidates[found.ships]:.3f}), chosen without looking at test."
-    if found.ships in words:
+    known = reach[0].n_patients is not None
+    least, most = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
+    span = least if least == most else f"{least} to {most}, depending on the pair"
+    yield (
+        f"These {reach[0].n_patients if known else reach[0].n_samples} {'patients' if known else 'images'} would show "
+        f"with a power of {POWER:.0%} a true difference from the leader of {span}; {reach[0].n_tests} comparisons are "
+        "corrected for."
+    ).replace("80%", "80 %")
+    needed = sorted(one.needed for one in reach if one.needed is not None)
+    if needed:
+        counts = f"{needed[0]:,}" if needed[0] == needed[-1] else f"{needed[0]:,} to {needed[-1]:,}"
+        yield f"To show one of {found.margin:g} it would take about {counts} {'patients' if known else 'images'}."
+
+
+def _shipping(
+    found: Verdict, chosen: Choice | None, candidates: dict[str, float], cost_s: dict[str, float], words: dict[str, str]
+) -> Iterator[str]:
+    if found.equivalent_to or found.undecided_with:
+        if found.cheapest:
+            yield (
+                "Cost decides among the equivalent and the undecided: the cheapest calibrated one on test is "
+                f"`{found.cheapest}` ({cost_s[found.cheapest]:.2g} s a trial to fit and predict)."
+            )
+        else:
+            yield "Costs are not known for all of these, so they cannot decide among the equivalent and the undecided."
+    if chosen is None:
+        return
+    below = "the best" if chosen.family == chosen.best else f"at most {found.margin:g} from the best, `{chosen.best}`"
+    yield (
+        "On valid, among equivalent or undecided the cheapest calibrated one ships: "
+        f"`{chosen.family}` ({candidates[chosen.family]:.3f} there, {below}), chosen without looking at test."
+    )
+    yield from _reasons(chosen)
+    if chosen.family in words:
         yield {
             "better": f"But `{found.leader}` is better on test: valid and test disagree.",
             "equivalent": f"On test it is equivalent to the leader `{found.leader}`.",
-        }.get(words[found.ships], f"On test the data cannot tell it from the leader `{found.leader}`.")
+        }.get(words[chosen.family], f"On test the data cannot tell it from the leader `{found.leader}`.")
+    if found.cheapest not in (None, chosen.family) and words.get(chosen.family) != "better":
+        yield f"Test alone would have named `{found.cheapest}`: valid and test disagree, and valid decides."
+
+
+def _reasons(chosen: Choice) -> Iterator[str]:
+    if len(chosen.tied) > 1 and chosen.cost == "unknown":
+        yield "No cost is known, so the better estimate on valid decided."
+    if len(chosen.tied) > 1 and chosen.cost == "equal":
+        yield "The cheapest cost the same, so the better estimate on valid decided."
+    if chosen.miscalibrated:
+        yield f"Left out, because valid shows that their probabilities are off: {_listed(chosen.miscalibrated)}."
+    if chosen.all_miscalibrated:
+        yield f"Valid shows no calibrated one among {_listed(chosen.tied)}: recalibrate it before its use."
+    elif chosen.family in chosen.unknown:
+        yield "Its calibration could not be estimated on valid, and is not held against it."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import polars as pl
 
 from grandrounds.evaluate.catalogue import METRICS, spoken
+from grandrounds.evaluate.contrast import decisive
 from grandrounds.report.content import ReportContent
 from grandrounds.report.palette import Look, looks
 from grandrounds.report.rounding import NOT_APPLICABLE, known, listed, share
@@ -86,7 +87,7 @@ class Ranked:
 
     @cached_property
     def _differences(self) -> dict[tuple[str, str], Difference]:
-        frame = self.content.comparisons.filter(pl.col("metric") == self.content.primary)
+        frame = decisive(self.content.comparisons).filter(pl.col("metric") == self.content.primary)
         columns = ("family_a", "family_b", "difference", "low", "high", "p_adjusted", "verdict")
         return {(a, b): Difference(*rest) for a, b, *rest in frame.select(columns).iter_rows()}
 

@@ -20,7 +20,7 @@ from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.store import Store
 from grandrounds.tables import Task
 
-VALID_RESAMPLES = 200  # selection needs the estimates on valid; their intervals are not shown
+VALID_RESAMPLES = 2000  # what ships is chosen on valid, by its estimates and by who differs there
 
 
 def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Collection[str]) -> Verdict:
@@ -38,7 +38,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
     ask = study.judge
     outcome = judge(
         predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples, seed=seed,
-        patient_known=known,
+        patient_known=known, practical=ask.rope, floors=FLOORS,
     )  # fmt: skip
     valid = judge(
         predictions, task, primary=ask.primary, margin=ask.margin, resamples=VALID_RESAMPLES, seed=seed,
@@ -47,6 +47,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
     decision = verdict(
         outcome.scores, outcome.comparisons, trials, valid.scores, task,
         study.judge.primary, study.judge.margin, FLOORS,
+        valid_comparisons=valid.comparisons, selection=outcome.selection,
     )  # fmt: skip
     gathered = {
         "trials": trials,

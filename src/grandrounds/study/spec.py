@@ -88,11 +88,13 @@ class JudgeSpec(Spec):
         primary: The metric that decides.
         margin: Differences smaller than this do not matter.
         resamples: Bootstrap resamples of patients.
+        rope: Whether to add how probable it is that a difference matters (region of practical equivalence).
     """
 
     primary: str = "auc"
     margin: float = Field(default=0.02, ge=0)
     resamples: int = Field(default=10_000, ge=100)
+    rope: bool = False
 
 
 class Ask(Spec):
@@ -178,6 +180,7 @@ COMMENTS = {
     "means.workers": "Trials side by side; one thread each is faster here than one trial on all threads.",
     "judge.primary": "The metric that decides, declared before anything is trained.",
     "judge.margin": "Differences smaller than this do not matter.",
+    "judge.rope": "Whether to add how probable it is that a difference matters.",
     "prepare": "Deterministic, per image, the same for every family; `whole` before patches are cut, `each` after.",
     "recipes.epochs": "This family's equal share of the budget, turned into epochs once.",
     "recipes.cap_s": "The clock only stops a trial that overruns this; it is then marked truncated.",

@@ -9,6 +9,7 @@ import pytest
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.contrast import decisive
 from grandrounds.evaluate.judge import judge
 
 
@@ -65,7 +66,7 @@ def test_one_class_only_is_undefined_and_not_zero(predictions, two):
     auc = found.scores.filter(pl.col("metric") == "auc", pl.col("label").is_null()).row(0, named=True)
     assert (auc["estimate"], auc["low"], auc["high"]) == (None, None, None)
     assert "undefined in 3 of 3 folds" in auc["note"]
-    assert found.comparisons["verdict"].to_list() == ["undecided"]
+    assert decisive(found.comparisons)["verdict"].to_list() == ["undecided"]
 
 
 def test_unknown_patients_are_said(predictions, two):
@@ -122,7 +123,7 @@ def test_an_ordinal_task_has_a_weighted_kappa(predictions, three):
     frame, ordered = predictions(three, {"cnn": 3.0, "vit": 0.0}), three.replaced(kind="ordinal")
     found = judge(frame, ordered, primary="quadratic_kappa", resamples=200)
     assert found.scores.filter(pl.col("metric") == "quadratic_kappa").height == 2
-    assert found.comparisons["verdict"].to_list() == ["better"]
+    assert decisive(found.comparisons)["verdict"].to_list() == ["better"]
     assert "quadratic_kappa" not in judge(frame, three, resamples=20).scores["metric"].to_list()
 
 

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from grandrounds import tables
+from grandrounds.evaluate.answer import Selection
 from grandrounds.evaluate.judge import judge
 from grandrounds.evaluate.verdict import verdict
 from grandrounds.tables import Task
@@ -25,10 +26,20 @@ def _scores(values):
     )  # fmt: skip
 
 
-def _comparisons(*rows):
-    names = ("family_a", "family_b", "metric", "verdict")
-    frame = pl.DataFrame([dict(zip(names, (a, b, "auc", word), strict=True)) for a, b, word in rows])
-    return tables.check(frame, tables.COMPARISONS)
+def _comparisons(*rows, method=None, error=None):
+    names = ("family_a", "family_b", "metric", "verdict", "method", "error")
+    rows = [dict(zip(names, (a, b, "auc", word, method, error), strict=True)) for a, b, word in rows]
+    return tables.check(pl.DataFrame(rows, schema_overrides={"error": pl.Float64}), tables.COMPARISONS)
+
+
+def _with_calibration(values, calibrated):
+    """Return scores with a calibration slope of each class, by family its interval."""
+    rows = [
+        {"family": family, "metric": "calibration_slope", "label": label, "estimate": low, "low": low, "high": high}
+        for family, (low, high) in calibrated.items()
+        for label in TASK.classes
+    ]
+    return tables.check(pl.concat([_scores(values), tables.check(pl.DataFrame(rows), tables.SCORES)]), tables.SCORES)
 
 
 def _trials(cost_s):
@@ -85,8 +96,11 @@ On the primary metric (macro AUC) `lbp-svm` leads with 0.930 (95 % interval 0.90
 50 patients.
 It is better than `cnn` and `prior`; it is equivalent, within 0.02, to `resnet`; the data cannot tell it from `vit`.
 Not shown to be better than the floor `prior`: `cnn`.
-Cost decides among the equivalent and the undecided: the cheapest is `vit` (4 s a trial to fit and predict).
-`vit` ships: the cheapest within 0.02 of the best on valid (0.935), chosen without looking at test.
+Cost decides among the equivalent and the undecided: the cheapest calibrated one on test is `vit` (4 s a trial to fit \
+and predict).
+On valid, among equivalent or undecided the cheapest calibrated one ships: `vit` (0.935 there, at most 0.02 from the \
+best, `resnet`), chosen without looking at test.
+Its calibration could not be estimated on valid, and is not held against it.
 On test the data cannot tell it from the leader `lbp-svm`.
 """
     assert verdict(**study).sentences == tuple(text.strip().splitlines())
@@ -97,7 +111,7 @@ def test_the_leader_may_be_best_on_valid_and_still_not_ship(study):
     study["valid_scores"] = _scores({"lbp-svm": 0.94, "resnet": 0.90, "vit": 0.93, "prior": 0.95})
     found = verdict(**study)
     assert found.ships == "vit"
-    assert any("`vit` ships: the cheapest within 0.02 of the best" in sentence for sentence in found.sentences)
+    assert any("at most 0.02 from the best, `lbp-svm`" in sentence for sentence in found.sentences)
     assert verdict(**study | {"trials": tables.empty(tables.TRIALS)}).ships == "lbp-svm"
 
 
@@ -160,3 +174,91 @@ def test_a_family_with_fewer_samples_neither_leads_nor_ships(study):
     )
 
     assert verdict(**study | {"scores": scores}).leader == "resnet"
+
+
+def test_only_the_deciding_method_decides(study):
+    """What another method says of a pair changes nothing."""
+    other = _comparisons(("lbp-svm", "resnet", "better"), ("lbp-svm", "vit", "better"), method="some other test")
+    both = pl.concat([other, study["comparisons"]])
+    assert verdict(**study | {"comparisons": both}) == verdict(**study)
+
+
+def test_a_badly_calibrated_family_does_not_ship(study):
+    """The cheapest calibrated one ships; the one that is left out is named, and so is a set without any."""
+    values = {"lbp-svm": 0.93, "resnet": 0.94, "vit": 0.935}
+    good, bad = (0.7, 1.3), (0.2, 0.6)
+    study["valid_scores"] = _with_calibration(values, {"lbp-svm": good, "resnet": good, "vit": bad})
+    found = verdict(**study)
+    assert found.ships == found.cheapest == "lbp-svm"
+    assert found.miscalibrated == ("vit",)
+    assert "Left out, because valid shows that their probabilities are off: `vit`." in found.sentences
+    study["valid_scores"] = _with_calibration(values, dict.fromkeys(values, bad))
+    assert verdict(**study).ships == "vit"
+    assert any("Valid shows no calibrated one among" in one for one in verdict(**study).sentences)
+
+
+def test_what_is_worse_on_valid_or_below_the_margin_there_does_not_ship(study):
+    """Cost decides only among equivalent or undecided on valid, and not where the estimate is far below."""
+    worse = _comparisons(("resnet", "vit", "better"))
+    assert verdict(**study, valid_comparisons=worse).ships == "resnet"
+    undecided = _comparisons(("resnet", "cnn", "undecided"))
+    assert verdict(**study, valid_comparisons=undecided).ships == "vit"
+
+
+def test_equal_and_unknown_costs_are_said(study):
+    """Then the better estimate on valid decides."""
+    same = verdict(**study | {"trials": _trials(dict.fromkeys(("lbp-svm", "resnet", "vit"), 5))})
+    unknown = verdict(**study | {"trials": tables.empty(tables.TRIALS)})
+    assert same.ships == unknown.ships == "resnet"
+    assert "The cheapest cost the same, so the better estimate on valid decided." in same.sentences
+    assert "No cost is known, so the better estimate on valid decided." in unknown.sentences
+    assert any("cannot decide among the equivalent" in one for one in unknown.sentences)
+
+
+def test_the_rule_is_said_in_the_words_of_the_design(study):
+    """Wherever a family ships."""
+    assert any(
+        "among equivalent or undecided the cheapest calibrated one ships" in one for one in verdict(**study).sentences
+    )
+
+
+def test_another_choice_on_test_is_said(study):
+    """Where cost would have named another family on test, the reader is told which."""
+    study["valid_scores"] = _scores({"lbp-svm": 0.90, "resnet": 0.94, "vit": 0.90})
+    found = verdict(**study)
+    assert (found.ships, found.cheapest) == ("resnet", "vit")
+    assert found.sentences[-1] == "Test alone would have named `vit`: valid and test disagree, and valid decides."
+
+
+def test_what_the_set_could_have_shown(study):
+    """The smallest difference and the patients for the margin: in words for undecided pairs, in numbers for all."""
+    rows = (("lbp-svm", "resnet", "undecided"), ("vit", "lbp-svm", "undecided"), ("lbp-svm", "cnn", "better"))
+    found = verdict(**study | {"comparisons": _comparisons(*rows, error=0.01)})
+    assert [one.family for one in found.reach] == ["resnet", "vit", "cnn"]
+    assert found.reach[0].detectable == pytest.approx(0.0324, abs=1e-4)
+    assert found.reach[0].needed == 131
+    text = " ".join(found.sentences)
+    assert "These 50 patients would show with a power of 80 % a true difference from the leader of 0.032" in text
+    assert "To show one of 0.02 it would take about 131 patients." in text
+    assert verdict(**study | {"comparisons": _comparisons(*rows, error=0.01), "margin": 0.0}).reach[0].needed is None
+
+
+def test_the_best_of_several_is_corrected_in_words(study):
+    """The corrected score stands after what the leader is better than."""
+    selection = Selection(
+        families=("lbp-svm", "resnet"), estimate=0.93, corrected=0.918, low=0.87, high=0.95, picked=(0.6, 0.4), draws=9
+    )
+    found = verdict(**study, selection=selection)
+    assert found.selection == selection
+    assert "corrected for that, 0.918 (95 % of the draws 0.870 to 0.950)" in found.sentences[2]
+
+
+def test_scores_of_other_units_and_slices_are_left_alone(study):
+    """The verdict rests on all cases, at the unit of the comparisons."""
+    whole = study["scores"].with_columns(unit=pl.lit("case"), slice=pl.lit("all"))
+    other = whole.with_columns(estimate=1 - pl.col("estimate"), unit=pl.lit("sample"))
+    part = whole.with_columns(estimate=1 - pl.col("estimate"), slice=pl.lit("sex=F"))
+    study["comparisons"] = study["comparisons"].with_columns(unit=pl.lit("case"))
+    expected = verdict(**study | {"scores": whole})
+    assert verdict(**study | {"scores": pl.concat([other, part, whole])}) == expected
+    assert expected.leader == "lbp-svm"

@@ -1,0 +1,49 @@
+"""What a set of cases could have shown: the smallest difference it would find, and the patients a smaller one needs.
+
+A difference with standard error s is found at a level in a share `power` of all studies where its true value is
+(z of 1 - level / 2, plus z of power) · s. With m comparisons the level is 0.05 / m, at which Holm's procedure judges
+the first. The error shrinks with the root of the number of patients.
+
+Assumes: the difference is about normal, and more patients would be like those that were seen, with as many samples
+each. The error is itself an estimate.
+
+Reference: Bloom, Evaluation Review 19:547 (1995).
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import ndtri
+
+ALPHA, POWER = 0.05, 0.80
+
+
+def detectable(error: float, n_tests: int, power: float = POWER) -> float:
+    """Return the smallest true difference that is shown with that power.
+
+    Args:
+        error: Standard error of the difference.
+        n_tests: How many comparisons are corrected for.
+        power: Share of studies.
+
+    >>> round(detectable(0.01, n_tests=1), 4)
+    0.028
+    """
+    return float(ndtri(1 - ALPHA / 2 / n_tests) + ndtri(power)) * error
+
+
+def patients_needed(error: float, n_patients: int, difference: float, n_tests: int, power: float = POWER) -> int:
+    """Return how many patients would show a true difference with that power.
+
+    Args:
+        error: Standard error of the difference with `n_patients`.
+        n_patients: How many there were.
+        difference: The true difference, above 0.
+        n_tests: How many comparisons are corrected for.
+        power: Share of studies.
+
+    >>> patients_needed(0.01, 100, difference=0.01, n_tests=1)
+    785
+    """
+    return math.ceil(n_patients * (detectable(error, n_tests, power) / difference) ** 2)
