@@ -18,9 +18,9 @@ import SimpleITK as sitk  # noqa: N813  (its own documentation's name)
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from grandrounds.layouts.geneva import rasterise
 from grandrounds.data.hrct_section import draw_patient, simulate
 from grandrounds.data.patches import boxes, spread
+from grandrounds.layouts.geneva import rasterise
 
 SIZE_PX = 32
 FREQUENCIES_PER_MM = np.linspace(0.04, 0.66, 16)

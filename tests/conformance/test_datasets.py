@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -26,34 +26,36 @@ def _folder(root: Path) -> Path:
     return root / "set"
 
 
-def _table(root: Path) -> Path:
-    files = sorted(_folder(root).rglob("*.png"))
-    rows = [f"{file.relative_to(root)},{file.parent.name},p{index // 2}" for index, file in enumerate(files)]
-    (root / "set.csv").write_text("\n".join(["image,label,patient", *rows]))
-    return root / "set.csv"
-
-
-def _archive(root: Path) -> Path:
-    np.savez(root / "set.npz", train_images=PIXELS, train_labels=np.arange(8) % 2)
-    return root / "set.npz"
-
-
-MAKERS: dict[str, Callable[[Path], Path]] = {"folder": _folder, "table": _table, "medmnist": _archive, **COPIES}
-
-
-@pytest.fixture(params=list(MAKERS))
+@pytest.fixture(params=list(COPIES))
 def source(request, tmp_path) -> Path:
     """One small set of each layout."""
-    return MAKERS[request.param](tmp_path)
+    return COPIES[request.param](tmp_path)
 
 
 def test_every_entry_can_be_opened_by_path_or_name():
-    """A source has a layout on disk with a maker here, or names; its functions can be imported."""
+    """A source has a layout on disk with a copy, or names; its functions can be imported."""
     for entry in SOURCES:
-        assert entry.name in MAKERS or entry.names, f"add a maker for {entry.name}"
+        assert entry.name in COPIES or entry.names, f"add a writer of copies of {entry.name}"
         assert (entry.named is not None) == bool(entry.names)
         for path in filter(None, (entry.draft, entry.named)):
             assert callable(registry.load(path))
+
+
+def test_what_needs_an_agreement_says_where_to_ask():
+    """The module of a layout with its own files and licence names the address."""
+    for entry in SOURCES:
+        if entry.licence and entry.telltales and entry.draft:
+            assert "https://" in str(importlib.import_module(entry.draft.partition(":")[0]).__doc__), entry.name
+
+
+def test_every_source_has_a_page():
+    """The how-to page of a source is called after it, and its index leads there."""
+    pages = Path(__file__).parents[2] / "docs" / "how-to"
+    listed = (pages / "index.md").read_text(encoding="utf-8").split()
+    for entry in SOURCES:
+        page = {"folder": "class-folders", "table": "csv-with-patients"}.get(entry.name, entry.name)
+        assert (pages / f"{page}.md").is_file(), entry.name
+        assert page in listed
 
 
 def _check(dataset: Dataset) -> None:
@@ -62,7 +64,7 @@ def _check(dataset: Dataset) -> None:
     tables.check(dataset.labels, tables.LABELS)
     assert set(dataset.labels["label"]) == set(dataset.task.classes)
     assert set(dataset.samples["case"]) == set(dataset.labels["case"])
-    assert dataset.samples["sample"].to_list() == dataset.files["sample"].to_list()
+    assert dataset.samples["sample"].to_list() == dataset.files["sample"].unique(maintain_order=True).to_list()
 
 
 def test_tables_and_images(source):
@@ -71,11 +73,11 @@ def test_tables_and_images(source):
 
     _check(dataset)
     assert dataset.bad.is_empty()
-    assert dataset.samples.height == len(PIXELS)
     for row in dataset.samples.iter_rows(named=True):
         image = dataset.load(row["sample"])
         assert pixel_hash(image) == row["sha256"]
-        assert image.space == (row["height_px"], row["width_px"])
+        depth = () if row["depth_px"] == 1 and len(image.space) == 2 else (row["depth_px"],)
+        assert image.space == (*depth, row["height_px"], row["width_px"])
 
 
 def test_same_hash_twice(source):

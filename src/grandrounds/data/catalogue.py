@@ -6,10 +6,17 @@ from dataclasses import dataclass
 
 from grandrounds.registry import Registry
 
-MEDMNIST = (
-    "bloodmnist", "breastmnist", "dermamnist", "octmnist", "organamnist", "organcmnist", "organsmnist", "pathmnist",
-    "pneumoniamnist", "retinamnist", "tissuemnist",
+_MEDMNIST_2D = (
+    "bloodmnist", "breastmnist", "chestmnist", "dermamnist", "octmnist", "organamnist", "organcmnist", "organsmnist",
+    "pathmnist", "pneumoniamnist", "retinamnist", "tissuemnist",
 )  # fmt: skip
+_MEDMNIST_3D = (
+    "adrenalmnist3d", "fracturemnist3d", "nodulemnist3d", "organmnist3d", "synapsemnist3d", "vesselmnist3d",
+)  # fmt: skip
+MEDMNIST = (  # the plain name is the size of 28 pixels
+    *(f"{name}{size}" for name in _MEDMNIST_2D for size in ("", "_64", "_128", "_224")),
+    *(f"{name}{size}" for name in _MEDMNIST_3D for size in ("", "_64")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,9 @@ SOURCES: Registry[SourceEntry] = Registry(
         ),
         SourceEntry(
             "medmnist",
-            "an NPZ archive of {train,val,test}_{images,labels}, or a MedMNIST set by its name",
+            "an NPZ archive of {train,val,test}_{images,labels}, or a MedMNIST set (2D, 3D, any size) by its name",
             "grandrounds.layouts.npz:draft",
-            "grandrounds inspect ARCHIVE.npz, or grandrounds inspect breastmnist",
+            "grandrounds inspect ARCHIVE.npz, or breastmnist, breastmnist_224, organmnist3d_64 …",
             licence="CC BY 4.0 (dermamnist: CC BY-NC 4.0)",
             suffixes=(".npz",),
             names=MEDMNIST,
@@ -78,21 +85,18 @@ SOURCES: Registry[SourceEntry] = Registry(
         ),
         SourceEntry(
             "geneva-ild",
-            "the Geneva ILD database: chest CT with regions of lung tissue, cut into patches",
+            "the Geneva ILD database: chest CT with regions of lung tissue cut into patches, or its ready-made patches",
             "grandrounds.layouts.geneva:draft",
             "grandrounds inspect ILD_DB",
             licence="research only, by signed agreement",
             suffixes=("/",),
-            telltales=(("ILD_DB_txtROIs",), ("ILD_DB/ILD_DB_txtROIs",)),
-        ),
-        SourceEntry(
-            "talisman",
-            "the ready-made lung patches of the Geneva ILD database, TIFF in Hounsfield units",
-            "grandrounds.layouts.talisman:draft",
-            "grandrounds inspect ILD_DB/ILD_DB_talismanTestSuite",
-            licence="research only, by signed agreement",
-            suffixes=("/",),
-            telltales=(("*_patch[0-9]*_patient*[0-9]_[0-9]*.tif",),),
+            telltales=(
+                ("ILD_DB_txtROIs",),
+                ("ILD_DB/ILD_DB_txtROIs",),
+                ("ILD_DB_volumeROIs",),
+                ("ILD_DB/ILD_DB_volumeROIs",),
+                ("*_patch[0-9]*_patient*[0-9]_[0-9]*.tif",),
+            ),
         ),
         SourceEntry(
             "glas",

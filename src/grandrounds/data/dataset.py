@@ -43,7 +43,7 @@ class Dataset:
         files: Table `files`.
         labels: Table `labels`.
         official: Columns `case, role`: the split that came with the data; None where none did.
-        patient_known: Whether `patient` was given; otherwise every sample counts as a patient of its own.
+        patient_known: Whether `patient` was given; otherwise every case counts as a patient of its own.
         simulated: Whether the images are computed and show nobody.
         flips: Whether mirroring left and right keeps label and anatomy plausible.
         licence: Licence of the images; None where unknown.

@@ -59,7 +59,7 @@ def read_table(path: Path) -> pl.DataFrame:
         else:
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
             frame = pl.read_csv(path, infer_schema=False, separator=separator)
-    except (OSError, pl.exceptions.PolarsError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  (a spreadsheet's reader has errors of its own)
         raise BadData(
             f"this table cannot be read ({type(error).__name__})", where=path, remedy="give a CSV, TSV or XLSX"
         ) from None

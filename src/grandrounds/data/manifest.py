@@ -238,7 +238,7 @@ def _with_patients(kept: pl.DataFrame, draft: Draft) -> tuple[pl.DataFrame, bool
             notes = ("Only some images tell their patient, so whose image it is counts as unknown.",)
         patients = ()
     known = [_tidy(patient) for patient in patients]
-    column = pl.Series("patient", known or kept["sample"].to_list(), dtype=pl.String())
+    column = pl.Series("patient", known, dtype=pl.String()) if known else pl.coalesce("case", "sample").alias("patient")
     return kept.with_columns(column).drop("header_patient"), bool(known), notes
 
 

@@ -92,6 +92,7 @@ def _from_name(name: str, options: SourceOptions, cache: Path) -> Draft:
     if entry is None or entry.named is None:
         known = [known for entry in SOURCES for known in entry.names]
         hint = nearest(name, known)
+        known = [one for one in known if "_" not in one]  # the sizes of a set would fill the screen
         raise BadData(
             "there is no such file or folder, and no data set of that name",
             where=name,

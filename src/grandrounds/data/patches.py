@@ -22,12 +22,15 @@ class PatchSpec(Spec):
         size_px: Height and width of a patch.
         stride_px: Step of the grid; half the size makes neighbours overlap by half.
         fraction: Least share of a patch's pixels inside one region.
+        lung_fraction: Least share of a patch's pixels inside the lung, where a set comes with masks of it; 0 to look at
+            no mask.
         max_patches: Most patches kept of one patient and one class, spread evenly; None for all.
     """
 
     size_px: int = Field(default=32, ge=1)
     stride_px: int = Field(default=16, ge=1)
     fraction: float = Field(default=0.75, gt=0, le=1)
+    lung_fraction: float = Field(default=0, ge=0, le=1)
     max_patches: int | None = Field(default=None, ge=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from grandrounds.formats.budget import MAX_DEFLATE, MAX_MEMBER_BYTES, check_size
 from grandrounds.image import Image
 from grandrounds.shapes import Pixels
 
-_MOST_CHANNELS = 4
+MOST_CHANNELS = 4
 
 
 class Header(NamedTuple):
@@ -43,7 +44,7 @@ def read_npy(path: Path, member: str | None, frame: int | None) -> Image:
 
 
 def read_npz(path: Path, member: str | None, frame: int | None) -> Image:
-    """Return the image in one array of an archive."""
+    """Return the image in one array of an archive; `name[3]` is the fourth of an array of images."""
     if member is None:
         names = members(path)
         if len(names) != 1:
@@ -53,7 +54,9 @@ def read_npz(path: Path, member: str | None, frame: int | None) -> Image:
                 remedy="say which one is the image",
             )
         member = names[0]
-    return Image(_owned(to_pixels(_frame_of(load_member(path, member), frame, path), path)))
+    name, index = found.groups() if (found := re.fullmatch(r"(.+)\[(\d+)\]", member)) else (member, None)
+    array = _frame_of(load_member(path, name), None if index is None else int(index), path)
+    return Image(_owned(to_pixels(_frame_of(array, frame, path), path)))
 
 
 def members(path: Path) -> list[str]:
@@ -112,7 +115,7 @@ def to_pixels(array: NDArray[Any], where: Path) -> Pixels:
     check_size(array.shape or (1,), array.dtype, where)
     if array.dtype.byteorder == ">":
         array = array.astype(array.dtype.newbyteorder("="))
-    few = [n <= _MOST_CHANNELS for n in array.shape]
+    few = [n <= MOST_CHANNELS for n in array.shape]
     if array.ndim == 2:
         return array[None]  # (1, H, W)
     if array.ndim in (3, 4) and few[-1] and not all(few):

@@ -4,14 +4,13 @@ Yang et al., arXiv 2003.13865. The pictures belong to the authors and publishers
 https://github.com/UCSD-AI4H/COVID-CT and unpack `Images-processed/CT_COVID.zip` and `CT_NonCOVID.zip`.
 
 `Data-split/{COVID,NonCOVID}/{train,val,test}CT_*.txt` hold one file name a line. Patients are told for the COVID
-pictures alone, in `COVID-CT-MetaInfo.xlsx`, so on the whole they count as unknown; saved as CSV beside it, the table
-tells how many patients stand on two sides of the official split. Names hold percent signs and other odd letters, and
-the meta table leaves some endings out.
+pictures alone, in `COVID-CT-MetaInfo.xlsx`, so on the whole they count as unknown; the table tells how many patients
+stand on two sides of the official split. Names hold percent signs and other odd letters, and the meta table leaves some
+endings out.
 """
 
 from __future__ import annotations
 
-import csv
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,15 +18,16 @@ from pathlib import Path
 
 import polars as pl
 
+from grandrounds.data import joining
 from grandrounds.data.draft import Draft, refusals, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 
-META = "COVID-CT-MetaInfo.csv"
+META = ("COVID-CT-MetaInfo.xlsx", "COVID-CT-MetaInfo.csv")  # as it comes, or saved as text
 SPLIT = "Data-split"
 _CLASSES = {"NonCOVID": "non-covid", "COVID": "covid"}
 _ROLES = {"train": "train", "val": "valid", "test": "test"}
-_SHEET_NAMES = {"file name": "file", "image": "file", "filename": "file", "patient id": "patient", "patient": "patient"}
+_NAMES = {"file": ("file name", "filename", "image name", "image"), "patient": ("patient id", "patient")}
 
 
 def draft(source: Path, options: SourceOptions) -> Draft:
@@ -49,7 +49,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             if name not in pictures:
                 refused.append((str(root / name), None, None, f"{SPLIT} lists it, and there is no such file"))
                 continue
-            sample = f"{ours}/{Path(name).stem}"
+            sample = f"{ours}/{_stem(name)}"
             rows.append({"sample": sample, "label": ours, "role": role, "path": str(pictures[name])})
     if not rows:
         raise BadData(f"no picture that {SPLIT} lists is there", where=root, remedy="unpack CT_COVID.zip")
@@ -98,35 +98,36 @@ def _listed(folder: Path, theirs: str) -> Iterator[tuple[str, str]]:
 
 def _overlap(root: Path, rows: list[dict[str, str]]) -> str:
     """Return what the meta table tells about patients in two roles."""
-    table = root / META
-    if not table.is_file():
-        return f"Whose picture it is is unknown; save COVID-CT-MetaInfo.xlsx as {META} to count patients in two roles."
-    patients = _patients(table)
+    table = next((root / name for name in META if (root / name).is_file()), None)
+    patients = None if table is None else _patients(table)
+    if patients is None:
+        what = "is missing" if table is None else "cannot be read"
+        return f"{META[0]} {what}, so patients in two parts of the official split were not counted."
     roles = defaultdict(set)
     for row in rows:
-        if row["label"] == "covid" and (patient := patients.get(_plain(Path(row["path"]).stem))):
+        if row["label"] == "covid" and (patient := patients.get(_stem(_plain(Path(row["path"]).name)))):
             roles[patient].add(row["role"])
     n = sum(len(one) > 1 for one in roles.values())
     verdict = "LEAKY by its meta table: " if n else ""
     return f"{verdict}{n} of {len(roles)} COVID patients stand in more than one part of the official split."
 
 
-def _patients(table: Path) -> Mapping[str, str]:
-    """Return patient by name of the picture without its ending, which some rows leave out."""
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        lines = list(csv.reader(file))
-    head = (
-        {_SHEET_NAMES.get(name.strip().casefold(), ""): index for index, name in enumerate(lines[0])} if lines else {}
-    )
-    if not {"file", "patient"} <= head.keys():
-        raise BadData("the meta table lacks a column of file names or of patients", where=table)
-    found = {}
-    for line in lines[1:]:
-        if len(line) > max(head["file"], head["patient"]):
-            name = _plain(line[head["file"]])
-            stem = Path(name).stem if name.lower().endswith((".png", ".jpg", ".jpeg")) else name
-            found[stem] = line[head["patient"]].strip()
-    return found
+def _patients(table: Path) -> Mapping[str, str] | None:
+    """Return patient by name of the picture without its ending, which some rows leave out; None for a strange table."""
+    try:
+        sheet = joining.read_table(table)
+    except BadData:
+        return None
+    found = {ours: [name for name in sheet.columns if name.casefold() in names] for ours, names in _NAMES.items()}
+    if not all(found.values()):
+        return None
+    rows = sheet.select(found["file"][0], found["patient"][0]).drop_nulls().iter_rows()
+    return {_stem(_plain(name)): patient for name, patient in rows}
+
+
+def _stem(name: str) -> str:
+    # Not pathlib's: names without an ending hold dots as well.
+    return name.rpartition(".")[0] if name.lower().endswith((".png", ".jpg", ".jpeg")) else name
 
 
 def _plain(name: str) -> str:

@@ -1,9 +1,13 @@
-"""A folder with one folder of images per class, perhaps inside `train`, `val` and `test` folders."""
+"""A folder with one folder of images per class, perhaps inside `train`, `val` and `test` folders.
+
+A DICOM export may look the same, with a folder per patient or exam. It is told by the headers: each folder holds files
+of one patient that no other folder has, or of one such study, which a class hardly does.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,11 +15,15 @@ import polars as pl
 from grandrounds.data.draft import Draft, official_role, with_columns
 from grandrounds.data.exports import DICOMDIR, table_in
 from grandrounds.data.options import SourceOptions
+from grandrounds.data.patches import spread
 from grandrounds.errors import BadData
 from grandrounds.formats import names_image
+from grandrounds.formats.catalogue import FORMATS
 from grandrounds.tables import Role
 
 _IGNORED = frozenset({"__macosx"})
+_DICOM = ("", *FORMATS.get("dicom").suffixes)
+_MOST_HEADERS = 50  # of one folder: two patients in it show themselves well before
 _REMEDY = "put the images into one folder per class, or list them in a CSV with an image and a label column"
 
 
@@ -31,9 +39,47 @@ def draft(source: Path, options: SourceOptions) -> Draft:
 
     if options.labels or not source.is_dir() or table_in(source) or (source / DICOMDIR).exists():
         return dicom_source.draft(source, options)
-    if not _folders(source) and dicom_tree.holds_dicom(source):
+    is_split = any(official_role(folder.name) is not None and _folders(folder) for folder in _folders(source))
+    is_bare = not _folders(source) and dicom_tree.holds_dicom(source)
+    if is_bare or (not is_split and _is_export(_folders(source))):
         return dicom_source.draft(source, options)
     return _of_class_folders(source)
+
+
+def _is_export(folders: Sequence[Path]) -> bool:
+    """Whether the DICOM files of each folder are of one patient, or one study, that no other has; or all in one."""
+    found = [one for folder in folders if (one := _patients_and_studies(folder)) is not None]
+    if any(None in studies for _, studies in found):
+        return False
+    return len(found) == 1 or any(
+        all(len(values) == 1 and None not in values for values in column) and len(set().union(*column)) == len(column)
+        for column in zip(*found, strict=True)
+    )
+
+
+def _patients_and_studies(folder: Path) -> tuple[set[str | None], set[str | None]] | None:
+    """Return the patients and studies, (0010,0020) and (0020,000D), of a folder; None where it holds no image.
+
+    Images that name no series, or that are no DICOM, have no study.
+    """
+    from grandrounds.data.dicom_headers import facts_of  # noqa: PLC0415  (as above)
+
+    patients, studies = set[str | None](), set[str | None]()
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    for file in spread(files, _MOST_HEADERS):
+        try:
+            facts = next(facts_of(file, None))
+        except BadData:
+            if names_image(file) and file.suffix.lower() not in _DICOM:
+                return {None}, {None}
+            continue
+        patients.add(facts["patient"])
+        studies.add(facts["study"] if facts["uid"] else None)
+        if len(patients) > 1 and len(studies) > 1:
+            break
+    if not patients and any(names_image(file) for file in files):
+        return {None}, {None}
+    return (patients, studies) if patients else None
 
 
 def _of_class_folders(source: Path) -> Draft:

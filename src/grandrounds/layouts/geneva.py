@@ -1,13 +1,12 @@
-"""Reads the layout of the Geneva ILD database: CT files in folders of patients, with regions in text files.
+"""Reads the Geneva ILD database: CT sections whose regions of lung tissue are cut into patches, or ready-made patches.
 
 Depeursinge et al., Comput Med Imaging Graph 2012; 36:227-238. For research, after a signed agreement; ask the MedGIFT
 group of the University of Applied Sciences Western Switzerland (HES-SO), https://medgift.hevs.ch.
 
-A text file is made of `key: value` lines. What a reader stumbles over: a contour inherits the last label and section
-above it; points are millimetres; sections are counted from 1 and belong to the CT file whose name ends in that number
-(not to a place in an alphabetical list, and padded in CT names but not in mask names); some names run the series and
-the section together; localisations have several words; some patients have a folder for each series, and the pilot
-patients one folder more; archives made on a Mac bring shadow files that start with a dot.
+The database has four trees. `ILD_DB_txtROIs` (contours) is taken where the whole database is given, `ILD_DB_volumeROIs`
+(masks) where it is given itself or there are no contours, `ILD_DB_talismanTestSuite` (patches) where it is given;
+`ILD_DB_lungMasks` says which patches lie in the lung, if `patches.lung_fraction` asks for it. What a reader stumbles
+over stands in `geneva_files`, for names, and in `geneva_rois`, for regions.
 
 Outside the scan field some scanners stored -2000, which the rescale turns into -3024 HU. The file's values are kept as
 they are; the step `window` clips them to its lower limit, so that they become air before anything else sees them.
@@ -17,14 +16,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import cv2
 import numpy as np
 import polars as pl
 import pydicom
@@ -34,82 +31,66 @@ from grandrounds.data.draft import Draft
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import Box, PatchSpec, boxes, spread
 from grandrounds.errors import BadData
+from grandrounds.layouts import talisman
+from grandrounds.layouts.geneva_files import LUNGS, Series, only, series_of, tree_of
+from grandrounds.layouts.geneva_rois import CLASSES, Roi, parse, rasterise, read_mask, regions, tissue
 
-TREE = "ILD_DB_txtROIs"
-# Words of the ROI files to the five classes of Li et al. 2014; other tissues are left out.
-CLASSES: Mapping[str, str] = MappingProxyType(
-    {
-        "healthy": "normal",
-        "emphysema": "emphysema",
-        "ground_glass": "ground_glass",
-        "fibrosis": "fibrosis",
-        "micronodules": "micronodules",
-    }
-)
+NAME = "geneva-ild"
 LICENCE = "research only, by signed agreement with the MedGIFT group (HES-SO)"
-_PILOT = "HRCT_pilot"
-_CT_DIGITS = 4  # of a section's number in the name of a CT file
-_FINEST = 4  # contours are rasterised from sixteenths of a pixel
 _TAGS = ["PatientAge", "PatientSex", "InstitutionName", "ConvolutionKernel", "Rows", "Columns"]
-
-
-@dataclass(frozen=True, slots=True)
-class Roi:
-    """One contour: its label, the section that it lies in (1 is the first), and its points x, y in pixels, (n, 2)."""
-
-    label: str
-    number: int
-    points: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    # The files of one series: the text, and CT files by the number at the end of their names.
-    patient: str
-    text: Path
-    sections: Mapping[int, Sequence[Path]]
+_Shape = tuple[int, int]
+_Regions = Sequence[tuple[str, NDArray[np.bool_]]]
 
 
 def draft(source: Path, options: SourceOptions) -> Draft:
-    """Return the draft of the database in a folder, or in the folder `ILD_DB` inside.
+    """Return the draft of the database in a folder, in the folder `ILD_DB` inside, or of one of its trees.
 
     Raises:
         BadData: No region is large enough for a patch.
     """
+    if tree_of(source) is None and talisman.is_suite(source):
+        return replace(talisman.draft(source), name=NAME, licence=LICENCE)
     found = read(source, options.patches)
-    capped = options.patches.max_patches
+    capped, lung = options.patches.max_patches, options.patches.lung_fraction
     notes = (
         "A patch is a case of its own; patches of a patient share tissue, dose and kernel.",
         *([] if capped is None else [f"At most {capped} patches of a patient and a class are used (max_patches)."]),
+        *([f"Patches lie in the database's lung masks by {lung:.0%} at least."] if lung else []),
     )
     return replace(found, licence=LICENCE, notes=notes)
 
 
-def read(root: Path, spec: PatchSpec, *, name: str = "geneva-ild") -> Draft:
+def read(root: Path, spec: PatchSpec, *, name: str = NAME) -> Draft:
     """Return a draft with one row per patch, each a case of its own.
 
     Args:
-        root: Folder that holds `ILD_DB_txtROIs`, or that folder itself.
+        root: Folder that holds a tree of regions, or that tree.
         spec: How regions are cut.
         name: Name of the set.
 
     Raises:
-        BadData: There is no such folder, or no region large enough for a patch.
+        BadData: There is no such tree, or no region large enough for a patch.
     """
+    tree = tree_of(root.absolute())
+    if tree is None:
+        raise BadData(
+            "there is no folder ILD_DB_txtROIs or ILD_DB_volumeROIs",
+            where=root,
+            remedy="give the folder that ILD_DB was unpacked to",
+        )
+    if spec.lung_fraction and not (tree.parent / LUNGS).is_dir():
+        raise BadData(f"there is no folder {LUNGS}", where=tree.parent, remedy="leave patches.lung_fraction at 0")
     rows: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
-    for series in _series(root.absolute()):
+    for series in series_of(tree):
         try:
-            rois = parse(series.text.read_text(encoding="utf-8", errors="replace"), where=series.text)
+            numbers = _numbers(series)
         except (OSError, BadData) as error:
             refused.append({"path": str(series.text), "reason": getattr(error, "what", type(error).__name__)})
             continue
-        by_section: dict[int, list[Roi]] = defaultdict(list)
-        for roi in rois:
-            by_section[roi.number].append(roi)
-        for number, here in sorted(by_section.items()):
+        for number, rois in numbers:
             try:
-                rows += _rows(series, number, here, spec)
+                rows += _rows(series, number, rois, spec)
             except BadData as error:
                 refused.append({"path": error.where, "reason": error.what})
     if not rows:
@@ -132,106 +113,29 @@ def read(root: Path, spec: PatchSpec, *, name: str = "geneva-ild") -> Draft:
     )
 
 
-def parse(text: str, *, where: object = None) -> list[Roi]:
-    """Return the contours of a ROI file, in its order.
-
-    Raises:
-        BadData: A line cannot be understood, the spacing is missing, or a contour has no label or section.
-    """
-    lines = ((n, line.strip()) for n, line in enumerate(text.splitlines(), start=1) if line.strip())
-    spacing: dict[str, float] = {}
-    label, number, rois = None, None, []
-    for n, line in lines:
-        key, _, value = (part.strip() for part in line.partition(":"))
-        try:
-            if key.lower() in ("spacingx", "spacingy"):
-                spacing[key[-1].lower()] = float(value)
-            elif key == "label":
-                label = value
-            elif key == "slice_number":
-                number = int(value)
-            elif key == "nb_points_on_contour":
-                points = [next(lines)[1].split() for _ in range(int(value))]
-                per_pixel = np.array([spacing["x"], spacing["y"]])
-                if label is None or number is None:
-                    raise BadData("a contour has no label or no section above it", where=f"{where}, line {n}")
-                rois.append(Roi(label, number, np.array(points, float).reshape(-1, 2) / per_pixel))
-        except (ValueError, KeyError, StopIteration, RuntimeError):
-            raise BadData("a line of the ROI file cannot be understood", where=f"{where}, line {n}") from None
-    return rois
+def _numbers(series: Series) -> list[tuple[int, Sequence[Roi]]]:
+    """Return the sections that have regions, and their contours where these are not masks."""
+    if series.masks is not None:  # a mask without its section, or the other way round, says nothing
+        return [(number, ()) for number in sorted(series.masks.keys() & series.sections.keys())]
+    by_section: dict[int, list[Roi]] = defaultdict(list)
+    for roi in parse(series.text.read_text(encoding="utf-8", errors="replace"), where=series.text):
+        by_section[roi.number].append(roi)
+    return sorted(by_section.items())
 
 
-def rasterise(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the mask of a contour, its line included, (H, W)."""
-    canvas = np.zeros(shape, np.uint8)
-    if len(points):
-        cv2.fillPoly(canvas, [np.round(points * 2**_FINEST).astype(np.int32)], 1, cv2.LINE_8, _FINEST)
-    return canvas.astype(bool)
-
-
-def _series(root: Path) -> Iterator[_Series]:
-    tree = next((one for one in (root, root / TREE, root / "ILD_DB" / TREE) if one.name == TREE and one.is_dir()), None)
-    if tree is None:
-        raise BadData(f"there is no folder {TREE}", where=root, remedy="give the folder that ILD_DB was unpacked to")
-    texts = (text for text in tree.rglob("*.txt") if not text.name.startswith("."))
-    for text in sorted(texts, key=lambda path: [_natural(part) for part in path.parts]):
-        parts = text.relative_to(tree).parts
-        if len(parts) > 1:  # a text beside the patients' folders is a readme
-            patient = parts[1] if parts[0] == _PILOT and len(parts) > 2 else parts[0]
-            yield _Series(patient, text, _sections(text))
-
-
-def _sections(text: Path) -> dict[int, list[Path]]:
-    """Return the CT files beside a text by their sections; where several series lie there, its own."""
-    files = [path for path in sorted(text.parent.glob("*.dcm")) if not path.name.startswith(".")]
-    series = found.group() if (found := re.search(r"\d+$", text.stem)) else ""
-    own = [path for path in files if series and re.search(rf"(?<!\d){series}(\D|\d{{{_CT_DIGITS}}}$)", path.stem)]
-    sections: dict[int, list[Path]] = defaultdict(list)
-    for path in own or files:
-        if (number := trailing_number(path, series)) is not None:
-            sections[number].append(path)
-    return dict(sections)
-
-
-def trailing_number(path: Path, series: str = "") -> int | None:
-    """Return the section's number at the end of a file's name, None where there is none.
-
-    Args:
-        path: A CT or mask file.
-        series: Digits of its series; where they run into the section's four, only the latter count.
-
-    >>> trailing_number(Path("CT-7605-0004.dcm")), trailing_number(Path("roi_mask_7605_4.dcm"))
-    (4, 4)
-    >>> trailing_number(Path("CT76050004.dcm"), "7605")
-    4
-    """
-    found = re.search(r"\d+$", path.stem)
-    if not found:
-        return None
-    digits = found.group()
-    together = len(digits) == len(series) + _CT_DIGITS and digits.startswith(series)
-    return int(digits[-_CT_DIGITS:] if together else digits)
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    # "2" before "10": the patients' folders are bare numbers.
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
-
-
-def _rows(series: _Series, number: int, rois: Sequence[Roi], spec: PatchSpec) -> list[dict[str, Any]]:
-    paths = series.sections.get(number, ())
-    if len(paths) != 1:
-        n = "no CT file" if not paths else f"more than one CT file ({len(paths)})"
-        raise BadData(f"there is {n} for section {number}", where=series.text)
-    path = paths[0]
+def _rows(series: Series, number: int, rois: Sequence[Roi], spec: PatchSpec) -> list[dict[str, Any]]:
+    path = only(series.sections, number, "CT file", series.text)
     header = _header(path)
     shape = (header.pop("rows"), header.pop("columns"))
-    cut = partial(boxes, code=1, size_px=spec.size_px, stride_px=spec.stride_px, fraction=spec.fraction)
     found: dict[Box, set[str]] = defaultdict(set)
-    for roi in rois:
-        if roi.label in CLASSES:
-            for box in cut(rasterise(roi.points, shape)):
-                found[box].add(CLASSES[roi.label])
+    cut = partial(boxes, code=1, size_px=spec.size_px, stride_px=spec.stride_px)
+    for label, mask in _masks(series, number, rois, shape):
+        for box in cut(mask, fraction=spec.fraction):
+            found[box].add(label)
+    if found and spec.lung_fraction:
+        lung = read_mask(only(series.lungs, number, "lung mask", series.text), shape) != 0
+        inside = set(cut(lung, fraction=spec.lung_fraction))
+        found = {box: labels for box, labels in found.items() if box in inside}
     return [
         {
             "sample": f"{series.patient}-{path.stem}-{box[0]:03d}-{box[1]:03d}",
@@ -245,6 +149,15 @@ def _rows(series: _Series, number: int, rois: Sequence[Roi], spec: PatchSpec) ->
         for box, labels in sorted(found.items())
         if len(labels) == 1  # two readers' words for one patch: it has no label
     ]
+
+
+def _masks(series: Series, number: int, rois: Sequence[Roi], shape: _Shape) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield class and mask of each region in a section that belongs to one of the classes."""
+    if series.masks is not None:
+        yield from regions(read_mask(only(series.masks, number, "mask", series.text), shape))
+    for roi in rois:
+        if (label := tissue(roi.label)) is not None:
+            yield label, rasterise(roi.points, shape)
 
 
 def _header(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import tempfile
 from pathlib import Path
 
 from grandrounds import registry
@@ -13,27 +13,39 @@ from grandrounds.layouts import npz, simulated
 
 
 def medmnist(name: str, options: SourceOptions, cache: Path) -> Draft:
-    """Return the draft of a MedMNIST archive, fetched through the `medmnist` package where it is not there yet.
+    """Return the draft of a MedMNIST archive, fetched from where the `medmnist` package says if it is not there yet.
+
+    A name may end in a size, as in `breastmnist_224`; without one it means 28 pixels.
 
     Raises:
         MissingExtra: The package is not installed.
         BadData: The archive cannot be fetched, for example because there is no network.
     """
-    folder = cache / "medmnist"
-    if not (folder / f"{name}.npz").is_file():
-        info = registry.load("medmnist:INFO", requires=("medmnist",), wanted_by=f"fetching {name}")[name]
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            getattr(importlib.import_module("medmnist"), info["python_class"])(
-                split="train", download=True, root=str(folder)
-            )
-        except Exception as error:  # noqa: BLE001  (whatever a download may meet)
-            raise BadData(
-                f"{name} could not be fetched ({type(error).__name__})",
-                where=folder,
-                remedy=f"download {info['url']} and put it there, or open the downloaded file by its path",
-            ) from None
-    return npz.draft(folder / f"{name}.npz", options)
+    archive = cache / "medmnist" / f"{name}.npz"
+    if not archive.is_file():
+        _fetch(name, archive)
+    npz.unpack_large(archive)
+    return npz.draft(archive, options)
+
+
+def _fetch(name: str, archive: Path) -> None:
+    """Put an archive into its place if what arrives has the published MD5, and nothing otherwise."""
+    plain, _, size_px = name.partition("_")
+    info = registry.load("medmnist:INFO", requires=("medmnist",), wanted_by=f"fetching {name}")[plain]
+    ending = f"_{size_px}" if size_px else ""
+    # The package's own way reads all images into memory, 13 GB of the largest set.
+    download = registry.load("torchvision.datasets.utils:download_url", requires=("torchvision",))
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(dir=archive.parent) as arriving:
+            download(info[f"url{ending}"], root=arriving, filename=archive.name, md5=info[f"MD5{ending}"])
+            (Path(arriving) / archive.name).replace(archive)
+    except Exception as error:  # noqa: BLE001  (whatever a download may meet)
+        raise BadData(
+            f"{name} could not be fetched ({type(error).__name__})",
+            where=archive.parent,
+            remedy=f"download {info[f'url{ending}']} and put it there, or open the downloaded file by its path",
+        ) from None
 
 
 def simulated_hrct(name: str, options: SourceOptions, cache: Path) -> Draft:

@@ -1,13 +1,23 @@
 """Archives in the manner of MedMNIST: `train_images`, `train_labels`, `val_…`, `test_…` in one `.npz` file.
 
-Further arrays of the same length, such as `train_patient` or `train_side`, come along as columns.
+Further arrays of the same length, such as `train_patient` or `train_side`, come along as columns. Images of three axes
+of space, as in MedMNIST 3D, are volumes: each slice is a sample and the volume its case, unless `unit` says otherwise.
+Where an image has several labels, one finding is asked for.
+
+An array of more than 2 GiB, as the larger sizes of MedMNIST+ have, is read from its unpacked form, image by image: a
+folder beside the archive, called as it is, with `train_images.npy` and so on. Sets that are asked for by name are
+unpacked by themselves.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import tempfile
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,8 +27,9 @@ from grandrounds import specs
 from grandrounds.data.dataset import Published
 from grandrounds.data.draft import Draft, TaskKind, with_columns
 from grandrounds.data.options import SourceOptions
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats import arrays
+from grandrounds.formats.budget import MAX_MEMBER_BYTES
 from grandrounds.specs import Spec
 from grandrounds.tables import Role
 
@@ -32,13 +43,15 @@ class KnownArchive(Spec):
     Args:
         counts: Images in train, val and test as published; other numbers mean another archive. None for unchecked.
         kind: Kind of the task; None for what the number of classes says.
-        classes: Names of the labels 0, 1, …
+        classes: Names of the labels 0, 1, …; empty where an image has several labels.
+        findings: Names of these labels, each absent (0) or present (1) by itself.
         results: (method, AUC, accuracy) on the official test part.
     """
 
     counts: tuple[int, int, int] | None = None
     kind: TaskKind | None = None
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
     positive: str | None = None
     condition: str | None = None
     modality: str | None = None
@@ -50,13 +63,20 @@ class KnownArchive(Spec):
     results: tuple[tuple[str, float, float], ...] = ()
 
 
+class Finding(NamedTuple):
+    """One of several labels of an image: its column, and its name."""
+
+    column: int
+    name: str
+
+
 def draft(source: Path, options: SourceOptions) -> Draft:
     """Return the draft of an archive; what its labels mean is known for a few names of files.
 
     Raises:
-        BadData: The archive lacks images or labels, their numbers differ, or an image has several labels.
+        BadData: The archive lacks images or labels, or their numbers differ.
+        BadSpec: An image has several labels, and the option `task` names none of them.
     """
-    del options  # the arrays have fixed names; what is left applies to every source
     names = set(arrays.members(source))
     parts = [part for part in _PARTS if {f"{part}_images", f"{part}_labels"} <= names]
     if not parts:
@@ -65,8 +85,11 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             where=source,
             remedy="name the arrays {train,val,test}_images and {train,val,test}_labels",
         )
-    rows = pl.concat([_part(source, part, names) for part in parts], how="diagonal_relaxed")
-    known = _known(source.stem, [rows.filter(pl.col("role") == _PARTS[part]).height for part in _PARTS])
+    known = _known(source, parts)
+    finding = _finding(source, parts[0], known, options.task)
+    rows = pl.concat([_part(source, part, names, finding) for part in parts], how="diagonal_relaxed")
+    if finding is not None:
+        known = _of_finding(known or KnownArchive(), finding)
     if known is not None:
         rows = rows.with_columns(
             pl.lit(known.modality).alias("modality"),
@@ -75,12 +98,15 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         )
     if len(parts) == 1:
         rows = rows.with_columns(role=pl.lit(None, dtype=pl.String()))
-    return _draft(source, with_columns(rows), known)
+    notes: tuple[str, ...] = ()
+    if _is_volume(source, parts[0]):
+        rows, notes = _of_volumes(rows, options.unit, source)
+    return _draft(source, with_columns(rows), known, notes)
 
 
-def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None) -> Draft:
+def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None, notes: tuple[str, ...]) -> Draft:
     if known is None:
-        return Draft(name=source.stem, root=source, rows=rows, neutral_names=True)
+        return Draft(name=source.stem, root=source, rows=rows, notes=notes, neutral_names=True)
     exact = re.search(r"_\d+$", source.stem) is None  # results belong to the size that they were measured at
     return Draft(
         name=source.stem,
@@ -92,7 +118,7 @@ def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None) -> Draf
         condition=known.condition,
         flips=known.flips and rows["side"].is_null().all(),
         licence=known.licence,
-        notes=known.notes,
+        notes=(*known.notes, *notes),
         neutral_names=True,
         published=tuple(
             Published(method=method, metric=metric, value=value, source=known.source)
@@ -102,15 +128,16 @@ def _draft(source: Path, rows: pl.DataFrame, known: KnownArchive | None) -> Draf
     )
 
 
-def _part(source: Path, part: str, names: set[str]) -> pl.DataFrame:
-    n = arrays.header_of(source, f"{part}_images").shape[0]
+def _part(source: Path, part: str, names: set[str], finding: Finding | None) -> pl.DataFrame:
+    n = _shape(source, f"{part}_images")[0]
+    path, member = _place(source, f"{part}_images")
     columns: dict[str, Any] = {
         "sample": [f"{part}-{index:05d}" for index in range(n)],
-        "path": [str(source)] * n,
-        "member": [f"{part}_images"] * n,
+        "path": [path] * n,
+        "member": [member] * n,
         "frame": range(n),
         "role": [_PARTS[part]] * n,
-        "label": _labels(arrays.load_member(source, f"{part}_labels"), source),
+        "label": _labels(arrays.load_member(source, f"{part}_labels"), source, finding),
     }
     for name in sorted(names):
         column = name.removeprefix(f"{part}_")
@@ -126,15 +153,11 @@ def _part(source: Path, part: str, names: set[str]) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def _labels(values: NDArray[Any], source: Path) -> list[str]:
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]  # (N,)
+def _labels(values: NDArray[Any], source: Path, finding: Finding | None) -> list[str]:
+    if values.ndim == 2 and (finding is not None or values.shape[1] == 1):
+        values = values[:, finding.column if finding else 0]  # (N,)
     if values.ndim != 1:
-        raise BadData(
-            f"every image has {values.shape[-1]} labels, and one task has one",
-            where=source,
-            remedy="keep one column of the labels, one archive per task",
-        )
+        raise BadData(f"the labels have the shape {values.shape}", where=source, remedy="give each image a row of them")
     if values.dtype.kind == "f" and np.array_equal(values, np.round(values)):
         values = values.astype(np.int64)
     if values.dtype.kind not in "biuU":
@@ -153,10 +176,100 @@ def _named(labels: pl.Series, classes: tuple[str, ...], source: Path) -> pl.Seri
     return labels.replace_strict(names, return_dtype=pl.String())
 
 
-def _known(stem: str, counts: list[int]) -> KnownArchive | None:
+def _finding(source: Path, part: str, known: KnownArchive | None, wanted: str | None) -> Finding | None:
+    """Return which column of the labels is asked for; None where there is only one."""
+    shape = _shape(source, f"{part}_labels")
+    if len(shape) != 2 or shape[1] == 1:
+        return None
+    names = known.findings if known else tuple(str(column) for column in range(shape[1]))
+    if wanted not in names:
+        raise BadSpec(
+            f"every image has {shape[1]} labels, and one study asks for one of them",
+            where=source,
+            remedy=f"choose the task: {', '.join(names)}",
+        )
+    return Finding(names.index(wanted), wanted)
+
+
+def _of_finding(known: KnownArchive, finding: Finding) -> KnownArchive:
+    """Return what is known of one finding: absent or present, whatever else the image shows."""
+    return known.replaced(
+        kind="binary",
+        classes=(f"no {finding.name}", finding.name),
+        positive=finding.name,
+        condition=finding.name,
+        notes=(
+            *known.notes,
+            "Every image has several labels, each absent or present; this study asks for one of them.",
+        ),
+    )
+
+
+def unpack_large(source: Path) -> None:
+    """Write the arrays of an archive that are too large to be read at once into the folder beside it."""
+    for member in arrays.members(source):
+        place = source.with_suffix("") / f"{member}.npy"
+        if not _is_large(source, member) or place.is_file():
+            continue
+        place.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(source) as archive, tempfile.TemporaryDirectory(dir=place.parent) as arriving:
+            Path(archive.extract(f"{member}.npy", arriving)).replace(place)
+
+
+def _place(source: Path, member: str) -> tuple[str, str | None]:
+    """Return file and member where an array is read from."""
+    if not _is_large(source, member):
+        return str(source), member
+    place = source.with_suffix("") / f"{member}.npy"
+    if not place.is_file():
+        raise BadData(
+            f"{member} is larger than {MAX_MEMBER_BYTES / 2**30:.0f} GiB, so it has to be unpacked first",
+            where=source,
+            remedy=f"unzip {source.name} -d {source.stem}",
+        )
+    return str(place), None
+
+
+def _is_large(source: Path, member: str) -> bool:
+    header = arrays.header_of(source, member)
+    return math.prod(header.shape) * header.dtype.itemsize > MAX_MEMBER_BYTES
+
+
+def _shape(source: Path, member: str) -> tuple[int, ...]:
+    shape = arrays.header_of(source, member).shape
+    if not shape:
+        raise BadData(f"{member} is one number", where=source, remedy="give one row for each image")
+    return shape
+
+
+def _is_volume(source: Path, part: str) -> bool:
+    shape = _shape(source, f"{part}_images")[1:]
+    return len(shape) == 4 or (len(shape) == 3 and min(shape) > arrays.MOST_CHANNELS)
+
+
+def _of_volumes(rows: pl.DataFrame, unit: str, source: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows of an archive of volumes as they are, or one for each slice."""
+    if unit == "volume":
+        return rows, ("A sample is a whole volume.",)
+    if rows["member"].has_nulls():
+        raise BadData("slices of an unpacked archive are not read", where=source, remedy="choose --unit volume")
+    depth = {member: _shape(source, member)[1] for member in rows["member"].unique()}
+    slices = rows.with_columns(
+        case=pl.col("sample"),
+        member=pl.format("{}[{}]", "member", "frame"),
+        frame=pl.int_ranges(0, pl.col("member").replace_strict(depth, return_dtype=pl.Int64)),
+    ).explode("frame")
+    slices = slices.with_columns(
+        sample=pl.format("{}-{}", "sample", pl.col("frame").cast(pl.String()).str.zfill(3)), order="frame"
+    )
+    return slices, ("A sample is a slice; it has the label of its volume, which is its case.",)
+
+
+def _known(source: Path, parts: Sequence[str]) -> KnownArchive | None:
     table = specs.read_toml(Path(__file__).with_name("published.toml"))
-    found = table.get(re.sub(r"_\d+$", "", stem.lower()))
+    found = table.get(re.sub(r"_\d+$", "", source.stem.lower()))
     if found is None:
         return None
+    counts = [_shape(source, f"{part}_images")[0] if part in parts else 0 for part in _PARTS]
     known = specs.parse(KnownArchive, found, where="published.toml")
     return known if known.counts is None or list(known.counts) == counts else None

@@ -25,11 +25,13 @@ from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
 from grandrounds.errors import StoreTrouble
 from grandrounds.layouts import geneva
+from grandrounds.layouts.geneva_files import LUNGS, MASKS, TEXTS
+from grandrounds.layouts.geneva_rois import CLASSES, rasterise
 
 Progress = Callable[[int, int], None]
 NAME = "simulated-hrct"
 VERSION = 1  # part of a set's identity: raise it whenever the same spec gives other pixels
-_WORDS = {name: word for word, name in geneva.CLASSES.items()}
+_WORDS = {name: word for word, name in CLASSES.items()}
 NOTES = (
     "Simulated: computed images that show nobody, for demonstrations and software tests; not evidence about patients.",
     "A patch is a case of its own; patches of a patient share tissue, dose and kernel.",
@@ -136,9 +138,9 @@ def _write_once(folder: Path, spec: HrctSpec, progress: Progress | None) -> None
 
 
 def _write_patient(root: Path, header: Header, patient: Patient, n_slices: int) -> None:
-    ct = root / geneva.TREE / header.patient
-    roi = root / "ILD_DB_volumeROIs" / header.patient / "roi_mask"
-    lung = root / "ILD_DB_lungMasks" / header.patient / "lung_mask"
+    ct = root / TEXTS / header.patient
+    roi = root / MASKS / header.patient / "roi_mask"
+    lung = root / LUNGS / header.patient / "lung_mask"
     for one in (ct, roi, lung):
         one.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[tuple[str, int, list[Contour]]]] = {name: [] for name in CODES}
@@ -149,7 +151,7 @@ def _write_patient(root: Path, header: Header, patient: Patient, n_slices: int) 
         codes = np.zeros(patient.grid.shape, np.uint8)
         for name, contours in image.rois.items():
             for contour in contours:
-                codes[geneva.rasterise(contour.astype(np.float64), patient.grid.shape)] = CODES[name]
+                codes[rasterise(contour.astype(np.float64), patient.grid.shape)] = CODES[name]
             if contours:
                 found[name].append((_WORDS[name], number, contours))
         write_mask(roi / f"roi_mask_{header.series}_{number}.dcm", header, codes, number, "ROI codes")

@@ -131,6 +131,17 @@ def test_one_name_for_everybody_is_no_patient(tmp_path):
     assert "same patient" in dataset.notes[0]
 
 
+def test_an_exam_of_several_images_is_one_patient_where_patients_are_unknown(tmp_path, picture):
+    """Images of one exam show one body, whoever that is: they are never parted as if they were strangers."""
+    paths = [str(picture(f"{n}.png")) for n in range(4)]
+    rows = {"sample": list("wxyz"), "case": ["e1", "e1", "e2", None], "label": ["a", "a", "b", "b"], "path": paths}
+
+    dataset = scan(_draft(tmp_path, rows))
+
+    assert not dataset.patient_known
+    assert dataset.samples["patient"].to_list() == ["e1", "e1", "e2", "z"]
+
+
 def test_patients_written_in_two_ways_are_one(tmp_path, picture):
     """Padding and the two ways of writing an umlaut do not make two patients of one."""
     paths = [str(picture(f"{index}.png")) for index in range(3)]

@@ -6,7 +6,7 @@ from PIL import Image as Pillow
 
 from grandrounds import splits
 from grandrounds.data import open_dataset
-from grandrounds.layouts.copies import write_covid_ctset
+from grandrounds.layouts.copies_covid_ctset import write_covid_ctset, write_covid_ctset_folds
 from grandrounds.prepare import default_pipeline
 from grandrounds.splits import SplitSpec
 
@@ -18,20 +18,32 @@ def write(folder, *names, high=3000):
         Pillow.fromarray(np.full((8, 9), high, np.uint16)).save(folder / name)
 
 
-def test_what_was_written_is_read(tmp_path):
-    """All sixteen bits, labels, patients, sex and age come back; the date of the scan does not."""
+def test_patients_sequences_and_table(tmp_path):
+    """Three sequences of a patient have images of the same name; label, sex and age come from the table, no date."""
     dataset = open_dataset(write_covid_ctset(tmp_path))
 
-    rng = np.random.default_rng(0)
-    for index, patient in enumerate((1, 3, 146, 147)):
-        for sequence in (2, 3):
-            high = 2000 + 500 * index + 300 * sequence
-            expected = rng.integers(0, high, (32, 32))
-            expected[0, 0] = high
-            assert np.array_equal(dataset.load(f"patient{patient}-SR_{sequence}-IM00010").pixels[0], expected)
-    assert dict(dataset.labels.select("case", "label").iter_rows())["patient146"] == "normal"
-    assert dataset.samples.filter(sample="patient3-SR_2-IM00010").select("sex", "age_years").row(0) == ("M", 53.0)
+    assert dataset.samples.filter(patient="patient3").select("sample", "case", "sex", "age_years").rows() == [
+        ("patient3-SR_2-IM00010", "patient3", "M", 53.0),
+        ("patient3-SR_3-IM00010", "patient3", "M", 53.0),
+        ("patient3-SR_4-IM00010", "patient3", "M", 53.0),
+    ]
+    assert dict(dataset.labels.select("case", "label").iter_rows()) == {
+        "patient1": "covid", "patient3": "covid", "patient146": "normal", "patient147": "normal",
+    }  # fmt: skip
+    assert dict(dataset.samples.select("patient", "age_years").iter_rows()) == {
+        "patient1": 50.0, "patient3": 53.0, "patient146": None, "patient147": 9.0,
+    }  # fmt: skip
     assert "Date" not in dataset.samples.columns
+
+
+def test_sixteen_bits_with_their_own_maxima_stay(tmp_path):
+    """Values beyond 255 come back, and each image has another maximum."""
+    samples = open_dataset(write_covid_ctset(tmp_path)).samples
+
+    assert samples["encoding"].unique().to_list() == ["uint16"]
+    assert samples["high"].min() == 2600
+    assert samples["high"].max() == 4700
+    assert samples["high"].n_unique() > 8
 
 
 def test_one_scale_serves_all_images_whatever_their_maxima(tmp_path):
@@ -76,11 +88,23 @@ def test_copies_in_the_folders_of_folds_count_once(tmp_path):
 def test_the_readme_with_its_shuffled_columns_is_not_read(tmp_path):
     """Labels and counts come from names and the table of patients alone."""
     folder = write_covid_ctset(tmp_path)
-    (folder / "README.md").write_text("COVID-19 Patients | COVID-19 Images | Normal Patients\n95 | 282 | 15589\n")
+    before = open_dataset(folder).fingerprint
+    assert "| 95 | 282 | 15589 | 48260 |" in (folder / "README.md").read_text()
+    (folder / "README.md").unlink()
 
-    counts = open_dataset(folder).labels["label"].value_counts().rows()
+    assert open_dataset(folder).fingerprint == before
 
-    assert dict(counts) == {"covid": 2, "normal": 2}
+
+def test_the_archive_of_folds(tmp_path):
+    """Names tell class, patient and sequence; two of six files are copies in another fold."""
+    dataset = open_dataset(write_covid_ctset_folds(tmp_path))
+
+    assert dict(dataset.samples.select("sample", "patient").iter_rows()) == {
+        "patient1-SR_2-IM00010": "patient1", "patient146-SR_2-IM00014": "patient146",
+        "patient147-SR_3-IM00011": "patient147", "patient3-SR_4-IM00002": "patient3",
+    }  # fmt: skip
+    assert any(note.startswith("2 copies in the folders of other folds") for note in dataset.notes)
+    assert dict(dataset.labels["label"].value_counts().rows()) == {"covid": 2, "normal": 2}
 
 
 def test_a_parent_called_covid_is_no_label(tmp_path):

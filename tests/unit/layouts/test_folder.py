@@ -1,9 +1,21 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from grandrounds import api
 from grandrounds.data import SourceOptions, open_dataset
+from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.study.spec import Ask, DataSpec
+
+
+def write_exams(folders, *, patients=None):
+    """Write an exam of two slices into each folder, of patients in turn."""
+    for exam, folder in enumerate(folders, start=1):
+        patient = f"SIM-{exam:02d}" if patients is None else patients[exam - 1]
+        hu = np.random.default_rng(exam).integers(-900, 100, (2, 6, 7))
+        write_series(folder, SeriesFacts(patient, exam), hu, seed=exam)
 
 
 def test_class_folders(tmp_path, picture):
@@ -73,3 +85,55 @@ def test_misspelt_name(tmp_path):
     """A name that is nearly one of ours is recognised."""
     with pytest.raises(BadData, match="breastmnist"):
         open_dataset("brestmnist", cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "patients"),
+    [
+        (["SIM-01", "SIM-02", "SIM-03"], None),
+        (["SIM-01/st1/se1", "SIM-01/st2/se1", "SIM-02/st1/se1"], ["SIM-01", "SIM-01", "SIM-02"]),
+        (["exam1", "exam2", "exam3"], ["SIM-01", "SIM-01", "SIM-02"]),
+        (["exam1", "exam2"], ["ANONYMOUS", "ANONYMOUS"]),
+        (["DICOM/A", "DICOM/B"], None),
+    ],
+    ids=["folder per patient", "studies inside", "folder per exam", "one name for all", "all in one folder"],
+)
+def test_folders_of_patients_are_no_classes(tmp_path, folders, patients):
+    """Where no folder shares its patient or its exam with another, it is an export whose labels are still unknown."""
+    write_exams([tmp_path / "pacs" / folder for folder in folders], patients=patients)
+    (tmp_path / "pacs" / folders[0] / "cut").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "pacs" / "VIEWER").mkdir()
+    (tmp_path / "pacs" / "VIEWER" / "readme.txt").write_text("hello")
+
+    dataset = open_dataset(tmp_path / "pacs")
+
+    assert not dataset.is_labelled
+    assert dataset.samples.height == 2 * len(folders)
+    assert any("No table of labels" in note for note in dataset.notes)
+
+
+def test_an_export_without_labels_is_not_learned_from(tmp_path):
+    """Planning is refused, and the message says how to give labels."""
+    write_exams([tmp_path / "pacs" / patient for patient in ("SIM-01", "SIM-02", "SIM-03")])
+
+    with pytest.raises(BadData, match="--labels"):
+        api.plan(Ask(name="x", data=DataSpec(source=str(tmp_path / "pacs"))), tmp_path / "run")
+
+
+def test_dicom_in_class_folders(tmp_path):
+    """Folders with several patients each are classes, even where all headers carry one name."""
+    folders = [tmp_path / "set" / label / f"{index}" for label in ("a", "b") for index in range(3)]
+    write_exams(folders, patients=["ANONYMOUS"] * 6)
+
+    dataset = open_dataset(tmp_path / "set")
+
+    assert dataset.task.classes == ("a", "b")
+    assert not dataset.patient_known
+
+
+def test_pictures_beside_dicom_are_classes(tmp_path, picture):
+    """A folder of pictures beside one of DICOM files is a class."""
+    write_exams([tmp_path / "set" / "a"])
+    picture("set/b/0.png")
+
+    assert open_dataset(tmp_path / "set").task.classes == ("a", "b")

@@ -10,6 +10,7 @@ from grandrounds.data.hrct_dicom import Header, write_ct
 from grandrounds.data.patches import PatchSpec
 from grandrounds.errors import BadData
 from grandrounds.layouts import geneva
+from grandrounds.layouts.geneva_rois import parse
 
 HEADER = Header("SIM-T", 7605, 61, "F", "SIMULATED HOSPITAL A", "SHARP", 0.5, 1.0, seed=0)
 SQUARE = "nb_points_on_contour: 4\n{0} {0}\n{0} {1}\n{1} {1}\n{1} {0}\n"
@@ -19,7 +20,7 @@ SMALL = PatchSpec(size_px=8, stride_px=4, fraction=0.75)
 
 def folder(root, text, numbers=(1, 2, 10), inner=()):
     """Return a database of one patient whose sections are 40 by 40 pixels of water."""
-    place = root.joinpath("ILD_DB", geneva.TREE, "12", *inner)
+    place = root.joinpath("ILD_DB", "ILD_DB_txtROIs", "12", *inner)
     place.mkdir(parents=True)
     for number in numbers:
         write_ct(place / f"CT-7605-{number:04d}.dcm", HEADER, np.zeros((40, 40)), number, 10.0 * number)
@@ -32,7 +33,7 @@ def test_points_are_millimetres_and_state_is_sticky():
     text = HEAD + "label: fibrosis\nslice_number: 3\n" + SQUARE.format(1, 5) + SQUARE.format(6, 8)
     text += "slice_number: 4\n" + SQUARE.format(1, 2) + "label: healthy\n" + SQUARE.format(2, 3)
 
-    rois = geneva.parse(text)
+    rois = parse(text)
 
     assert [(r.label, r.number) for r in rois] == [("fibrosis", 3), ("fibrosis", 3), ("fibrosis", 4), ("healthy", 4)]
     assert rois[0].points.tolist() == [[2, 2], [2, 10], [10, 10], [10, 2]]
@@ -42,14 +43,14 @@ def test_x_and_y_have_their_own_spacing():
     """The first number of a point goes with SpacingX."""
     text = HEAD.replace("SpacingY: 0.5", "SpacingY: 2.0") + "label: healthy\nslice_number: 1\n"
 
-    assert geneva.parse(text + "nb_points_on_contour: 1\n4 4\n")[0].points.tolist() == [[8.0, 2.0]]
+    assert parse(text + "nb_points_on_contour: 1\n4 4\n")[0].points.tolist() == [[8.0, 2.0]]
 
 
 def test_localisation_of_several_words_is_no_obstacle():
     """A localisation may hold words and slashes."""
     text = HEAD + "label: healthy\nlocalisation: right lung / lower lobe\nslice_number: 1\n" + SQUARE.format(1, 5)
 
-    assert len(geneva.parse(text)) == 1
+    assert len(parse(text)) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_localisation_of_several_words_is_no_obstacle():
 def test_a_broken_text_is_refused_with_its_line(text):
     """A line that cannot be understood is named."""
     with pytest.raises(BadData, match="line"):
-        geneva.parse(text, where="roi.txt")
+        parse(text, where="roi.txt")
 
 
 def test_sections_are_matched_by_the_number_that_ends_the_name(tmp_path):
@@ -120,7 +121,7 @@ def test_a_missing_section_and_a_broken_file_are_listed(tmp_path):
     """What cannot be used is listed with a reason; the rest is read."""
     text = HEAD + "label: healthy\n" + "".join(f"slice_number: {n}\n" + SQUARE.format(2, 17) for n in (1, 2, 3))
     root = folder(tmp_path, text)
-    (root / "ILD_DB" / geneva.TREE / "12" / "CT-7605-0002.dcm").write_bytes(b"no DICOM")
+    (root / "ILD_DB" / "ILD_DB_txtROIs" / "12" / "CT-7605-0002.dcm").write_bytes(b"no DICOM")
 
     draft = geneva.read(root, SMALL)
 
@@ -145,7 +146,7 @@ def test_the_number_of_patches_is_capped_evenly(tmp_path):
 def test_a_folder_without_regions_is_refused(tmp_path, make):
     """A folder that is not the database, or has no region, is refused with what to do."""
     if make:
-        (tmp_path / geneva.TREE).mkdir()
+        (tmp_path / "ILD_DB_txtROIs").mkdir()
 
     with pytest.raises(BadData, match="what to do"):
         geneva.read(tmp_path, SMALL)

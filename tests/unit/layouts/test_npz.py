@@ -7,9 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from grandrounds.data import open_dataset
+from grandrounds import specs
+from grandrounds.data import SourceOptions, open_dataset
+from grandrounds.data.catalogue import MEDMNIST
 from grandrounds.data.fingerprint import fingerprint
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.layouts import npz
 
 REAL = os.environ.get("GRANDROUNDS_TEST_DATA")
 needs_real = pytest.mark.skipif(REAL is None, reason="GRANDROUNDS_TEST_DATA names no folder of real images")
@@ -52,9 +55,10 @@ def test_colour_archive(tmp_path):
 
 
 def test_refusals(tmp_path):
-    """Several labels an image, other numbers of labels, foreign arrays, and a broken archive are refused."""
+    """Other numbers of labels, labels of many axes, foreign arrays, and a broken archive are refused."""
     cases = {
-        "many.npz": ({"train_images": np.zeros((4, 5, 6)), "train_labels": np.zeros((4, 14))}, "14 labels"),
+        "many.npz": ({"train_images": np.zeros((4, 5, 6)), "train_labels": np.zeros((4, 1, 2))}, "shape"),
+        "one.npz": ({"train_images": np.zeros((4, 5, 6)), "train_labels": np.array(3)}, "one number"),
         "odd.npz": ({"train_images": np.zeros((4, 5, 6)), "train_labels": np.zeros(3)}, "another number of label"),
         "else.npz": ({"x": np.zeros(3)}, "it has: x"),
         "breastmnist.npz": (_part("train", 4), None),
@@ -107,6 +111,129 @@ def test_real_knees():
     assert (dataset.task.kind, dataset.flips) == ("ordinal", False)
     assert dict(dataset.official["role"].value_counts().rows()) == {"train": 5_778, "test": 826}
     assert not any("leaks" in warning for warning in found.warnings)
+
+
+CHEST = (  # Wang et al. 2017, in the order of the archive
+    "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax",
+    "consolidation", "edema", "emphysema", "fibrosis", "pleural thickening", "hernia",
+)  # fmt: skip
+
+
+def _as_published(monkeypatch, **counts):
+    """Make archives of a few images pass for the published ones."""
+    table = specs.read_toml(Path(npz.__file__).with_name("published.toml"))
+    for name, n in counts.items():
+        table[name]["counts"] = n
+    monkeypatch.setattr(npz.specs, "read_toml", lambda _: table)
+
+
+def test_positive_is_who_is_ill(tmp_path, monkeypatch):
+    """BreastMNIST calls 0 malignant; sensitivity speaks of the malignant all the same, and a note says so."""
+    _as_published(monkeypatch, breastmnist=[4, 0, 2])
+    np.savez(tmp_path / "breastmnist.npz", **_part("train", 4) | _part("test", 2))
+
+    dataset = open_dataset(tmp_path / "breastmnist.npz")
+
+    assert dataset.labels["label"].to_list()[:2] == ["malignant", "normal or benign"]
+    assert dataset.task.positive == "malignant"
+    assert any("label 1 (normal or benign) positive" in note for note in dataset.notes)
+
+
+def test_one_of_many_findings(tmp_path, monkeypatch):
+    """ChestMNIST has fourteen labels: a study asks for one of them by its name, absent or present by itself."""
+    _as_published(monkeypatch, chestmnist=[4, 0, 2])
+    labels = np.zeros((4, 14), np.uint8)
+    labels[1, 7] = labels[1, 0] = labels[2, 7] = 1
+    arrays = _part("train", 4) | {"train_labels": labels} | _part("test", 2) | {"test_labels": labels[:2]}
+    np.savez(tmp_path / "chestmnist.npz", **arrays)
+
+    dataset = open_dataset(tmp_path / "chestmnist.npz", SourceOptions(task="pneumothorax"))
+
+    assert dataset.labels["label"].to_list() == [
+        "no pneumothorax", "pneumothorax", "pneumothorax", "no pneumothorax", "no pneumothorax", "pneumothorax",
+    ]  # fmt: skip
+    assert (dataset.task.name, dataset.task.kind, dataset.task.positive) == ("pneumothorax", "binary", "pneumothorax")
+    assert any("asks for one of them" in note for note in dataset.notes)
+    with pytest.raises(BadSpec, match=", ".join(CHEST)):
+        open_dataset(tmp_path / "chestmnist.npz")
+
+
+def test_one_of_many_labels_without_names(tmp_path):
+    """In an archive that nobody knows the columns of the labels are numbers."""
+    np.savez(tmp_path / "own.npz", **_part("train", 4) | {"train_labels": np.eye(4, 3)})
+
+    assert open_dataset(tmp_path / "own.npz", SourceOptions(task="2")).labels["label"].to_list() == [
+        "no 2", "no 2", "2", "no 2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", ["", "_64", "_128", "_224"])
+def test_a_size_has_the_same_classes_and_no_results(tmp_path, monkeypatch, size):
+    """Larger sizes are the same images: classes and order hold, results of others were measured at 28 pixels."""
+    _as_published(monkeypatch, retinamnist=[5, 0, 5])
+    labels = {f"{part}_labels": np.array([[4], [3], [2], [1], [0]]) for part in ("train", "test")}
+    np.savez(tmp_path / f"retinamnist{size}.npz", **_part("train", 5) | _part("test", 5) | labels)
+
+    dataset = open_dataset(tmp_path / f"retinamnist{size}.npz")
+
+    assert (dataset.task.kind, dataset.task.classes) == ("ordinal", ("0", "1", "2", "3", "4"))
+    assert bool(dataset.published) == (size == "")
+    assert f"retinamnist{size}" in MEDMNIST
+
+
+def test_volumes(tmp_path, monkeypatch):
+    """The sets of MedMNIST 3D are volumes: by default their slices are samples and they are cases, or as they are."""
+    _as_published(monkeypatch, fracturemnist3d=[3, 0, 3])
+    arrays = {}
+    for part in ("train", "test"):
+        arrays[f"{part}_images"] = RNG.integers(0, 255, (3, 5, 6, 7), dtype=np.uint8)
+        arrays[f"{part}_labels"] = np.array([[0], [1], [2]])
+    np.savez(tmp_path / "fracturemnist3d_64.npz", **arrays)
+
+    slices = open_dataset(tmp_path / "fracturemnist3d_64.npz")
+    volumes = open_dataset(tmp_path / "fracturemnist3d_64.npz", SourceOptions(unit="volume"))
+
+    assert (slices.samples.height, slices.samples["case"].n_unique()) == (30, 6)
+    np.testing.assert_array_equal(slices.load("test-00002-004").pixels, arrays["test_images"][2, 4][None])
+    assert slices.task.classes == ("buckle rib fracture", "nondisplaced rib fracture", "displaced rib fracture")
+    assert volumes.samples.select("depth_px", "height_px", "width_px").unique().rows() == [(5, 6, 7)]
+    np.testing.assert_array_equal(volumes.load("test-00002").pixels, arrays["test_images"][2][None])
+    assert volumes.labels.sort("case").rows() == slices.labels.sort("case").rows()
+
+
+def test_an_array_that_is_too_large_is_read_from_its_unpacked_form(tmp_path, monkeypatch):
+    """What cannot be held in memory is refused with the way out, and read image by image once it is unpacked."""
+    arrays = _part("train", 4) | _part("test", 2)
+    np.savez(tmp_path / "own.npz", **arrays)
+    small = open_dataset(tmp_path / "own.npz")
+    monkeypatch.setattr(npz, "MAX_MEMBER_BYTES", 100)
+
+    with pytest.raises(BadData, match=r"unzip own\.npz -d own"):
+        open_dataset(tmp_path / "own.npz")
+    npz.unpack_large(tmp_path / "own.npz")
+    unpacked = open_dataset(tmp_path / "own.npz")
+
+    assert sorted(path.name for path in (tmp_path / "own").iterdir()) == ["test_images.npy", "train_images.npy"]
+    assert unpacked.fingerprint == small.fingerprint
+    np.testing.assert_array_equal(unpacked.load("test-00001").pixels[0], arrays["test_images"][1])
+
+
+def test_what_is_known_of_medmnist_is_what_the_package_says():
+    """Numbers of images, classes and their order of all eighteen sets, against the table of the package."""
+    info = pytest.importorskip("medmnist").INFO
+    known = specs.read_toml(Path(npz.__file__).with_name("published.toml"))
+
+    assert len(info) == 18
+    assert set(MEDMNIST) >= set(info)
+    for name, said in info.items():
+        ours, theirs = known[name], [said["label"][str(index)] for index in range(len(said["label"]))]
+        assert ours["counts"] == [said["n_samples"][part] for part in ("train", "val", "test")]
+        names = ours.get("classes") or ours["findings"]
+        assert len(names) == len(theirs)
+        for one, other in zip(names, theirs, strict=True):
+            assert one.lower().split()[0].strip(",") == other.lower().split("(")[0].split()[0].strip(",")
+        sizes = [f"{name}_{key.removeprefix('url_')}" for key in said if key.startswith("url_")]
+        assert set(sizes) == {one for one in MEDMNIST if one.startswith(f"{name}_")}
 
 
 def test_by_name_from_the_cache(tmp_path):

@@ -15,7 +15,9 @@ from grandrounds.data.hrct_patterns import CODES
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import PatchSpec
 from grandrounds.errors import StoreTrouble
-from grandrounds.layouts import geneva, simulated
+from grandrounds.layouts import simulated
+from grandrounds.layouts.geneva_files import TEXTS, trailing_number
+from grandrounds.layouts.geneva_rois import CLASSES, parse, rasterise
 
 SPEC = HrctSpec(n_slices=2)
 TINY = HrctSpec(n_patients=1, n_slices=2, size_px=96, seed=3)
@@ -108,10 +110,10 @@ def test_a_cache_that_cannot_be_written_is_refused(tmp_path):
 def test_sections_are_numbered_from_the_top_and_ten_millimetres_apart(cache):
     """Section 1 is nearest to the head; file names, instance numbers and positions agree."""
     simulated.draft(cache, SPEC)
-    files = sorted(next(cache.glob("*/ILD_DB")).joinpath(geneva.TREE, "SIM-0001").glob("*.dcm"))
+    files = sorted(next(cache.glob("*/ILD_DB")).joinpath(TEXTS, "SIM-0001").glob("*.dcm"))
     headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
 
-    assert [1, 2] == [ds.InstanceNumber for ds in headers] == [geneva.trailing_number(path) for path in files]
+    assert [1, 2] == [ds.InstanceNumber for ds in headers] == [trailing_number(path) for path in files]
     assert -p.SPACING_MM.low == headers[1].ImagePositionPatient[2] - headers[0].ImagePositionPatient[2]
     assert len({ds.SeriesInstanceUID for ds in headers}) == 1
     assert {("SIMULATED^SIM-0001", "SIMULATED")} == {(str(ds.PatientName), ds.Manufacturer) for ds in headers}
@@ -122,15 +124,15 @@ def test_regions_in_text_and_mask_agree(cache):
     simulated.draft(cache, SPEC)
     root = next(cache.glob("*/ILD_DB"))
     for patient in ("SIM-0001", "SIM-0002", "SIM-0003"):
-        text = next((root / geneva.TREE / patient).glob("*.txt"))
+        text = next((root / TEXTS / patient).glob("*.txt"))
         masks = sorted((root / "ILD_DB_volumeROIs" / patient).rglob("*.dcm"))
         lungs = sorted((root / "ILD_DB_lungMasks" / patient).rglob("*.dcm"))
         for mask, lung in zip(masks, lungs, strict=True):
             codes = pydicom.dcmread(mask).pixel_array
             drawn = np.zeros_like(codes)
-            for roi in geneva.parse(text.read_text()):
-                if roi.number == geneva.trailing_number(mask):
-                    drawn[geneva.rasterise(roi.points, codes.shape)] = CODES[geneva.CLASSES[roi.label]]
+            for roi in parse(text.read_text()):
+                if roi.number == trailing_number(mask):
+                    drawn[rasterise(roi.points, codes.shape)] = CODES[CLASSES[roi.label]]
 
             assert np.array_equal(codes, drawn)
             assert (pydicom.dcmread(lung).pixel_array[codes > 0] > 0).mean() > 0.99

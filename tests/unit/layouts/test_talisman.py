@@ -1,28 +1,41 @@
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pytest
 
 from grandrounds import splits
 from grandrounds.data import open_dataset
-from grandrounds.layouts.copies import write_talisman
+from grandrounds.layouts.copies_geneva import write_talisman
 from grandrounds.prepare import default_pipeline
 from grandrounds.splits import SplitSpec
 
 
-def test_what_was_written_is_read(tmp_path):
-    """Hounsfield units below zero, labels and patients come back."""
+def test_names_tell_tissue_and_patient(tmp_path):
+    """`healthy` is normal tissue, the patient stands behind his word, and the set is a part of the database."""
     dataset = open_dataset(write_talisman(tmp_path))
 
-    rng = np.random.default_rng(0)
-    for row in sorted(dataset.samples.iter_rows(named=True), key=lambda row: row["sample"].split("_patch")[1]):
-        expected = rng.integers(-1000, 300, (32, 32))
-        expected[0, 0] = 300
-        assert np.array_equal(dataset.load(row["sample"]).pixels[0], expected)
-        label = dataset.labels.filter(case=row["case"])["label"].item()
-        assert row["sample"].startswith({"normal": "healthy"}.get(label, label))
-        assert f"_patient{row['patient']}_" in row["sample"]
+    rows = dataset.samples.join(dataset.labels, on="case").select("sample", "label", "patient").sort("sample").rows()
+    assert rows == [
+        ("emphysema_patch1_patient8_1", "emphysema", "8"),
+        ("emphysema_patch7_patient142_1", "emphysema", "142"),
+        ("fibrosis_patch3_patient142_1", "fibrosis", "142"),
+        ("fibrosis_patch6_patient57_1", "fibrosis", "57"),
+        ("ground_glass_patch2_patient57_1", "ground_glass", "57"),
+        ("healthy_patch0_patient-1_1", "normal", "-1"),
+        ("healthy_patch5_patient8_1", "normal", "8"),
+        ("micronodules_patch4_patient-1_1", "micronodules", "-1"),
+    ]
+    assert dataset.name == "geneva-ild"
+    assert "agreement" in dataset.licence
+
+
+def test_sixteen_bits_below_zero(tmp_path):
+    """Air is -1000, not 64,536."""
+    dataset = open_dataset(write_talisman(tmp_path))
+
+    assert dataset.samples["low"].min() >= -1000
+    assert dataset.samples["low"].max() < -900
+    assert dataset.samples["high"].unique().to_list() == [300.0]
 
 
 def test_patches_are_scaled_as_hounsfield_units(tmp_path):
