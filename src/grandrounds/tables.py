@@ -9,6 +9,7 @@ nulls.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -67,6 +68,7 @@ __all__ = [
     "check",
     "classes_of",
     "empty",
+    "patient_hashes",
     "patient_keys",
     "probs_of",
     "read",
@@ -186,6 +188,14 @@ def patient_keys(patients: pl.Series) -> pl.Series:
     """
     names: list[str] = patients.unique().to_list()
     return patients.replace_strict(names, [_plain(name) for name in names], return_dtype=pl.String)
+
+
+def patient_hashes(patients: pl.Series) -> pl.Series:
+    """Return one hash a row: alike for one patient, and naming nobody; what a fitted model keeps of whom it saw."""
+    keys = patient_keys(patients)
+    names: list[str] = keys.unique().to_list()
+    hashes = [hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in names]
+    return keys.replace_strict(names, hashes, return_dtype=pl.String)
 
 
 def _plain(name: str) -> str:

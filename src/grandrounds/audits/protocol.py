@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -32,6 +32,9 @@ class AuditTables:
         margin: Differences within this much, in units of the primary metric, count as equal; None where undeclared.
         share_s: Seconds of training that one trial of a family may use; None where no budget was declared.
         floors: Families that a useful one must beat.
+        opened: How many trials opened the test role of these images, as the ledger has it; None where there is none.
+        fitted_on: Trial to the patients whose images its model saw, as `tables.patient_hashes` gives them.
+        prevalence: Of the positive class where the model is to be used; None where undeclared.
     """
 
     samples: pl.DataFrame | None = None
@@ -47,6 +50,9 @@ class AuditTables:
     margin: float | None = None
     share_s: float | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
+    opened: int | None = None
+    fitted_on: Mapping[str, frozenset[str]] | None = None
+    prevalence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ classes, a support vector machine's scale) is learned inside `fit`, so that it n
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import polars as pl
 
 from grandrounds.shapes import Batch, ClassIndex, Probs
 from grandrounds.specs import Spec
-from grandrounds.tables import Task, patient_keys
+from grandrounds.tables import Task, patient_hashes
 from grandrounds.training.epoch import Epoch
 
 
@@ -47,8 +46,7 @@ class View:
     @property
     def patients(self) -> frozenset[str]:
         """Whose pixels these are, as hashes: a model that ships carries them and must name nobody."""
-        names = patient_keys(self.samples["patient"]).unique().to_list()
-        return frozenset(hashlib.blake2b(name.encode(), digest_size=8).hexdigest() for name in names)
+        return frozenset(patient_hashes(self.samples["patient"]).unique())
 
 
 class Budget(Spec):

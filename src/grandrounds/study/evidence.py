@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from grandrounds import families, specs, tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import BadData
 from grandrounds.study.shares import share_s
 from grandrounds.study.spec import FLOORS, Study
+from grandrounds.study.trial import FITTED
 from grandrounds.tables import Schema, Task
 
+LEDGER = "ledger.json"  # how often the test role had been opened when the run was judged
 _AUDITED = (
     tables.SAMPLES, tables.FILES, tables.LABELS, tables.SPLITS, tables.PREDICTIONS,
     tables.SCORES, tables.COMPARISONS, tables.TRIALS,
@@ -29,7 +36,7 @@ def evidence(folder: Path) -> AuditTables:
             remedy="give the folder of a run, or a CSV of predictions",
         )  # fmt: skip
     meta = tables.read(tables.SAMPLES, folder / "samples.parquet").meta
-    found = {schema.name: tables.read(schema, _path(folder, schema)).frame for schema in _there(folder)}
+    found: dict[str, Any] = {schema.name: tables.read(schema, _path(folder, schema)).frame for schema in _there(folder)}
     study = specs.read(Study, folder / "study.toml") if (folder / "study.toml").exists() else None
     return AuditTables(
         **found,
@@ -38,7 +45,22 @@ def evidence(folder: Path) -> AuditTables:
         margin=study.judge.margin if study is not None else None,
         share_s=_share_s(study, folder) if study is not None else None,
         floors=FLOORS,
+        opened=_json(folder / LEDGER)["by trials"] if (folder / LEDGER).exists() else None,
+        fitted_on=dict(_fitted_on(folder, found.get("trials"))),
     )
+
+
+def _fitted_on(folder: Path, trials: pl.DataFrame | None) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each judged trial with the patients whose images its model saw, as hashes."""
+    for trial in () if trials is None else trials["trial"]:
+        saved = folder / "trials" / trial / FITTED / "fitted.json"
+        if saved.exists():
+            yield trial, frozenset(_json(saved)["record"]["patients"])
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _share_s(study: Study, folder: Path) -> float | None:

@@ -16,6 +16,7 @@ from grandrounds.evaluate.verdict import Verdict
 from grandrounds.splits import ledger
 from grandrounds.study import pictures
 from grandrounds.study.engine import Listener, run_all
+from grandrounds.study.evidence import LEDGER
 from grandrounds.study.judging import judge_run
 from grandrounds.study.planning import toml
 from grandrounds.study.record import record
@@ -56,16 +57,18 @@ def conclude(
     """Judge what was trained, and write the pictures and the record; the record is written last."""
     store, dataset = workspace.store, workspace.dataset
     names = [trial.name for trial in trials]
+    opened = ledger.count(dataset.root, dataset.fingerprint)
+    times = {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last}
+    store.write_json(LEDGER, times)
     decision = judge_run(study, store, workspace.plan, dataset.task, names)
     labels = dataset.labels.select("case", "label")
     pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed)
-    opened = ledger.count(dataset.root, dataset.fingerprint)
     facts = record() | {
         "study": study.identity(),
         "dataset": dataset.fingerprint,
         "split": workspace.plan.identity,
         "trials": names,
-        "test role opened": {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last},
+        "test role opened": times,
         "ships": decision.ships,
         "links": links,
     }
