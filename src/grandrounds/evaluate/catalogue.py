@@ -191,6 +191,9 @@ def primary_for(task: Task, name: str) -> MetricEntry:
     return entry
 
 
+TREAT_ALL = "treat all"  # stands for a family in the decision curves
+
+
 def positive_of(task: Task) -> str | None:
     """Return the positive class of a binary task (the last one where none is named), None for other tasks."""
     if task.kind != "binary":

@@ -1,15 +1,18 @@
-"""The curves table: ROC, calibration and confusion of each family, in long form, ready to be drawn.
+"""The curves table: ROC, precision-recall, calibration, decision and confusion of each family, ready to be drawn.
 
-ROC curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates. Calibration is pooled
-over them: what was predicted in a bin against what came true. Bands are pointwise 95 % from a few hundred of the
-draws of the bootstrap; they say nothing about the whole curve at once.
+ROC and precision-recall curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates and
+of recalls. Calibration and net benefit are pooled over them: what was predicted in a bin, or from a threshold on,
+against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap; they say nothing about
+the whole curve at once.
 
-Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging.
+Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging; Vickers & Elkin, Medical Decision
+Making 26:565 (2006), decision curves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,14 +22,16 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
-from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.tables import Task
 
-GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates
+GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates, and recalls
+THRESHOLDS = np.linspace(0.01, 0.99, 99)  # probabilities from which a positive decision is taken
 N_BINS = 10  # of the reliability curve
 
 _Row = dict[str, Any]
+_Heights = Callable[[Group, int, NDArray[np.float64]], NDArray[np.float64]]
 
 
 def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
@@ -34,7 +39,9 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
 
     `roc`: x false-positive, y true-positive rate, one curve a class and, with null label, their mean (binary: the
     positive class alone). `calibration`: x mean probability, y share that came true, by class as for `roc`; with null
-    label the highest probability against being right. `confusion`: y is the count, summed over the folds and averaged
+    label the highest probability against being right. `precision-recall`: x recall, y precision, by class as for `roc`.
+    `decision`: x threshold, y net benefit, by class as for `roc`; what deciding positively for everybody would bring
+    stands as the family "treat all". `confusion`: y is the count, summed over the folds and averaged
     over seeds and repeats.
 
     Args:
@@ -46,31 +53,87 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
     rows: list[_Row] = []
     for family in cohort.families:
         groups = cohort.of(family)
-        made = (*_roc(groups, cohort.task, weights), *_calibration(groups, cohort.task, weights))
-        made = (*made, *_confusion(groups, cohort.task))
+        made = [
+            *_averaged("roc", _heights, groups, cohort.task, weights),
+            *_averaged("precision-recall", _precisions, groups, cohort.task, weights),
+            *_calibration(groups, cohort.task, weights),
+            *_net_benefit(groups, cohort.task, weights),
+            *_confusion(groups, cohort.task),
+        ]
         rows += [{"family": family, "task": cohort.task.name, **row} for row in made]
+    rows += [{"family": TREAT_ALL, "task": cohort.task.name, **row} for row in _treat_all(cohort, weights)]
     frame = pl.DataFrame(rows, schema=dict(tables.CURVES.columns))
     return tables.check(frame.with_columns(pl.col("x", "y", "low", "high").fill_nan(None)), tables.CURVES)
 
 
-def _roc(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]) -> Iterator[_Row]:
+def _averaged(
+    curve: str, heights_of: _Heights, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]
+) -> Iterator[_Row]:
+    """Yield a curve on the grid, averaged over folds and seeds, and its mean over classes where there are several."""
     drawn = []
     for klass, name in _shown(task):
-        heights = [_in_parts(partial(_heights, one, klass), one.patient, weights) for one in groups]
+        heights = [_in_parts(partial(heights_of, one, klass), one.patient, weights) for one in groups]
         drawn.append(mean_where_defined(heights))
-        yield from _banded("roc", name, GRID, drawn[-1])
+        yield from _banded(curve, name, GRID, drawn[-1])
     if len(drawn) > 1:
-        yield from _banded("roc", None, GRID, np.mean(drawn, axis=0))
+        yield from _banded(curve, None, GRID, np.mean(drawn, axis=0))
+
+
+def _descent(
+    probs: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return scores (ties,), and the weight of hits and alarms at or above each, from none on, (ties + 1, R)."""
+    order = np.argsort(-probs, kind="stable")
+    score, hit = probs[order], positive[order][:, None]
+    ends = np.flatnonzero(np.r_[score[1:] != score[:-1], True])  # last row of each tie
+    start = np.zeros((1, weight.shape[1]))
+    hits = np.concatenate([start, np.cumsum(weight[order] * hit, axis=0)[ends]])
+    alarms = np.concatenate([start, np.cumsum(weight[order] * ~hit, axis=0)[ends]])
+    return score[ends], hits, alarms
+
+
+def _precisions(group: Group, klass: int, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the precision at the first score that reaches each recall of the grid, (101, R); NaN where undefined."""
+    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, weight)
+    precisions = np.full((len(GRID), weight.shape[1]), np.nan)
+    for r in np.flatnonzero(hits[-1] > 0):
+        found = hits[1:, r]
+        at = np.searchsorted(found, GRID * found[-1] * (1 - 1e-12))
+        at = np.maximum(at, np.searchsorted(found + alarms[1:, r], 0, side="right"))  # a draw may lack the first rows
+        precisions[:, r] = found[at] / (found[at] + alarms[1:, r][at])
+    return precisions
+
+
+def _net_benefit(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]) -> Iterator[_Row]:
+    probs, label = np.concatenate([one.probs for one in groups]), np.concatenate([one.label for one in groups])
+    patient = np.concatenate([one.patient for one in groups])
+    for klass, name in _shown(task):
+        drawn = _in_parts(partial(_benefits, probs[:, klass], label == klass), patient, weights)
+        yield from _banded("decision", name, THRESHOLDS, drawn)
+
+
+def _treat_all(cohort: Cohort, weights: NDArray[np.uint8]) -> Iterator[_Row]:
+    """Yield the net benefit of a positive decision for everybody whom the first family was tested on."""
+    groups = cohort.of(cohort.families[0])
+    everybody = tuple(replace(one, probs=np.ones_like(one.probs)) for one in groups)
+    yield from _net_benefit(everybody, cohort.task, weights)
+
+
+def _benefits(
+    probs: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return net benefit at each threshold, (99, R): hits less alarms at the threshold's odds, per patient's image."""
+    score, hits, alarms = _descent(probs, positive, weight)
+    called = np.searchsorted(-score, -THRESHOLDS, side="right")  # ties at or above each threshold
+    odds = (THRESHOLDS / (1 - THRESHOLDS))[:, None]
+    n = hits[-1] + alarms[-1]
+    benefits = hits[called] - alarms[called] * odds
+    return np.asarray(np.divide(benefits, n, out=np.full(benefits.shape, np.nan), where=n > 0))
 
 
 def _heights(group: Group, klass: int, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the true-positive rate at each false-positive rate of the grid, (101, R); NaN where undefined."""
-    order = np.argsort(-group.probs[:, klass], kind="stable")
-    score, positive = group.probs[order, klass], (group.label[order] == klass)[:, None]
-    ends = np.flatnonzero(np.r_[score[1:] != score[:-1], True])  # last row of each tie
-    start = np.zeros((1, weight.shape[1]))
-    hits = np.concatenate([start, np.cumsum(weight[order] * positive, axis=0)[ends]])  # (ties + 1, R)
-    alarms = np.concatenate([start, np.cumsum(weight[order] * ~positive, axis=0)[ends]])
+    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, weight)
     heights = np.full((len(GRID), weight.shape[1]), np.nan)
     for r in np.flatnonzero((hits[-1] > 0) & (alarms[-1] > 0)):
         heights[:, r] = np.interp(GRID, alarms[:, r] / alarms[-1, r], hits[:, r] / hits[-1, r])

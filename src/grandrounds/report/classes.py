@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import polars as pl
 from markupsafe import Markup
 
-from grandrounds.evaluate.catalogue import METRICS, positive_of
+from grandrounds.evaluate.catalogue import METRICS, TREAT_ALL, positive_of
 from grandrounds.report import plots
 from grandrounds.report.blocks import Cell, Column, Folded, Panels, Prose, Section, Table
 from grandrounds.report.plots import Curve, Run
@@ -62,6 +62,51 @@ def roc(ranked: Ranked) -> Section | None:
         "A class stands against all others."
     )
     return Section("roc", "ROC curves", (Panels(caption, tuple(panels), _legend(ranked, _present(ranked, frame))),))
+
+
+def precision_recall(ranked: Ranked) -> Section | None:
+    """Return precision against recall, one panel a class with all families in it."""
+    frame = _curves(ranked, "precision-recall")
+    if frame.is_empty():
+        return None
+    positive = positive_of(ranked.content.task)
+    wanted = (positive,) if positive in frame["label"].to_list() else ranked.classes
+    panels = []
+    for label in wanted:
+        part = frame.filter(pl.col("label") == label)
+        lines = [_curve(ranked, family, part) for family in reversed(_present(ranked, part))]
+        if lines:
+            panels.append(plots.precision_recall(_against(label), lines))
+    caption = (
+        "Precision against recall on the test role with pointwise bands. Unlike the ROC curve it depends on how "
+        "frequent the class is here."
+    )
+    legend = _legend(ranked, _present(ranked, frame))
+    return Section("precision-recall", "Precision and recall", (Panels(caption, tuple(panels), legend),))
+
+
+def decision_curves(ranked: Ranked) -> Section | None:
+    """Return what deciding by each family would bring at any threshold."""
+    frame = _curves(ranked, "decision")
+    if frame.is_empty():
+        return None
+    positive = positive_of(ranked.content.task)
+    wanted = (positive,) if positive in frame["label"].to_list() else ranked.classes
+    panels = []
+    for label in wanted:
+        part = frame.filter(pl.col("label") == label)
+        lines = [_curve(ranked, family, part) for family in reversed(_present(ranked, part))]
+        everybody = part.filter(pl.col("family") == TREAT_ALL).sort("x").select("x", "y", "low", "high").rows()
+        if lines:
+            all_of_them = Curve(TREAT_ALL, lines[0].look, everybody) if everybody else None
+            panels.append(plots.net_benefit(_against(label), lines, all_of_them))
+    caption = (
+        "Decision curves: hits less false alarms, these at the odds of the threshold, per image. A family helps where "
+        "it lies above the dotted line (everybody is called) and above zero (nobody is). Read it at the thresholds "
+        "that somebody would act on."
+    )
+    legend = _legend(ranked, _present(ranked, frame))
+    return Section("decision-curves", "Would acting on it help?", (Panels(caption, tuple(panels), legend),))
 
 
 def calibration(ranked: Ranked) -> Section | None:

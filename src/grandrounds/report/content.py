@@ -60,6 +60,8 @@ class ReportContent:
         trials: Table `trials`.
         history: Table `history`.
         findings: Table `findings`.
+        decisions: Table `decisions`.
+        suspects: Table `suspects`.
         flow: Columns `stage, reason, n_images, n_cases, n_patients`, from found to analysed; None where nobody counted.
         floors: Families that a useful one must beat.
         split_notes: What a reader should know of the split.
@@ -91,6 +93,8 @@ class ReportContent:
     trials: pl.DataFrame = field(default_factory=partial(tables.empty, tables.TRIALS))
     history: pl.DataFrame = field(default_factory=partial(tables.empty, tables.HISTORY))
     findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
+    decisions: pl.DataFrame = field(default_factory=partial(tables.empty, tables.DECISIONS))
+    suspects: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SUSPECTS))
     flow: pl.DataFrame | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
     split_notes: tuple[str, ...] = ()

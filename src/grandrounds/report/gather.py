@@ -69,6 +69,8 @@ def gather(folder: Path) -> ReportContent:
         history=_frame(folder, tables.HISTORY),
         curves=_frame(folder, tables.CURVES),
         findings=_frame(folder, tables.FINDINGS),
+        decisions=_perhaps(folder, tables.DECISIONS),
+        suspects=_perhaps(folder, tables.SUSPECTS),
         flow=pl.DataFrame(meta["flow"]) if meta.get("flow") else None,
         split_notes=tuple(split_meta.get("notes", ())),
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
@@ -85,6 +87,11 @@ def gather(folder: Path) -> ReportContent:
 
 def _frame(folder: Path, schema: tables.Schema) -> pl.DataFrame:
     return tables.read(schema, folder / f"{schema.name}.parquet").frame
+
+
+def _perhaps(folder: Path, schema: tables.Schema) -> pl.DataFrame:
+    """Return a table that a run of an earlier version does not have."""
+    return _frame(folder, schema) if (folder / f"{schema.name}.parquet").exists() else tables.empty(schema)
 
 
 def _watermarks(meta: Mapping[str, Any], split_meta: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from grandrounds import tables
 from grandrounds.evaluate.catalogue import positive_of
-from grandrounds.report import appendix, certificate, classes, cohort, results, svg
+from grandrounds.report import appendix, certificate, classes, cohort, decisions, errors, results, subgroups, svg
 from grandrounds.report.blocks import Section
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
@@ -25,8 +25,14 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     classes.by_class,
     classes.confusion,
     classes.roc,
+    classes.precision_recall,
     classes.calibration,
+    classes.decision_curves,
+    decisions.decisions,
+    subgroups.subgroups,
+    errors.errors,
     classes.learning,
+    results.price_and_value,
     results.cost_table,
     cohort.flow,
     cohort.split,

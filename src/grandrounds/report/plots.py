@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from grandrounds.report import svg
 from grandrounds.report.palette import Look
 from grandrounds.report.ranked import Difference, Score
-from grandrounds.report.rounding import UNDEFINED, interval, known, share
+from grandrounds.report.rounding import UNDEFINED, amount, interval, known, share
 from grandrounds.report.svg import Axis, Point
 
 STRIP_PX = 150.0  # width of the small plot inside a table row
@@ -112,6 +113,69 @@ def roc(title: str, curves: Sequence[Curve]) -> Markup:
     return svg.drawing(PANEL_PX, 304, f"ROC curves of {names}: {title}", parts, "panel")
 
 
+def precision_recall(title: str, curves: Sequence[Curve]) -> Markup:
+    """Return a panel of precision against recall: one line a family, thin bands."""
+    x, y = Axis(0.0, 1.0, 42.0, PANEL_PX - 8), Axis(0.0, 1.0, 268.0, 28.0)
+    parts = _square(title, x, y, "recall", "precision", diagonal=False)
+    parts += [_band(curve, x, y) for curve in curves]
+    parts += [mark for curve in curves for mark in _line(curve, x, y)]
+    names = ", ".join(curve.name for curve in curves)
+    return svg.drawing(PANEL_PX, 304, f"Precision-recall curves of {names}: {title}", parts, "panel")
+
+
+def net_benefit(title: str, curves: Sequence[Curve], everybody: Curve | None) -> Markup:
+    """Return a decision curve: net benefit against the threshold, with deciding so for everybody and for nobody."""
+    top = max(
+        [value for curve in curves for _, value, *_ in curve.points if value is not None and known(value)] + [0.05]
+    )
+    x, y = Axis(0.0, 1.0, 42.0, PANEL_PX - 8), Axis(-0.25 * top, 1.1 * top, 268.0, 28.0)
+    parts = [text(0.0, 14.0, _cut(title, 40), "panel-title"), *_x_ticks(x, 28.0, 268.0, [0, 0.25, 0.5, 0.75, 1])]
+    parts += [*_y_ticks(y, x), rule(x(0.0), y(0.0), x(1.0), y(0.0), "zero")]
+    if everybody is not None:
+        above = [(x(at), y(value)) for at, value, *_ in everybody.points if value is not None and y.holds(value)]
+        parts.append(_polyline(above, "chance everybody"))
+    inside = [curve._replace(points=[row for row in curve.points if row[1] is not None and y.holds(row[1])])
+              for curve in curves]  # fmt: skip
+    parts += [mark for curve in inside for mark in _line(curve, x, y)]
+    parts.append(text((x.start_px + x.end_px) / 2, 299.0, "threshold probability", anchor="middle"))
+    names = ", ".join(curve.name for curve in curves)
+    return svg.drawing(PANEL_PX, 304, f"Decision curves of {names}: {title}", parts, "panel")
+
+
+def price_and_value(
+    rows: Sequence[tuple[str, float, Score, Look]], front: Sequence[str], x_label: str, y_label: str
+) -> Markup:
+    """Return a plot of what families cost, on a logarithmic axis, against what they reach, with the best for a price.
+
+    Args:
+        rows: Family, its cost above 0, its value, its look.
+        front: The families that no cheaper one reaches, cheapest first.
+        x_label: The cost with its unit.
+        y_label: The value.
+    """
+    width, left, right, top, bottom = 440.0, 46.0, 426.0, 22.0, 268.0
+    logs = [math.log10(cost) for _, cost, *_ in rows]
+    x = Axis(math.floor(min(logs)), max(math.ceil(max(logs)), math.floor(min(logs)) + 1), left, right)
+    y = svg.around((end for _, _, score, _ in rows for end in score[:3]), bottom, top)
+    powers = range(round(x.low), round(x.high) + 1)
+    parts = [rule(x(power), top, x(power), bottom) for power in powers]
+    parts += [text(x(power), bottom + 15, f"{10.0**power:g}", anchor="middle") for power in powers]
+    parts += _y_ticks(y, x)
+    places = {name: (x(math.log10(cost)), y(score.estimate or 0.0)) for name, cost, score, _ in rows}
+    parts.append(_polyline([places[name] for name in front], "chance everybody"))
+    for name, _, score, look in rows:
+        at, height = places[name]
+        if score.low is not None and score.high is not None:
+            parts.append(rule(at, y(score.low), at, y(score.high), f"whisker {look.colour}"))
+        parts.append(look.point(at, height, 5.0))
+        near_end = at > right - 90.0
+        parts.append(text(at - 9 if near_end else at + 9, height - 7, name, anchor="end" if near_end else "start"))
+    parts.append(text((left + right) / 2, bottom + 32, x_label, anchor="middle"))
+    parts.append(text(0.0, 12.0, y_label))
+    told = "; ".join(f"{name} {amount(cost)}, {share(score.estimate)}" for name, cost, score, _ in rows)
+    return svg.drawing(width, bottom + 38, f"{x_label} and {y_label}: {told}", parts, "panel broad")
+
+
 def calibration(curve: Curve) -> Markup:
     """Return a reliability panel of one family: observed share against stated probability."""
     x, y = Axis(0.0, 1.0, 42.0, PANEL_PX - 8), Axis(0.0, 1.0, 268.0, 28.0)
@@ -149,8 +213,8 @@ def learning(name: str, look: Look, runs: Sequence[Run], metric: str) -> Markup:
     return svg.drawing(PANEL_PX, 288, label, parts, "panel")
 
 
-def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str) -> list[Markup]:
-    """Return title, grid, diagonal and axis labels of a unit square."""
+def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str, *, diagonal: bool = True) -> list[Markup]:
+    """Return title, grid, axis labels and perhaps the diagonal of a unit square."""
     ticks = [0, 0.25, 0.5, 0.75, 1]
     middle = (y.start_px + y.end_px) / 2
     turned = svg.tag(
@@ -160,7 +224,7 @@ def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str) -> list[Ma
         text(0.0, 14.0, _cut(title, 40), "panel-title"),
         *_x_ticks(x, y.end_px, y.start_px, ticks),
         *_y_ticks(y, x, ticks),
-        rule(x(0.0), y(0.0), x(1.0), y(1.0), "chance"),
+        *([rule(x(0.0), y(0.0), x(1.0), y(1.0), "chance")] if diagonal else []),
         text((x.start_px + x.end_px) / 2, y.start_px + 31, x_label, anchor="middle"),
         turned,
     ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.report import plots
-from grandrounds.report.blocks import Cell, Column, Folded, Prose, Section, Table
+from grandrounds.report.blocks import Cell, Column, Folded, Panels, Prose, Section, Table
 from grandrounds.report.costs import Cost, costs
 from grandrounds.report.ranked import Difference, Ranked
 from grandrounds.report.rounding import NOT_RECORDED, amount, count, interval, opened, p_value, signed
@@ -80,6 +83,44 @@ def differences(ranked: Ranked) -> Section | None:
     return Section(
         "differences", "Is the difference real?", (Table(caption, columns, rows), _verdict_key(ranked), matrix)
     )
+
+
+def price_and_value(ranked: Ranked) -> Section | None:
+    """Return cost against quality, with the families that no cheaper one reaches."""
+    content, spent = ranked.content, costs(ranked.content.trials)
+    rows = [
+        (family, cost.all_fit_s, ranked.score(family, content.primary), ranked.looks[family])
+        for family in ranked.scored
+        if (cost := spent.get(family)) is not None and cost.all_fit_s > 0
+    ]
+    if len(rows) < 2:
+        return None
+    sign = 1 if METRICS.get(content.primary).better == "higher" else -1
+    front = front_of({family: (cost, sign * (score.estimate or 0.0)) for family, cost, score, _ in rows})
+    drawn = plots.price_and_value(rows, front, "seconds of training, all trials", ranked.words(content.primary))
+    caption = (
+        "What each family costs and what it reaches, with 95 % intervals. The dotted line joins the families that no "
+        f"cheaper one reaches: {', '.join(front)}."
+    )
+    return Section("price", "Is it worth its price?", (Panels(caption, (drawn,), wide=True),))
+
+
+def front_of(places: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return the names on the Pareto front, cheapest first.
+
+    Args:
+        places: Name to cost and value; of a value more is better.
+
+    >>> front_of({"a": (1.0, 0.5), "b": (2.0, 0.4), "c": (3.0, 0.9)})
+    ['a', 'c']
+    """
+    front: list[str] = []
+    best = -math.inf
+    for name, (_, value) in sorted(places.items(), key=lambda one: (one[1][0], -one[1][1])):
+        if value > best:
+            front.append(name)
+            best = value
+    return front
 
 
 def cost_table(ranked: Ranked) -> Section | None:

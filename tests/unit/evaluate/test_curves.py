@@ -7,7 +7,8 @@ from sklearn import metrics as known
 from sklearn.calibration import calibration_curve
 
 from grandrounds.evaluate.cohort import assemble
-from grandrounds.evaluate.curves import GRID, curves
+from grandrounds.evaluate.catalogue import TREAT_ALL
+from grandrounds.evaluate.curves import GRID, THRESHOLDS, curves
 
 
 def test_the_roc_curve_passes_through_the_known_points(predictions, two):
@@ -16,6 +17,28 @@ def test_the_roc_curve_passes_through_the_known_points(predictions, two):
     ours = curves(assemble(frame, two), seed=0).filter(pl.col("curve") == "roc")
     false, true, _ = known.roc_curve(frame["label"] == "malignant", frame["prob_malignant"], drop_intermediate=False)
     np.testing.assert_allclose(ours["y"], np.interp(GRID, false, true), atol=1e-12)
+
+
+def test_precision_recall_steps_through_the_known_points(predictions, two):
+    """At each recall of the grid the precision is scikit-learn's at the first threshold that reaches it."""
+    frame = predictions(two, {"cnn": 1.0}, n_folds=1)
+    ours = curves(assemble(frame, two), seed=0).filter(pl.col("curve") == "precision-recall")
+    precision, recall, _ = known.precision_recall_curve(frame["label"] == "malignant", frame["prob_malignant"])
+    expected = [precision[:-1][recall[:-1] >= at - 1e-12][-1] for at in GRID]
+    np.testing.assert_allclose(ours["y"], expected, atol=1e-12)
+    assert (ours["low"] <= ours["y"]).mean() > 0.9
+
+
+def test_net_benefit_is_the_formula(predictions, two):
+    """Hits less alarms at the odds of the threshold, and for everybody the same with all called."""
+    frame = predictions(two, {"cnn": 1.0})
+    found = curves(assemble(frame, two), seed=0).filter(pl.col("curve") == "decision")
+    prob, ill = frame["prob_malignant"].to_numpy(), (frame["label"] == "malignant").to_numpy()
+    for family, score in (("cnn", prob), (TREAT_ALL, np.ones_like(prob))):
+        called = score[:, None] >= THRESHOLDS
+        odds = THRESHOLDS / (1 - THRESHOLDS)
+        expected = ((called & ill[:, None]).sum(axis=0) - (called & ~ill[:, None]).sum(axis=0) * odds) / len(prob)
+        np.testing.assert_allclose(found.filter(pl.col("family") == family)["y"], expected, atol=1e-9)
 
 
 def test_calibration_equals_scikit_learn(predictions, three):
