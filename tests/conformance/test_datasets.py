@@ -62,7 +62,7 @@ def _check(dataset: Dataset) -> None:
     tables.check(dataset.samples, tables.SAMPLES)
     tables.check(dataset.files, tables.FILES)
     tables.check(dataset.labels, tables.LABELS)
-    assert set(dataset.labels["label"]) == set(dataset.task.classes)
+    assert set(dataset.labels["label"].drop_nulls()) == set(dataset.task.classes)
     assert set(dataset.samples["case"]) == set(dataset.labels["case"])
     assert dataset.samples["sample"].to_list() == dataset.files["sample"].unique(maintain_order=True).to_list()
 

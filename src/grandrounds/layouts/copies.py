@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from grandrounds.layouts.copies_bids import write_bids
 from grandrounds.layouts.copies_covid_ct import write_covid_ct
 from grandrounds.layouts.copies_covid_ctset import write_covid_ctset, write_covid_ctset_folds
 from grandrounds.layouts.copies_general import write_folder, write_medmnist, write_medmnist_3d, write_table
 from grandrounds.layouts.copies_geneva import write_geneva, write_geneva_volumes, write_talisman
 from grandrounds.layouts.copies_glas import write_glas
+from grandrounds.layouts.copies_lidc import write_lidc
+from grandrounds.layouts.copies_nnunet import write_nnunet, write_nnunet_masks
 
 COPIES: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {
@@ -32,5 +35,9 @@ COPIES: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
         "covid-ct": write_covid_ct,
         "covid-ctset": write_covid_ctset,
         "covid-ctset-folds": write_covid_ctset_folds,
+        "lidc": write_lidc,
+        "bids": write_bids,
+        "nnunet": write_nnunet,
+        "nnunet-masks": write_nnunet_masks,
     }
 )
