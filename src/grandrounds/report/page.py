@@ -11,7 +11,19 @@ from markupsafe import Markup, escape
 
 from grandrounds import tables
 from grandrounds.evaluate.catalogue import positive_of
-from grandrounds.report import appendix, certificate, classes, cohort, decisions, errors, results, subgroups, svg
+from grandrounds.report import (
+    appendix,
+    certificate,
+    checklists,
+    classes,
+    cohort,
+    decisions,
+    errors,
+    methods,
+    results,
+    subgroups,
+    svg,
+)
 from grandrounds.report.blocks import Section
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
@@ -41,6 +53,8 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     appendix.family_notes,
     results.published,
     cohort.data,
+    methods.methods,
+    checklists.checklists,
     appendix.study,
     appendix.words,
 )

@@ -1,0 +1,137 @@
+"""The methods paragraph: what was done, in sentences that the record bears out, for authors to start from."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import polars as pl
+
+from grandrounds.evaluate.catalogue import METRICS, positive_of
+from grandrounds.report.blocks import Prose, Section
+from grandrounds.report.ranked import Ranked
+from grandrounds.report.rounding import count, listed
+
+_WHAT = "For the methods section of a paper. Each sentence comes from the record; what only you know is missing."
+
+
+def methods(ranked: Ranked) -> Section:
+    """Return the methods of this study in words."""
+    return Section("methods", "Methods, in words", (Prose((_WHAT,)), Prose((" ".join(sentences(ranked)),))))
+
+
+def sentences(ranked: Ranked) -> tuple[str, ...]:
+    """Return every sentence that the record bears out."""
+    parts = (cohort(ranked), split(ranked), preparation(ranked), training(ranked), evaluation(ranked), software(ranked))
+    return tuple(part for part in parts if part)
+
+
+def cohort(ranked: Ranked) -> str:
+    """Return how many images of whom, and what was to be told; empty where no table says it."""
+    content = ranked.content
+    rows = content.predictions if content.samples.is_empty() else content.samples
+    if rows.is_empty():
+        return ""
+    people = (
+        f" of {count(rows['patient'].n_unique())} patients" if content.patient_known else ", whose patients are unknown"
+    )
+    task = content.task.condition or content.task.name
+    positive = positive_of(content.task)
+    shown = f"{listed(list(ranked.classes))}{f', of which {positive} is the positive class' if positive else ''}"
+    return f"{count(rows['sample'].n_unique())} images{people} were read for {task} ({shown})."
+
+
+def split(ranked: Ranked) -> str:
+    """Return how cases were divided."""
+    content = ranked.content
+    record, spec = content.split_record, content.split_record.get("spec")
+    if not record or not isinstance(spec, Mapping):
+        return ""
+    n_folds = content.splits.select("repeat", "fold").n_unique()
+    group = "by patient" if spec.get("group") == "patient" else "by image, so that a patient may stand on two sides"
+    if spec.get("scheme") == "official":
+        return "The official division into train, valid and test that comes with the data was used."
+    times = f"{n_folds} fold{'s' if n_folds > 1 else ''}"
+    return f"Cases were divided {group}, in {times}, from the seed {record.get('seed')}."
+
+
+def preparation(ranked: Ranked) -> str:
+    """Return the steps before training."""
+    steps = [_step(step) for stage in ("whole", "each") for step in _study(ranked).get("prepare", {}).get(stage, ())]
+    return f"Each image was prepared alone by: {', '.join(steps)}." if steps else ""
+
+
+def training(ranked: Ranked) -> str:
+    """Return what was trained, how often and within what budget."""
+    study, recipes = _study(ranked), _study(ranked).get("recipes", ())
+    if not recipes:
+        return f"Compared were {listed(list(ranked.families))}." if ranked.families else ""
+    budget = study.get("means", {}).get("budget_s")
+    n_seeds = study.get("seeds", 1)
+    shared = f" within {count(budget)} s of training, shared equally" if budget else ""
+    epochs = ", ".join(f"{one['family']} {one['epochs']}" for one in recipes if one.get("epochs"))
+    passes = f" Passes over the training images: {epochs}." if epochs else ""
+    return (
+        f"{listed([one['family'] for one in recipes])} were trained on the same cases{shared}, with {n_seeds} "
+        f"seed{'s' if n_seeds > 1 else ''} a fold; the epoch and the settings were chosen on valid.{passes}"
+    )
+
+
+def evaluation(ranked: Ranked) -> str:
+    """Return the metric, the intervals, and how families were compared."""
+    content = ranked.content
+    judge = _study(ranked).get("judge", {})
+    metric = METRICS.get(content.primary)
+    unit = "patients" if content.patient_known else "images, since patients are unknown"
+    draws = f"{count(judge['resamples'])} " if "resamples" in judge else ""
+    first = (
+        f"The primary metric was the {metric.label}; differences within ±{content.margin:g} were declared to be of no "
+        f"account. Intervals (95 %) come from {draws}bootstrap draws of {unit}."
+    )
+    methods_used = content.comparisons["method"].drop_nulls().unique(maintain_order=True).to_list()
+    if not methods_used:
+        return first
+    return f"{first} Families were compared in pairs on the same draws, adjusted for their number by Holm's procedure."
+
+
+def software(ranked: Ranked) -> str:
+    """Return versions and machine."""
+    record = ranked.content.record
+    packages = record.get("packages")
+    if not isinstance(packages, Mapping):
+        return ""
+    names = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
+    return f"Software: Python {record.get('python', 'of unknown version')}, {names}."
+
+
+def _study(ranked: Ranked) -> dict[str, Any]:
+    """Return the resolved study; empty where none came along."""
+    try:
+        return tomllib.loads(ranked.content.study_toml)
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    settings = ", ".join(f"{name} {value}" for name, value in step.items() if name != "step")
+    return f"{step.get('step', '?')} ({settings})" if settings else str(step.get("step", "?"))
+
+
+def imbalance(ranked: Ranked) -> str:
+    """Return what the families said of class imbalance."""
+    notes = ranked.content.trials["note"].drop_nulls().unique(maintain_order=True).to_list()
+    said = dict.fromkeys(
+        part.strip() for note in notes for part in note.split(";") if "class" in part and "weight" in part
+    )
+    return f"The families said: {'; '.join(said)}." if said else ""
+
+
+def folds(ranked: Ranked) -> Iterator[str]:
+    """Yield how many patients stand in each role of the first fold."""
+    rows = ranked.content.splits
+    if rows.is_empty():
+        return
+    first = rows.filter((pl.col("repeat") == rows["repeat"][0]) & (pl.col("fold") == rows["fold"][0]))
+    for (role,), part in first.group_by("role", maintain_order=True):
+        yield f"{role} {count(part['case'].n_unique())}"
