@@ -2,7 +2,7 @@
 
 ROC and precision-recall curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates and
 of recalls. Calibration and net benefit are pooled over them: what was predicted in a bin, or from a threshold on,
-against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap; they say nothing about
+against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap, and say nothing about
 the whole curve at once.
 
 Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging; Vickers & Elkin, Medical Decision

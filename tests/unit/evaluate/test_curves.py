@@ -6,8 +6,8 @@ import pytest
 from sklearn import metrics as known
 from sklearn.calibration import calibration_curve
 
-from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.catalogue import TREAT_ALL
+from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.curves import GRID, THRESHOLDS, curves
 
 
