@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import struct
 import zlib
 from functools import lru_cache
@@ -22,6 +23,8 @@ from grandrounds.image import Geometry, Image
 
 _HEADER_BYTES = 2**16
 _NIFTI_BYTES = 540
+_GZIP = b"\x1f\x8b"
+_META = (b"ObjectType", b"NDims", b"Comment")  # how a MetaImage begins
 _MANY = 1 << 14  # slices; a header that claims more is not believed
 _DTYPES: dict[int, type[np.generic]] = {
     sitk.sitkUInt8: np.uint8,
@@ -66,7 +69,8 @@ def n_slices(path: Path) -> int | None:
         reader.SetFileName(str(path))
         reader.ReadImageInformation()
         size, dtype = reader.GetSize(), _DTYPES[reader.GetPixelID()]
-        if len(size) == 3 and math.prod(size) * np.dtype(dtype).itemsize <= _unpacked_bytes(path) and size[2] <= _MANY:
+        itemsize = np.dtype(dtype).itemsize
+        if len(size) == 3 and size[2] <= _MANY and _is_whole(path, math.prod(size), itemsize):
             return int(size[2])
         space = read(path, None, None).space
     except Exception:  # noqa: BLE001  (whatever is wrong with it is said by whoever reads it)
@@ -74,13 +78,29 @@ def n_slices(path: Path) -> int | None:
     return space[0] if len(space) == 3 else None
 
 
-def _unpacked_bytes(path: Path) -> int:
-    """Return how long a file is once unpacked, by the last word of GZIP (RFC 1952, 2.3.1), without unpacking it."""
+def _is_whole(path: Path, n_values: int, itemsize: int) -> bool:
+    """Whether a file reaches as far as its header says; a packed one is not unpacked for that.
+
+    The last word of GZIP is the length of what it holds (RFC 1952, 2.3.1). Where a file was cut off it is any number,
+    so it has to be the right one to the byte.
+    """
     with path.open("rb") as file:
-        is_packed = file.read(2) == b"\x1f\x8b"
+        is_packed = file.read(2) == _GZIP
         file.seek(-4, 2)
-        (n_last,) = struct.unpack("<I", file.read(4))
-    return int(n_last) if is_packed else path.stat().st_size
+        (last,) = struct.unpack("<I", file.read(4))
+    with gzip.open(path) if is_packed else path.open("rb") as file:
+        n_wanted = _wanted_bytes(file.read(_HEADER_BYTES), n_values, itemsize)
+    return bool(last == n_wanted) if is_packed else n_wanted <= path.stat().st_size
+
+
+def _wanted_bytes(head: bytes, n_values: int, itemsize: int) -> int:
+    """Return how long an unpacked file that begins like this has to be."""
+    if head.startswith(b"NRRD"):
+        blank = re.search(rb"\n\r?\n", head)
+        return (blank.end() if blank else 0) + n_values * itemsize
+    if head.startswith(_META):
+        return _meta_pixels(head) + n_values * itemsize
+    return _nifti_end(head, n_values)
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +140,7 @@ def _single_file(path: Path) -> str:
     if head.startswith(b"NRRD"):
         fields = [line.partition(b":")[0].strip().lower() for line in head.split(b"\n\n")[0].splitlines()]
         detached, reader = b"data file" in fields or b"datafile" in fields, "NrrdImageIO"
-    elif head.startswith((b"ObjectType", b"NDims", b"Comment")):
+    elif head.startswith(_META):
         places = [line.partition(b"=")[2].strip() for line in head.split(b"\n") if line.startswith(b"ElementDataFile")]
         detached, reader = places[:1] != [b"LOCAL"], "MetaImageIO"
     else:
@@ -134,7 +154,7 @@ def _check_meta(path: Path, n_wanted: int) -> None:
     """Refuse a MetaImage whose pixels are short or packed wrongly: ITK would wait for the rest for ever."""
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
-        start = head.index(b"\n", head.index(b"\nElementDataFile") + 1) + 1
+        start = _meta_pixels(head)
         file.seek(start)
         fields = dict(line.split(b"=", 1) for line in head[:start].replace(b" ", b"").splitlines())
         n_there = path.stat().st_size - start
@@ -145,6 +165,11 @@ def _check_meta(path: Path, n_wanted: int) -> None:
             is_whole = n_packed == n_there and _unpacks_to(file, n_wanted)
     if not is_whole:
         raise BadData("the pixels are truncated or damaged", where=path, remedy="fetch the file again")
+
+
+def _meta_pixels(head: bytes) -> int:
+    """Return where the pixels of a MetaImage begin."""
+    return head.index(b"\n", head.index(b"\nElementDataFile") + 1) + 1
 
 
 def _unpacks_to(file: BinaryIO, n_wanted: int) -> bool:
@@ -158,18 +183,23 @@ def _unpacks_to(file: BinaryIO, n_wanted: int) -> bool:
 def _check_nifti(path: Path, n_values: int) -> None:
     """Refuse a NIfTI file that ends before its pixels do: ITK would fill the rest with zeros and say nothing."""
     with path.open("rb") as file:
-        is_packed = file.read(2) == b"\x1f\x8b"
+        is_packed = file.read(2) == _GZIP
     with gzip.open(path) if is_packed else path.open("rb") as file:
         head = file.read(_NIFTI_BYTES)
-        order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
-        if struct.unpack_from(f"{order}i", head)[0] == 348:  # NIfTI-1: bitpix at 72, vox_offset at 108
-            (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 72), struct.unpack_from(f"{order}f", head, 108)
-        else:  # NIfTI-2: 14 and 168
-            (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 14), struct.unpack_from(f"{order}q", head, 168)
-        n_wanted, n_there = int(offset) + n_values * bits // 8, len(head)
+        n_wanted, n_there = _nifti_end(head, n_values), len(head)
         while n_there < n_wanted + 2**20 and (chunk := file.read(2**20)):  # to the end, where gzip's checksum is
             n_there += len(chunk)
     check_size((n_wanted,), np.uint8, path, stored_bytes=n_there, limit_bytes=2 * MAX_BYTES)
+
+
+def _nifti_end(head: bytes, n_values: int) -> int:
+    """Return where the pixels of a NIfTI file end, once it is unpacked."""
+    order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
+    if struct.unpack_from(f"{order}i", head)[0] == 348:  # NIfTI-1: bitpix at 72, vox_offset at 108
+        (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 72), struct.unpack_from(f"{order}f", head, 108)
+    else:  # NIfTI-2: 14 and 168
+        (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 14), struct.unpack_from(f"{order}q", head, 168)
+    return int(offset) + n_values * int(bits) // 8
 
 
 def _geometry(image: sitk.Image) -> Geometry:
