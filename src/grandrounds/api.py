@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import polars as pl
 from grandrounds import audits, data, registry, report, specs, tables
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import Fingerprint
-from grandrounds.errors import BadSpec, Refusal
+from grandrounds.errors import BadSpec
 from grandrounds.families import FAMILIES
 from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
@@ -29,7 +29,7 @@ from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
-from grandrounds.study.spec import FLOORS, Ask, DataSpec, JudgeSpec, Means, Study
+from grandrounds.study.spec import Ask, DataSpec, Means, Study
 from grandrounds.study.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -211,7 +211,9 @@ def rereport(path: Path, out: Path | None = None) -> Path:
     """
     if path.is_dir():
         return report.write(gather.gather(path), (out or path) / REPORT)
-    return _report_csv(path, out or path.with_suffix(""))
+    from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
+
+    return others.report(path, out or path.with_suffix(""))
 
 
 def audit(path: Path) -> pl.DataFrame:
@@ -222,7 +224,11 @@ def audit(path: Path) -> pl.DataFrame:
     Args:
         path: A run folder, or a CSV with `sample, label, prob_<class>…`.
     """
-    return audits.run(evidence(path) if path.is_dir() else _evidence_csv(path))
+    if path.is_dir():
+        return audits.run(evidence(path))
+    from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
+
+    return audits.run(others.evidence(path))
 
 
 def describe(family: str, params: Mapping[str, Any], shape: tuple[int, int, int], n_classes: int) -> Description:
@@ -344,50 +350,3 @@ def _ship(family: str, study: Study, workspace: Workspace) -> None:
 def _outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
     content = gather.gather(folder)
     return Outcome(folder, study, content.verdict_sentences, content.ships, did_something)
-
-
-def _evidence_csv(path: Path) -> audits.AuditTables:
-    """Return a CSV of anybody's predictions, with its scores where it can be judged."""
-    from grandrounds.evaluate.intake import intake  # noqa: PLC0415  (brings numba; only judging needs it)
-    from grandrounds.evaluate.judge import judge  # noqa: PLC0415
-
-    predictions, task, _, patient_known = intake(path)
-    ask = JudgeSpec()
-    found = audits.AuditTables(
-        predictions=predictions, task=task, patient_known=patient_known, margin=ask.margin, floors=FLOORS
-    )
-    try:
-        judged = judge(
-            predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
-            patient_known=patient_known,
-        )  # fmt: skip
-    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
-        return found
-    return replace(found, scores=judged.scores, comparisons=judged.comparisons)
-
-
-def _report_csv(path: Path, out: Path) -> Path:
-    """Judge a CSV of anybody's predictions and write scores and report."""
-    from grandrounds.evaluate.intake import intake  # noqa: PLC0415  (brings numba; only judging needs it)
-    from grandrounds.evaluate.judge import judge  # noqa: PLC0415
-    from grandrounds.evaluate.verdict import verdict  # noqa: PLC0415
-
-    predictions, task, notes, patient_known = intake(path)
-    ask = JudgeSpec()
-    outcome = judge(
-        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
-        patient_known=patient_known, floors=FLOORS,
-    )  # fmt: skip
-    decision = verdict(
-        outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), task,
-        ask.primary, ask.margin, FLOORS, selection=outcome.selection,
-    )  # fmt: skip
-    for schema, frame in ((tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons)):
-        tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": task.model_dump()})
-    content = ReportContent(
-        title=f"{path.stem}: which family reads it best?", task=task, verdict_sentences=decision.sentences,
-        ships=decision.ships, scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves,
-        patient_known=patient_known, predictions=predictions, notes=(*notes, *outcome.notes),
-        assumptions=gather.assumptions(patient_known=patient_known),
-    )  # fmt: skip
-    return report.write(content, out / REPORT)
