@@ -10,10 +10,10 @@ import pytest
 from PIL import Image as Pillow
 
 from grandrounds import registry, tables
-from grandrounds.data import Dataset, open_dataset
+from grandrounds.data import Dataset, SourceOptions, open_dataset
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.data.manifest import pixel_hash
-from grandrounds.layouts.copies import COPIES
+from grandrounds.layouts.copies import COPIES, OPTIONS
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 6, 7), dtype=np.uint8)
 
@@ -27,9 +27,9 @@ def _folder(root: Path) -> Path:
 
 
 @pytest.fixture(params=list(COPIES))
-def source(request, tmp_path) -> Path:
-    """One small set of each layout."""
-    return COPIES[request.param](tmp_path)
+def source(request, tmp_path) -> tuple[Path, SourceOptions | None]:
+    """One small set of each layout, and what has to be said to open it."""
+    return COPIES[request.param](tmp_path), OPTIONS.get(request.param)
 
 
 def test_every_entry_can_be_opened_by_path_or_name():
@@ -41,11 +41,17 @@ def test_every_entry_can_be_opened_by_path_or_name():
             assert callable(registry.load(path))
 
 
-def test_what_needs_an_agreement_says_where_to_ask():
-    """The module of a layout with its own files and licence names the address."""
+def test_the_sources_and_where_to_ask_for_them():
+    """Each says its licence; a collection with files of its own says where to ask, in the list and in its module."""
+    assert {entry.name for entry in SOURCES} >= {
+        "geneva-ild", "mrnet", "glas", "covid-ctset", "covid-ct", "cov19-ct-db", "medmnist", "lidc", "folder", "table",
+        "bids", "nnunet", "simulated-hrct",
+    }  # fmt: skip
     for entry in SOURCES:
-        if entry.licence and entry.telltales and entry.draft:
-            assert "https://" in str(importlib.import_module(entry.draft.partition(":")[0]).__doc__), entry.name
+        own = entry.licence is None or entry.licence.startswith("that of the set") or entry.draft is None
+        assert own == (entry.ask is None), entry.name
+        if entry.ask is not None and entry.telltales and entry.draft:
+            assert entry.ask in str(importlib.import_module(entry.draft.partition(":")[0]).__doc__), entry.name
 
 
 def test_every_source_has_a_page():
@@ -69,7 +75,7 @@ def _check(dataset: Dataset) -> None:
 
 def test_tables_and_images(source):
     """Tables are sound, every image loads, and its pixels are those that were hashed."""
-    dataset = open_dataset(source)
+    dataset = open_dataset(*source)
 
     _check(dataset)
     assert dataset.bad.is_empty()
@@ -82,7 +88,7 @@ def test_tables_and_images(source):
 
 def test_same_hash_twice(source):
     """Opening a source again gives the same data set."""
-    assert open_dataset(source).fingerprint == open_dataset(source).fingerprint
+    assert open_dataset(*source).fingerprint == open_dataset(*source).fingerprint
 
 
 def test_one_changed_pixel_changes_the_hash(tmp_path):

@@ -8,14 +8,14 @@ import pytest
 
 from grandrounds.data import open_dataset
 from grandrounds.data.catalogue import SOURCES
-from grandrounds.layouts.copies import COPIES
+from grandrounds.layouts.copies import COPIES, OPTIONS
 from grandrounds.layouts.truth import recorded
 
 
 @pytest.mark.parametrize("name", list(COPIES))
 def test_what_was_written_is_read(name, tmp_path):
     """The writer's own record is what reading finds: no sample more, none less, every pixel and fact the same."""
-    dataset = open_dataset(COPIES[name](tmp_path))
+    dataset = open_dataset(COPIES[name](tmp_path), OPTIONS.get(name))
     truths = recorded(tmp_path)
 
     assert sorted(dataset.samples["sample"]) == sorted(truth.sample for truth in truths)

@@ -29,6 +29,7 @@ class SourceEntry:
         draft: `"module:function"`, called with (path, options).
         how: How to open it, as the user would write it.
         licence: Licence of the images; None where they are the user's own.
+        ask: Address where the images are asked for or fetched; None where there is no such place.
         suffixes: Endings of the files that it opens; `"/"` for a folder.
         names: Names that can be opened without a file.
         named: `"module:function"` for those names, called with (name, options, cache folder).
@@ -42,6 +43,7 @@ class SourceEntry:
     draft: str | None
     how: str
     licence: str | None = None
+    ask: str | None = None
     suffixes: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     named: str | None = None
@@ -73,6 +75,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.npz:draft",
             "grandrounds inspect ARCHIVE.npz, or breastmnist, breastmnist_224, organmnist3d_64 …",
             licence="CC BY 4.0 (dermamnist: CC BY-NC 4.0)",
+            ask="https://medmnist.com",
             suffixes=(".npz",),
             names=MEDMNIST,
             named="grandrounds.layouts.named:medmnist",
@@ -92,6 +95,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.geneva:draft",
             "grandrounds inspect ILD_DB",
             licence="research only, by signed agreement",
+            ask="https://medgift.hevs.ch",
             suffixes=("/",),
             telltales=(
                 ("ILD_DB_txtROIs",),
@@ -102,11 +106,22 @@ SOURCES: Registry[SourceEntry] = Registry(
             ),
         ),
         SourceEntry(
+            "mrnet",
+            "MRNet: MRI of the knee in three planes, with three tasks: abnormal, acl, meniscus",
+            "grandrounds.layouts.mrnet:draft",
+            "grandrounds inspect MRNet-v1.0 --task acl",
+            licence="research only, by agreement with Stanford University",
+            ask="https://stanfordmlgroup.github.io/competitions/mrnet",
+            suffixes=("/",),
+            telltales=(("*-acl.csv", "*-meniscus.csv"), ("*/*-acl.csv", "*/*-meniscus.csv")),
+        ),
+        SourceEntry(
             "glas",
             "GlaS (Warwick-QU): benign and malignant colon glands with Grade.csv; its official split leaks patients",
             "grandrounds.layouts.glas:draft",
             "grandrounds inspect FOLDER",
             licence="research only, not commercial",
+            ask="https://warwick.ac.uk/fac/cross_fac/tia/data/glascontest",
             suffixes=("/",),
             telltales=(("Grade.csv", "train_[0-9]*.bmp"), ("*/Grade.csv", "*/train_[0-9]*.bmp")),
         ),
@@ -116,6 +131,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.covid_ct:draft",
             "grandrounds inspect COVID-CT",
             licence="copyright of the papers' authors and publishers",
+            ask="https://github.com/UCSD-AI4H/COVID-CT",
             suffixes=("/",),
             telltales=(("Data-split/COVID/*CT_COVID.txt",), ("*/Data-split/COVID/*CT_COVID.txt",)),
         ),
@@ -125,6 +141,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.covid_ctset:draft",
             "grandrounds inspect COVID-CTset",
             licence="none stated; ask the authors",
+            ask="https://github.com/mr7495/COVID-CTset",
             suffixes=("/",),
             telltales=(
                 ("*patient[0-9]*_SR_[0-9]*.tif",),
@@ -135,11 +152,21 @@ SOURCES: Registry[SourceEntry] = Registry(
             ),
         ),
         SourceEntry(
+            "cov19-ct-db",
+            "COV19-CT-DB: chest CT with and without COVID-19, a folder of JPEG slices for each scan",
+            "grandrounds.layouts.cov19_ct_db:draft",
+            "grandrounds inspect COV19-CT-DB",
+            licence="research only, by signed agreement",
+            ask="https://mlearn.lincoln.ac.uk/mia-cov19d",
+            suffixes=("/",),
+            telltales=(("*/*/ct_scan_[0-9]*",), ("*/*/*/ct_scan_[0-9]*",)),
+        ),
+        SourceEntry(
             "bids",
             "BIDS: sub-*/ses-*/anat/*_T1w.nii.gz (or another suffix) with participants.tsv, sessions and scans tables",
             "grandrounds.layouts.bids:draft",
             "grandrounds inspect FOLDER --label COLUMN",
-            licence="that of the set",
+            licence="that of the set, see its dataset_description.json",
             suffixes=("/",),
             telltales=(("participants.tsv", "sub-*"), ("sub-*/*/sub-*_*.nii*",), ("sub-*/ses-*/*/sub-*_*.nii*",)),
             columns=("label",),
@@ -149,7 +176,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "nnU-Net or Decathlon: imagesTr, imagesTs, dataset.json; labels from labels.csv, else from the masks",
             "grandrounds.layouts.nnunet:draft",
             "grandrounds inspect DatasetNNN_NAME",
-            licence="that of the set",
+            licence="that of the set, see its dataset.json",
             suffixes=("/",),
             telltales=(("dataset.json", "imagesTr"), ("imagesTr", "labelsTr")),
             columns=("label",),
@@ -160,6 +187,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.lidc:draft",
             "grandrounds inspect LIDC-IDRI",
             licence="CC BY 3.0",
+            ask="https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX",
             suffixes=("/",),
             telltales=(("LIDC-IDRI-[0-9]*",), ("LIDC-IDRI/LIDC-IDRI-[0-9]*",), ("*/LIDC-IDRI/LIDC-IDRI-[0-9]*",)),
         ),

@@ -16,9 +16,10 @@ from grandrounds.data import choosing, flow, joining
 from grandrounds.data.consensus import consensus
 from grandrounds.data.dicom_order import REFUSED
 from grandrounds.data.dicom_tree import Tree, survey
-from grandrounds.data.draft import Draft, official_role, with_columns
+from grandrounds.data.draft import Draft, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
+from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData
 
 _FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
@@ -55,7 +56,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         files=files,
         refused=_refused(tree),
         before=tuple(_before(tree, chosen, named)),
-        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), *_unit(options)),
+        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), UNITS[options.unit]),
     )
 
 
@@ -127,13 +128,7 @@ def _rows(
     if role is not None:
         frames = frames.with_columns(pl.col(role).map_elements(official_role, return_dtype=pl.String()).alias("role"))
         frames = frames.drop(role) if role != "role" else frames
-    if unit == "slice":
-        sample = pl.format("{}-{}", "short", pl.col("order").cast(pl.String()).str.zfill(4))
-        return with_columns(frames.with_columns(sample=sample).drop("short")), None
-    frames = frames.rename({"short": "sample"})
-    several = frames.filter(pl.len().over("sample") > 1)
-    files = several.select("sample", "series", "order", "path", "member", "frame")
-    return with_columns(frames.unique("sample", keep="first", maintain_order=True)), files
+    return by_unit(frames.drop("sample", strict=False).rename({"short": "sample"}), unit)
 
 
 def _short(series: str) -> str:
@@ -162,12 +157,6 @@ def _reasons(chosen: pl.DataFrame) -> list[str]:
     notes = [f"{taken.height} of {named.height} series are read: {taken['reason'][0]}."] if taken.height else []
     counts = named.filter(~pl.col("chosen"))["reason"].value_counts(sort=True)
     return notes + [f"{n} series are not read: {reason}." for reason, n in counts.iter_rows()]
-
-
-def _unit(options: SourceOptions) -> tuple[str, ...]:
-    if options.unit == "volume":
-        return ("A sample is a whole series.",)
-    return ("A sample is a slice; it has the label of its exam, which is its case.",)
 
 
 def _before(tree: Tree, chosen: pl.DataFrame, named: Path | None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from grandrounds.errors import BadData
+from grandrounds.layouts.natural import natural
 
 TEXTS, MASKS, LUNGS = "ILD_DB_txtROIs", "ILD_DB_volumeROIs", "ILD_DB_lungMasks"
 _PILOT = "HRCT_pilot"
@@ -55,7 +56,7 @@ def series_of(tree: Path) -> Iterator[Series]:
     """Yield every series of a tree, patients in natural order."""
     pattern = "*.txt" if tree.name == TEXTS else "roi_mask"
     found = (place for place in tree.rglob(pattern) if not place.name.startswith("."))
-    for place in sorted(found, key=lambda path: [_natural(part) for part in path.parts]):
+    for place in sorted(found, key=lambda path: [natural(part) for part in path.parts]):
         parts = place.relative_to(tree).parts
         if len(parts) == 1:  # a text beside the patients' folders is a readme
             continue
@@ -131,8 +132,3 @@ def _is_localiser(path: Path) -> bool:
     except (OSError, InvalidDicomError, ValueError):
         return False
     return "LOCALIZER" in (ds.get("ImageType") or ())  # (0008,0008)
-
-
-def _natural(text: str) -> list[tuple[int, str]]:
-    # "2" before "10": the patients' folders are bare numbers.
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
