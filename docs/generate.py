@@ -52,9 +52,21 @@ def families() -> str:
 
 def datasets() -> str:
     """Return the table of sources and the names that need no file."""
-    rows = ((f"`{one.name}`", one.summary, f"`{one.how}`", one.licence or "your own images") for one in SOURCES)
+    rows = (
+        (
+            f"`{one.name}`",
+            one.summary,
+            f"`{one.how}`",
+            one.licence or "your own images",
+            f"<{one.ask}>" if one.ask else "–",
+        )
+        for one in SOURCES
+    )
     names = ", ".join(f"`{name}`" for one in SOURCES for name in one.names)
-    return table(("source", "what it is", "how", "licence"), rows) + f"\n\nNames that need no file: {names}.\n"
+    return (
+        table(("source", "what it is", "how", "licence", "where to ask"), rows)
+        + f"\n\nNames that need no file: {names}.\n"
+    )
 
 
 def metrics() -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grandrounds.families.description import Description
 
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
+_NONE = "–"
 _OUTCOMES = ("finding", "tip", "not applicable", "passed")
 Kind = Literal["families", "datasets", "metrics", "audits"]
 
@@ -32,7 +33,7 @@ def rows(kind: Kind) -> list[dict[str, str]]:
                 "name": entry.name,
                 "kind": entry.kind,
                 "summary": entry.summary,
-                "needs": ", ".join(entry.requires) or "–",
+                "needs": ", ".join(entry.requires) or _NONE,
                 "reference": entry.reference,
             }
             for entry in (*FAMILIES, *PREFIXED)
@@ -44,6 +45,7 @@ def rows(kind: Kind) -> list[dict[str, str]]:
                 "summary": entry.summary,
                 "how": entry.how,
                 "licence": entry.licence or "your own",
+                "ask": entry.ask or _NONE,
             }
             for entry in SOURCES
         ]
@@ -57,12 +59,20 @@ def rows(kind: Kind) -> list[dict[str, str]]:
 
 def table(kind: Kind, content: list[dict[str, str]]) -> Table:
     """Return the rows as a table for the terminal."""
-    drawn = Table(title=kind.capitalize(), title_justify="left")
+    drawn = Table(title=kind.capitalize(), title_justify="left", show_lines=kind == "datasets")
+    if kind == "datasets":
+        content = [_stacked(row) for row in content]
     for name in content[0]:
         drawn.add_column(name, overflow="fold", no_wrap=name == "name")
     for row in content:
         drawn.add_row(*row.values())
     return drawn
+
+
+def _stacked(row: dict[str, str]) -> dict[str, str]:
+    """Return a row of two columns: an address that is folded into a narrow one cannot be copied."""
+    told = [value for key, value in row.items() if key != "name" and value != _NONE]
+    return {"name": row["name"], "what it is, how to open it, licence, where to ask": "\n".join(told)}
 
 
 def layer_table(family: str, found: Description) -> Table:
