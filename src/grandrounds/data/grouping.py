@@ -84,15 +84,20 @@ def groupings(dataset: Dataset, alike: Sequence[tuple[str, str]]) -> tuple[Group
         return ()
     rows = dataset.samples.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
     found: list[Grouping] = []
-    partitions = set()
+    partitions = {_partition(rows["case"])}  # a case counts as a patient of its own already
     for candidate in (*_by_column(rows), *_by_name(rows, dataset)):
-        first = pl.int_range(pl.len()).min().over("group").alias("first")
-        partition = tuple(candidate.groups.to_frame("group").select(first)["first"])  # the same for the same groups
+        partition = _partition(candidate.groups)
         if partition in partitions or not _plausible(candidate.groups, rows["label"]):
             continue
         partitions.add(partition)
         found.append(_measured(candidate, rows, alike))
     return tuple(sorted(found, key=lambda one: -one.n_inside / max(one.n_by_chance, 1.0))[:_MOST_SHOWN])
+
+
+def _partition(groups: pl.Series) -> tuple[int, ...]:
+    """Return which rows belong together: the same for the same groups, whatever they are called."""
+    rows = groups.to_frame("group").with_row_index("row")
+    return tuple(rows.select(pl.col("row").min().over("group"))["row"])
 
 
 def with_patients(draft: Draft, pattern: str) -> Draft:

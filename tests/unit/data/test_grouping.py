@@ -9,6 +9,7 @@ from grandrounds import data
 from grandrounds.data import SourceOptions
 from grandrounds.data.grouping import groupings
 from grandrounds.errors import BadData, BadSpec, Refusal
+from grandrounds.layouts.copies import COPIES, OPTIONS
 
 
 def opened(picture: Callable[..., Path], names: list[str], folder: Path, **options: str) -> data.Dataset:
@@ -115,3 +116,23 @@ def test_a_pattern_runs_in_linear_time(picture: Callable[..., Path], tmp_path: P
                      patient_pattern=r"((?:a+)+\dx)$")  # fmt: skip
 
     assert dataset.samples["patient"].n_unique() == 2
+
+
+def test_cases_are_not_proposed_as_patients(tmp_path: Path) -> None:
+    """Where patients are unknown a case counts as one already, so groups that are the cases say nothing new."""
+    dataset = data.open_dataset(COPIES["mrnet"](tmp_path), OPTIONS["mrnet"])
+
+    assert groupings(dataset, []) == ()
+
+
+def test_ways_that_differ_are_all_proposed(picture: Callable[..., Path], tmp_path: Path) -> None:
+    """Folders and beginnings of names give different groups: both are shown, the one with more alike inside first."""
+    names = [f"{'ab'[n % 2]}/q{n}/{start}_{k}" for n in range(6) for start in ("u", "v", "w") for k in range(2)]
+    dataset = opened(picture, names, tmp_path)
+
+    found = groupings(dataset, [("a/q0/u_0", "b/q1/u_1"), ("a/q2/v_0", "a/q4/v_1")])
+
+    assert [(one.what, one.n_groups) for one in found] == [
+        ("what stands before the first underscore", 3),
+        ("the folder that a file lies in", 6),
+    ]
