@@ -4,8 +4,8 @@ Bien et al., PLoS Med 2018; 15:e1002699. For research, after an agreement with S
 https://stanfordmlgroup.github.io/competitions/mrnet.
 
 `{train,valid}/{sagittal,coronal,axial}/0000.npy` hold the slices of an exam, and its labels stand in
-`{train,valid}-{abnormal,acl,meniscus}.csv`: two columns without a heading, so that the first line is an exam. The number
-of slices differs from plane to plane. Arrays have neither spacing nor position, so that planes cannot be laid over each
+`{train,valid}-{abnormal,acl,meniscus}.csv`: two columns without a heading, so that the first line is an exam. Planes
+differ in their number of slices. Arrays have neither spacing nor position, so that planes cannot be laid over each
 other.
 
 A case is an exam, and its three series are all read unless the option `series.plane` names one. The option `task` says
