@@ -88,7 +88,9 @@ def _scans(root: Path) -> Iterator[_Scan]:
     """Yield the scans of every part; the folders of a part are classes if they are called so, else scans."""
     for role, part in _parts(root):
         classes = {folder: label for folder in _folders(part) if (label := _label(folder.name))}
-        places = [(scan, label) for folder, label in classes.items() for scan in _folders(folder)]
+        places: list[tuple[Path, str | None]] = [
+            (scan, label) for folder, label in classes.items() for scan in _folders(folder)
+        ]
         places += [(scan, None) for scan in _folders(part) if scan not in classes]
         for folder, label in places:
             yield _Scan(folder, folder.relative_to(root).as_posix(), role, label, _slices(folder))

@@ -70,18 +70,19 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         BadSpec: The option `task` names none of the three.
         BadData: A table of labels is missing or damaged, or there are no arrays.
     """
-    if options.task not in TASKS:
+    name = options.task
+    if name is None or name not in TASKS:
         raise BadSpec(
             f"every exam has {len(TASKS)} labels, and one study asks for one of them",
             where=source,
             remedy=f"choose the task: {', '.join(TASKS)}",
         )
-    task = TASKS[options.task]
+    task = TASKS[name]
     tables = sorted([*source.glob("*-acl.csv"), *source.glob("*/*-acl.csv")])
     root = tables[0].parent if tables else source
     planes = PLANES if options.series.plane is None else (options.series.plane,)
     series = [one for part in PARTS for plane in planes for one in _series(root, part, plane)]
-    labels = {part: _labels(root / f"{part}-{options.task}.csv", task) for part in {one.part for one in series}}
+    labels = {part: _labels(root / f"{part}-{name}.csv", task) for part in {one.part for one in series}}
     rows = [row for one in series for row in _slices(one, labels[one.part].get(one.exam))]
     if not rows:
         raise BadData("there are no arrays of slices", where=root, remedy="unpack the whole archive")
@@ -93,7 +94,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         root=source,
         rows=drafted.with_columns(modality=pl.lit("MR"), body_part=pl.lit("KNEE")),
         files=files,
-        task=options.task,
+        task=name,
         task_kind="binary",
         classes=task.classes,
         positive=task.classes[1],
