@@ -20,6 +20,7 @@ from grandrounds import audits, data, registry, report, specs, tables
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.errors import BadSpec
+from grandrounds.evaluate.columns import Columns
 from grandrounds.families import FAMILIES
 from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
@@ -29,7 +30,7 @@ from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
-from grandrounds.study.spec import Ask, DataSpec, Means, Study
+from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -202,33 +203,54 @@ def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
     return Predictor(model / MODEL if (model / MODEL).is_dir() else model).predict(images)
 
 
-def rereport(path: Path, out: Path | None = None) -> Path:
-    """Write the report of a run folder, or of predictions in a CSV, and return its file.
+def rereport(
+    path: Path | Sequence[Path], out: Path | None = None,
+    *, columns: Columns | None = None, judge: JudgeSpec | None = None,
+) -> Path:  # fmt: skip
+    """Write the report of a run folder, or of predictions in CSVs, and return its file.
 
     Args:
-        path: A finished run folder, or a CSV with `sample, label, prob_<class>…`.
-        out: Folder for the report; None for the run folder, or a folder named after the CSV beside it.
+        path: A finished run folder, or one or more CSVs with `sample, label, prob_<class>…`, a rating or a decision.
+        out: Folder for the report; None for the run folder, or a folder named after the first CSV beside it.
+        columns: What the columns of CSVs are called.
+        judge: How CSVs are compared; a run folder brings its own answer.
     """
-    if path.is_dir():
-        return report.write(gather.gather(path), (out or path) / REPORT)
+    paths = [path] if isinstance(path, Path) else list(path)
+    if paths[0].is_dir():
+        _check_alone(paths, columns, judge)
+        return report.write(gather.gather(paths[0]), (out or paths[0]) / REPORT)
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
-    return others.report(path, out or path.with_suffix(""))
+    return others.report(paths, out or paths[0].with_suffix(""), columns or Columns(), judge or JudgeSpec())
 
 
-def audit(path: Path) -> pl.DataFrame:
-    """Return the table `findings`: what each audit says of a run folder, finished or not, or of predictions in a CSV.
+def audit(
+    path: Path | Sequence[Path], *, columns: Columns | None = None, judge: JudgeSpec | None = None
+) -> pl.DataFrame:
+    """Return the table `findings`: what each audit says of a run folder, finished or not, or of predictions in CSVs.
 
     What cannot be audited is not applicable, and its sentence says what is missing.
 
     Args:
-        path: A run folder, or a CSV with `sample, label, prob_<class>…`.
+        path: A run folder, or one or more CSVs as for `rereport`.
+        columns: What the columns of CSVs are called.
+        judge: How CSVs are compared.
     """
-    if path.is_dir():
-        return audits.run(evidence(path))
+    paths = [path] if isinstance(path, Path) else list(path)
+    if paths[0].is_dir():
+        _check_alone(paths, columns, judge)
+        return audits.run(evidence(paths[0]))
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
-    return audits.run(others.evidence(path))
+    return audits.run(others.evidence(paths, columns or Columns(), judge or JudgeSpec()))
+
+
+def _check_alone(paths: Sequence[Path], *options: object) -> None:
+    if len(paths) > 1 or any(one is not None for one in options):
+        raise BadSpec(
+            "a run folder stands alone and brings its own columns and choices", where=paths[0],
+            remedy="name one run folder and nothing else, or CSVs of predictions",
+        )  # fmt: skip
 
 
 def describe(family: str, params: Mapping[str, Any], shape: tuple[int, int, int], n_classes: int) -> Description:

@@ -1,15 +1,19 @@
-"""Predictions that others made: from a CSV to findings, scores and a report."""
+"""Predictions that others made: from their files to findings, scores and a report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from grandrounds import tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import Refusal
-from grandrounds.evaluate.intake import intake
-from grandrounds.evaluate.judge import judge
+from grandrounds.evaluate.columns import Columns
+from grandrounds.evaluate.intake import Intake, intake
+from grandrounds.evaluate.judge import Judgement, judge
+from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
+from grandrounds.evaluate.readers import readers_of
 from grandrounds.evaluate.verdict import verdict
 from grandrounds.report import gather, write
 from grandrounds.report.content import ReportContent
@@ -18,41 +22,50 @@ from grandrounds.study.spec import FLOORS, JudgeSpec
 REPORT = "report.html"
 
 
-def evidence(path: Path) -> AuditTables:
-    """Return a CSV of anybody's predictions, with its scores where it can be judged."""
-    predictions, task, _, patient_known = intake(path)
-    ask = JudgeSpec()
-    found = AuditTables(
-        predictions=predictions, task=task, patient_known=patient_known, margin=ask.margin, floors=FLOORS
-    )
-    try:
-        judged = judge(
-            predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
-            patient_known=patient_known,
-        )  # fmt: skip
-    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
-        return found
-    return replace(found, scores=judged.scores, comparisons=judged.comparisons)
-
-
-def report(path: Path, out: Path) -> Path:
-    """Judge a CSV of anybody's predictions and write scores and report."""
-    predictions, task, notes, patient_known = intake(path)
-    ask = JudgeSpec()
-    outcome = judge(
-        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
-        patient_known=patient_known, floors=FLOORS,
+def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
+    """Return anybody's predictions, with their scores where they can be judged."""
+    found = intake(paths, columns)
+    known = AuditTables(
+        predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
+        floors=FLOORS,
     )  # fmt: skip
+    try:
+        judged = _judged(found, ask)
+    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
+        return known
+    return replace(known, scores=judged.scores, comparisons=judged.comparisons)
+
+
+def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
+    """Judge anybody's predictions, write scores and report, and return the report's file."""
+    found = intake(paths, columns)
+    outcome = _judged(found, ask)
+    seen = readers_of(found.predictions, found.task, found.readers)
     decision = verdict(
-        outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), task,
+        outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), found.task,
         ask.primary, ask.margin, FLOORS, selection=outcome.selection,
     )  # fmt: skip
     for schema, frame in ((tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons)):
-        tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": task.model_dump()})
+        tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": found.task.model_dump()})
+    if not seen.is_empty():
+        tables.write(seen, tables.READERS, out / "readers.parquet", {"task": found.task.model_dump()})
     content = ReportContent(
-        title=f"{path.stem}: which family reads it best?", task=task, verdict_sentences=decision.sentences,
-        ships=decision.ships, scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves,
-        patient_known=patient_known, predictions=predictions, notes=(*notes, *outcome.notes),
-        assumptions=gather.assumptions(patient_known=patient_known),
+        title=f"{paths[0].stem}: which family reads it best?", task=found.task, verdict_sentences=decision.sentences,
+        ships=decision.ships, primary=ask.primary, margin=ask.margin, patient_known=found.patient_known,
+        scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves, predictions=found.predictions,
+        readers=seen, notes=(*found.notes, *outcome.notes),
+        assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
     return write(content, out / REPORT)
+
+
+def _judged(found: Intake, ask: JudgeSpec) -> Judgement:
+    """Return the judgement without what a family's scale does not carry."""
+    check_primary(ask.primary, found.scales)
+    judged = judge(
+        found.predictions, found.task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
+        patient_known=found.patient_known, practical=ask.rope, floors=FLOORS,
+    )  # fmt: skip
+    return replace(
+        judged, scores=undefined(judged.scores, found.scales), curves=without_curves(judged.curves, found.scales)
+    )

@@ -176,6 +176,35 @@ SUSPECTS = Schema(
     required=("kind", "rank", "sample"),
     key=("kind", "task", "family", "sample"),
 )
+READERS = Schema(
+    "readers",
+    {
+        "task": _text,
+        "metric": _text,
+        "arm": _text,  # a way of reading, such as with or without a model
+        "against": _text,  # another way of reading, or a stand-alone model; null for the arm's own mean
+        "holds_for": _text,  # "readers and cases" or "cases": whom the interval speaks of beyond those at hand
+        "estimate": _number,  # the mean over readers, or the arm's minus the other's
+        "low": _number,
+        "high": _number,
+        "error": _number,
+        "df": _number,  # null for a normal interval
+        "p": _number,
+        "p_adjusted": _number,  # of differences, for the number of them
+        "variance": _number,  # error variance, covariances and variance components, where there are two arms
+        "cov1": _number,
+        "cov2": _number,
+        "cov3": _number,
+        "var_reader": _number,
+        "var_interaction": _number,
+        "n_readers": _count,
+        "n_patients": _count,
+        "n_samples": _count,
+        "note": _text,
+    },
+    required=("arm", "holds_for"),
+    key=("task", "metric", "arm", "against", "holds_for"),
+)
 TRIALS = Schema(
     "trials",
     {
@@ -247,6 +276,6 @@ SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
         SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
-        DECISIONS, SUSPECTS,
+        DECISIONS, SUSPECTS, READERS,
     )
 }  # fmt: skip

@@ -46,13 +46,15 @@ Ctrl-C loses at most the trials in hand; the same command goes on. A finished st
     grandrounds run breastmnist.npz -o runs/breast --seeds 3
     grandrounds run images/ --budget 5m --families prior,lbp-svm,resnet-18
     grandrounds run runs/breast""",
-    "report": """Write the report of a run, or of anybody's predictions in a CSV.
+    "report": """Write the report of a run, or of anybody's predictions in CSVs.
 
-The CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient,
-case, family, fold, seed, role.
+A CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient, case,
+family, fold, seed, role. Human readers give a rating or a decision instead. Several CSVs are compared as families.
 
     grandrounds report runs/breast
-    grandrounds report predictions.csv -o reports/ours""",
+    grandrounds report predictions.csv -o reports/ours
+    grandrounds report theirs.csv --sample id --label truth --prob malignant=score
+    grandrounds report model.csv readers.csv --rating birads --cutoff 4""",
     "audit": """Look for known ways to be misled, in a run or in anybody's predictions.
 
 What cannot be audited is not applicable, with what is missing. Findings leave the exit code at 0.

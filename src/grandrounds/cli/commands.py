@@ -11,9 +11,10 @@ from rich.console import Console
 
 from grandrounds import api
 from grandrounds.cli import listing, options, show
-from grandrounds.cli.options import Wanted
+from grandrounds.cli.options import Judged, Wanted
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
+from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.terminal import ranking
 from grandrounds.study.spec import Ask, Study
@@ -21,6 +22,7 @@ from grandrounds.study.spec import Ask, Study
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Read = Annotated[SourceOptions | None, Parameter(name="*")]
+Theirs = Annotated[Columns, Parameter(name="*", negative_iterable=())]
 
 Names = Annotated[bool, Parameter(negative="")]
 
@@ -104,24 +106,33 @@ def run_(
     _conclude(outcome, json_)
 
 
-def report_(path: Path, /, out: Out = None) -> None:
-    """Write the report of a run folder, or of anybody's predictions in a CSV.
+def report_(
+    paths: list[Path], /, out: Out = None, *, columns: Theirs | None = None, judged: Judged | None = None
+) -> None:
+    """Write the report of a run folder, or of anybody's predictions in CSVs.
 
     Args:
-        path: A finished run folder or a CSV.
-        out: Folder for the report; beside the run or the CSV by default.
+        paths: A finished run folder, or one or more CSVs.
+        out: Folder for the report; beside the run or the first CSV by default.
+        columns: What the columns of the CSVs are called.
+        judged: How the families in the CSVs are compared.
     """
-    _say(f"Wrote {api.rereport(path, out)}.")
+    judge = None if judged is None else judged.spec()
+    _say(f"Wrote {api.rereport(paths, out, columns=columns, judge=judge)}.")
 
 
-def audit_(path: Path, /, *, json_: Json = False) -> None:
+def audit_(
+    paths: list[Path], /, *, json_: Json = False, columns: Theirs | None = None, judged: Judged | None = None
+) -> None:
     """Look for known ways to be misled, in a run or in anybody's predictions.
 
     Args:
-        path: A run folder, finished or not, or a CSV of predictions.
+        paths: A run folder, finished or not, or one or more CSVs of predictions.
         json_: Print the findings as JSON.
+        columns: What the columns of the CSVs are called.
+        judged: How the families in the CSVs are compared.
     """
-    findings = api.audit(path)
+    findings = api.audit(paths, columns=columns, judge=None if judged is None else judged.spec())
     if json_:
         _console.print_json(json.dumps(findings.to_dicts()))
         return

@@ -77,6 +77,26 @@ class Wanted:
         )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How anybody's predictions are compared.
+
+    Args:
+        primary: The metric that decides.
+        margin: Differences smaller than this do not matter.
+        resamples: Bootstrap resamples of patients.
+    """
+
+    primary: str = "auc"
+    margin: float = 0.02
+    resamples: int = 10_000
+
+    def spec(self) -> JudgeSpec:
+        """Return the judge's part of a study."""
+        return JudgeSpec(primary=self.primary, margin=self.margin, resamples=self.resamples)
+
+
 def seconds(text: str) -> float:
     """Return the seconds in "90s", "5m", "1.5h" or a plain number.
 

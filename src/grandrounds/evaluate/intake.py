@@ -1,79 +1,107 @@
-"""Predictions that somebody else's program, or a human reader, wrote: from a bare CSV to the predictions table."""
+"""Predictions that somebody else's program, or a human reader, wrote: from bare files to the predictions table.
+
+Each file holds probabilities, ratings or decisions. Several files are families of one study: the same samples, read by
+different programs and people.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData
+from grandrounds.evaluate.columns import WANTED, Columns, read
+from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
 from grandrounds.specs import digest
 from grandrounds.tables import PREDICTIONS, PROB, Task
 
 TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum; rounded to three digits they still pass
-_COLUMNS = (
-    f"sample, label and one {PROB}<class> for each class; patient, case, family, repeat, fold, seed, role may be there"
-)
-_DEFAULTS = {"family": "model", "role": "test", "recipe": "unknown", "unit": "sample"}
+READERS = "readers"  # what readers' way of reading is called where nobody names it
+_DEFAULTS = {"role": "test", "recipe": "unknown", "unit": "sample"}
+_RUN = ("repeat", "fold", "seed")
 
 
-class Intake(NamedTuple):
-    """Predictions of others, ready to be judged."""
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Predictions of others, ready to be judged.
+
+    Args:
+        predictions: Table `predictions`, with any other column that came along.
+        task: What was to be told.
+        notes: What was filled in.
+        patient_known: Whether the files name patients.
+        scales: Family to the scale on which it speaks.
+        readers: Family of a human reader to the way of reading (with a model, without) and the reader.
+    """
 
     predictions: pl.DataFrame
     task: Task
     notes: tuple[str, ...]
     patient_known: bool
+    scales: Mapping[str, Scale] = field(default_factory=lambda: MappingProxyType({}))
+    readers: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def intake(path: Path, *, positive: str | None = None, task_name: str = "label") -> Intake:
-    """Return the predictions in a CSV, TSV or Parquet file, checked and completed.
+def intake(
+    paths: Path | Sequence[Path], columns: Columns | None = None, *, positive: str | None = None,
+    task_name: str = "label",
+) -> Intake:  # fmt: skip
+    """Return the predictions in one or more CSV, TSV or Parquet files, checked and completed.
 
     Args:
-        path: The file.
-        positive: The positive class where there are two; None for the last one.
+        paths: The files.
+        columns: What their columns are called; None for our own names.
+        positive: The positive class where there are two; None for that of `columns`, or the last one.
         task_name: What the task is called.
 
     Raises:
-        BadData: The file cannot be read, a column is missing, or a row cannot be; the message names the row.
+        BadData: A file cannot be read, a column is missing, or a row cannot be; the message names the row.
+        BadSpec: A column, class or cutoff that was named is not there.
     """
-    frame = _read(path)
-    task = _task(frame, positive, task_name, path)
-    patient_known = "patient" in frame.columns
-    frame = _numbers(frame, path)
-    _check(frame, task, path)
-    notes = tuple(_notes(frame, task))
-    return Intake(tables.check(_completed(frame, task), PREDICTIONS, where=path), task, notes, patient_known)
+    paths, columns = [paths] if isinstance(paths, Path) else list(paths), columns or Columns()
+    frames = [_complement(frame) for frame in read(paths, columns)]
+    task = _task(frames, positive or columns.positive, task_name, paths[0])
+    known = _patients_known(frames)
+    alone = len(paths) == 1
+    parts = [_part(path, frame, task, columns, alone=alone) for path, frame in zip(paths, frames, strict=True)]
+    _check_families(parts, paths)
+    notes = tuple(_notes(pl.concat([part.select("label") for part, _ in parts]), task, patient_known=known))
+    scales = {family: scale for part, scale in parts for family in part["family"].unique(maintain_order=True)}
+    predictions = _completed(pl.concat(_aligned([part for part, _ in parts]), how="diagonal"), task)
+    _check_patients(predictions, paths[0])
+    checked = tables.check(predictions, PREDICTIONS, where=paths[0])
+    return Intake(checked, task, notes, known, scales=scales, readers=dict(_readers(predictions)))
 
 
-def _read(path: Path) -> pl.DataFrame:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        if path.suffix.lower() == ".parquet":
-            frame = pl.read_parquet(path)
-        else:
-            # Types are never guessed: "001" is a name, and one "nan" must not turn numbers into text.
-            frame = pl.read_csv(path, infer_schema=False, separator=separator)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise BadData(
-            f"cannot read the predictions: {type(error).__name__}", where=path, remedy=f"wanted: a CSV with {_COLUMNS}"
-        ) from None
-    frame = frame.rename({name: name.strip() for name in frame.columns if name.strip() != name})
-    missing = [name for name in ("sample", "label") if name not in frame.columns]
-    if missing or frame.is_empty():
-        what = f"the column {' and '.join(missing)} is missing" if missing else "there is no row"
-        raise BadData(what, where=path, remedy=f"wanted: {_COLUMNS}")
-    return frame
+def _patients_known(frames: Sequence[pl.DataFrame]) -> bool:
+    """Return whether one file or another names the patient of each sample."""
+    owned = {name for frame in frames if "patient" in frame.columns for name in frame["sample"]}
+    return all(owned.issuperset(frame["sample"]) for frame in frames)
 
 
-def _task(frame: pl.DataFrame, positive: str | None, name: str, path: Path) -> Task:
-    classes = tables.classes_of(frame)
+def _complement(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the other class's probability, where there are two classes and one was given."""
+    given, labels = tables.classes_of(frame), frame["label"].drop_nulls().unique().sort().to_list()
+    if len(given) != 1 or len(labels) != 2 or given[0] not in labels:
+        return frame
+    other = next(name for name in labels if name != given[0])
+    return frame.with_columns((1 - pl.col(f"{PROB}{given[0]}").cast(pl.Float64, strict=False)).alias(f"{PROB}{other}"))
+
+
+def _task(frames: Sequence[pl.DataFrame], positive: str | None, name: str, path: Path) -> Task:
+    classes = next((found for frame in frames if (found := tables.classes_of(frame))), ())
+    if not classes:
+        if not any(column in frame.columns for frame in frames for column in ("rating", "decision")):
+            raise BadData("0 probability columns are too few", where=path, remedy=f"wanted: {WANTED}")
+        classes = tuple(sorted({str(word).strip() for frame in frames for word in frame["label"].drop_nulls()}))
     if len(classes) < 2:
-        raise BadData(f"{len(classes)} probability columns are too few", where=path, remedy=f"wanted: {_COLUMNS}")
+        raise BadData(f"{len(classes)} probability columns are too few", where=path, remedy=f"wanted: {WANTED}")
     binary = len(classes) == 2
     if positive is not None and (positive not in classes or not binary):
         remedy = f"there are: {', '.join(classes)}" if binary else "leave it out: there are more than two classes"
@@ -84,9 +112,46 @@ def _task(frame: pl.DataFrame, positive: str | None, name: str, path: Path) -> T
     )  # fmt: skip
 
 
+def _part(path: Path, frame: pl.DataFrame, task: Task, columns: Columns, *, alone: bool) -> tuple[pl.DataFrame, Scale]:
+    """Return the checked rows of one file with a family each, and their scale."""
+    scale = scale_of(frame, columns)
+    frame = _numbers(frame, path)
+    if scale == "decision":
+        frame = from_decisions(frame, task, path)
+    elif scale != "probability":
+        frame = from_ratings(frame, task, columns, path)
+    absent = [name for name in task.classes if f"{PROB}{name}" not in frame.columns]
+    if absent:
+        raise BadData(f"the column {PROB}{absent[0]} is missing", where=path, remedy="give all files the same classes")
+    frame = _named(frame, path, human=scale != "probability", alone=alone)
+    _check(frame, task, path)
+    return frame, scale
+
+
+def _named(frame: pl.DataFrame, path: Path, *, human: bool, alone: bool) -> pl.DataFrame:
+    """Return the rows with columns `family`, and for readers `arm` (their way of reading) and `reader`."""
+    if human and "reader" not in frame.columns:
+        frame = frame.rename({"family": "reader"}) if "family" in frame.columns else frame
+        frame = frame if "reader" in frame.columns else frame.with_columns(reader=pl.lit(path.stem))
+    if "reader" not in frame.columns:
+        given = "family" in frame.columns
+        return frame if given else frame.with_columns(family=pl.lit("model" if alone else path.stem))
+    arm = pl.col("family") if "family" in frame.columns else pl.lit(READERS)
+    frame = frame.with_columns(arm=arm)
+    several = frame["arm"].n_unique() > 1 or frame["arm"][0] != READERS
+    name = pl.format("{} ({})", "reader", "arm") if several else pl.col("reader")
+    # A row without a reader is a model's: one table may hold both.
+    theirs = pl.col("reader").is_not_null() & (pl.col("reader") != "")
+    model = pl.col("arm") if "family" in frame.columns else pl.lit("model" if alone else path.stem)
+    return frame.with_columns(
+        family=pl.when(theirs).then(name).otherwise(model),
+        arm=pl.when(theirs).then("arm"), reader=pl.when(theirs).then("reader"),
+    )  # fmt: skip
+
+
 def _numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     wanted: dict[str, pl.DataType] = {name: pl.Float64() for name in frame.columns if name.startswith(PROB)}
-    wanted |= {name: pl.Int64() for name in ("repeat", "fold", "seed") if name in frame.columns}
+    wanted |= {name: pl.Int64() for name in _RUN if name in frame.columns}
     for name, dtype in wanted.items():
         numbers = frame[name].cast(dtype, strict=False)
         bad = numbers.is_null() | (numbers.is_nan() if dtype.is_float() else False)
@@ -94,11 +159,12 @@ def _numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
             _refuse_row(path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
         frame = frame.with_columns(numbers)
     texts = [name for name, dtype in PREDICTIONS.columns.items() if name in frame.columns and dtype == pl.String()]
+    texts += [name for name in ("reader",) if name in frame.columns]
     return frame.with_columns(pl.col(name).cast(pl.String).str.strip_chars() for name in texts)
 
 
 def _check(frame: pl.DataFrame, task: Task, path: Path) -> None:
-    probs = tables.probs_of(frame)
+    probs = frame.select(f"{PROB}{name}" for name in task.classes).to_numpy()
     unlikely = ((probs < 0) | (probs > 1) | ~np.isfinite(probs)).any(axis=1)
     if unlikely.any():
         _refuse_row(path, int(unlikely.argmax()), "a probability is not between 0 and 1")
@@ -118,7 +184,7 @@ def _check(frame: pl.DataFrame, task: Task, path: Path) -> None:
         )  # fmt: skip
     if frame["label"].n_unique() < 2:
         raise BadData("every sample has the same label", where=path, remedy="nothing can be judged on one class alone")
-    key = [name for name in ("family", "repeat", "fold", "seed", "role", "sample") if name in frame.columns]
+    key = [name for name in ("family", *_RUN, "role", "sample") if name in frame.columns]
     twice = frame.select(pl.struct(key).is_duplicated() & ~pl.struct(key).is_first_distinct()).to_series()
     if twice.any():
         _refuse_row(
@@ -136,26 +202,68 @@ def _check_patients(frame: pl.DataFrame, path: Path) -> None:
         )
 
 
+def _check_families(parts: Sequence[tuple[pl.DataFrame, Scale]], paths: Sequence[Path]) -> None:
+    first: dict[str, Path] = {}
+    for (part, _), path in zip(parts, paths, strict=True):
+        for family in part["family"].unique(maintain_order=True):
+            if first.setdefault(family, path) is not path:
+                raise BadData(
+                    f"the family {family!r} stands in two files", where=f"{first[family]} and {path}",
+                    remedy="give them different names in a column `family`, or different file names",
+                )  # fmt: skip
+
+
 def _refuse_row(path: Path, at: int, what: str, remedy: str | None = None) -> None:
     raise BadData(what, where=f"{path}, line {at + 2}", remedy=remedy)  # line 1 is the header
+
+
+def _aligned(parts: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield the parts, those without folds spread over the folds and seeds in which others predicted their samples.
+
+    A reader has no folds. To be paired with a model, its row of a sample stands in every run that tested the sample.
+    """
+    divided = [part for part in parts if any(name in part.columns for name in _RUN)]
+    tested = [_filled(part).filter(pl.col("role") == "test" if "role" in part.columns else True) for part in divided]
+    runs = pl.concat([part.select("sample", *_RUN) for part in tested]).unique(maintain_order=True) if tested else None
+    for part in parts:
+        if runs is None or any(part is one for one in divided):
+            yield _filled(part)
+        else:
+            yield _filled(part.join(runs, on="sample", how="left", maintain_order="left"))
+
+
+def _filled(part: pl.DataFrame) -> pl.DataFrame:
+    part = part.with_columns(pl.lit(0).alias(name) for name in _RUN if name not in part.columns)
+    return part.with_columns(pl.col(_RUN).fill_null(0))
 
 
 def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
     absent = {name: value for name, value in _DEFAULTS.items() if name not in frame.columns}
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in absent.items())
-    frame = frame.with_columns(
-        pl.lit(0).alias(name) for name in ("repeat", "fold", "seed") if name not in frame.columns
-    )
-    frame = frame.with_columns(
-        pl.col("sample").alias(name) for name in ("patient", "case") if name not in frame.columns
-    )
-    cell = ("family", "repeat", "fold", "seed")
-    trials = [digest(list(row)) for row in frame.select(cell).iter_rows()]
+    known = [name for name in ("patient", "case") if name in frame.columns]
+    frame = frame.with_columns(pl.col("sample").alias(name) for name in ("patient", "case") if name not in known)
+    frame = frame.with_columns(pl.coalesce("role", pl.lit("test")), pl.coalesce("case", "sample"))
+    frame = _with_patients(frame)
+    trials = [digest(list(row)) for row in frame.select("family", *_RUN).iter_rows()]
     return frame.with_columns(pl.lit(task.name).alias("task"), pl.Series("trial", trials))
 
 
-def _notes(frame: pl.DataFrame, task: Task) -> Iterator[str]:
-    if "patient" not in frame.columns:
+def _with_patients(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the patient that another file names for the same sample, or the sample itself."""
+    named = frame.select("sample", "patient").drop_nulls().unique("sample", keep="first", maintain_order=True)
+    other = frame.join(named, on="sample", how="left", maintain_order="left")["patient_right"]
+    return frame.with_columns(patient=pl.coalesce("patient", other, "sample"))
+
+
+def _readers(predictions: pl.DataFrame) -> Iterator[tuple[str, tuple[str, str]]]:
+    if "arm" in predictions.columns:
+        rows = predictions.filter(pl.col("reader").is_not_null()).select("family", "arm", "reader")
+        for family, arm, reader in rows.unique(maintain_order=True).iter_rows():
+            yield family, (arm, reader)
+
+
+def _notes(frame: pl.DataFrame, task: Task, *, patient_known: bool) -> Iterator[str]:
+    if not patient_known:
         yield "No patient column: every sample counts as a patient of its own, and intervals assume independent images."
     if task.positive:
         yield f"The positive class is {task.positive}."

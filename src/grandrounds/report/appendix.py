@@ -79,7 +79,10 @@ def _outcome(trials: pl.DataFrame) -> str:
 
 
 def _said(trials: pl.DataFrame) -> str:
-    notes = Counter(note for note in trials["note"].to_list() if note)
+    """Return what the trials said, each part once, with how many said it where not all did."""
+    notes = Counter(
+        part.strip() for note in trials["note"].to_list() if note for part in dict.fromkeys(note.split(";"))
+    )
     return "; ".join(
         note if n == trials.height else f"{note} ({n} of {trials.height} trials)" for note, n in notes.items()
     )

@@ -149,8 +149,16 @@ Block: TypeAlias = Table | Panels | Prose | Listing | Pictures | Terms | Flow | 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the page with a heading of its own."""
+    """A part of the page with a heading of its own.
+
+    Args:
+        anchor: Its name in addresses.
+        title: Its heading.
+        blocks: What stands in it.
+        hint: What a closed section says beside its heading.
+    """
 
     anchor: str
     title: str
     blocks: tuple[Block, ...] = field(default=())
+    hint: str = ""

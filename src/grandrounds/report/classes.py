@@ -49,10 +49,8 @@ def roc(ranked: Ranked) -> Section | None:
     frame = _curves(ranked, "roc")
     if frame.is_empty():
         return None
-    positive = positive_of(ranked.content.task)
-    wanted = (positive,) if positive in frame["label"].to_list() else (*ranked.classes, None)
     panels = []
-    for label in wanted:
+    for label in _labels(ranked, frame):
         part = frame.filter(pl.col("label").eq_missing(label))
         lines = [_curve(ranked, family, part) for family in reversed(_present(ranked, part))]
         if lines:
@@ -69,11 +67,9 @@ def precision_recall(ranked: Ranked) -> Section | None:
     frame = _curves(ranked, "precision-recall")
     if frame.is_empty():
         return None
-    positive = positive_of(ranked.content.task)
-    wanted = (positive,) if positive in frame["label"].to_list() else ranked.classes
     panels = []
-    for label in wanted:
-        part = frame.filter(pl.col("label") == label)
+    for label in _labels(ranked, frame):
+        part = frame.filter(pl.col("label").eq_missing(label))
         lines = [_curve(ranked, family, part) for family in reversed(_present(ranked, part))]
         if lines:
             panels.append(plots.precision_recall(_against(label), lines))
@@ -90,11 +86,9 @@ def decision_curves(ranked: Ranked) -> Section | None:
     frame = _curves(ranked, "decision")
     if frame.is_empty():
         return None
-    positive = positive_of(ranked.content.task)
-    wanted = (positive,) if positive in frame["label"].to_list() else ranked.classes
     panels = []
-    for label in wanted:
-        part = frame.filter(pl.col("label") == label)
+    for label in _labels(ranked, frame):
+        part = frame.filter(pl.col("label").eq_missing(label))
         lines = [_curve(ranked, family, part) for family in reversed(_present(ranked, part))]
         everybody = part.filter(pl.col("family") == TREAT_ALL).sort("x").select("x", "y", "low", "high").rows()
         if lines:
@@ -115,7 +109,7 @@ def calibration(ranked: Ranked) -> Section | None:
     if frame.is_empty():
         return None
     positive = positive_of(ranked.content.task)
-    shown = positive if positive in frame["label"].to_list() else None
+    shown = positive if positive in _labels(ranked, frame) else None
     part = frame.filter(pl.col("label").eq_missing(pl.lit(shown, dtype=pl.String)))
     if part.is_empty():
         return None
@@ -194,6 +188,14 @@ def _matrix(ranked: Ranked, family: str, frame: pl.DataFrame) -> Table:
         rows.append((Cell(true), *cells))
     columns = (Column("True \\ called", numeric=False), *(Column(called) for called in ranked.classes))
     return Table(family, columns, tuple(rows))
+
+
+def _labels(ranked: Ranked, frame: pl.DataFrame) -> tuple[str | None, ...]:
+    """Return which panels to draw: of the positive class alone, else of each class, and of all (None) where drawn."""
+    positive, there = positive_of(ranked.content.task), set(frame["label"].to_list())
+    if positive is not None and positive in there:
+        return (positive,)
+    return tuple(label for label in (*ranked.classes, None) if label in there)
 
 
 def _curves(ranked: Ranked, kind: str) -> pl.DataFrame:

@@ -62,6 +62,7 @@ class ReportContent:
         findings: Table `findings`.
         decisions: Table `decisions`.
         suspects: Table `suspects`.
+        readers: Table `readers`.
         flow: Columns `stage, reason, n_images, n_cases, n_patients`, from found to analysed; None where nobody counted.
         floors: Families that a useful one must beat.
         split_notes: What a reader should know of the split.
@@ -95,6 +96,7 @@ class ReportContent:
     findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
     decisions: pl.DataFrame = field(default_factory=partial(tables.empty, tables.DECISIONS))
     suspects: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SUSPECTS))
+    readers: pl.DataFrame = field(default_factory=partial(tables.empty, tables.READERS))
     flow: pl.DataFrame | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
     split_notes: tuple[str, ...] = ()

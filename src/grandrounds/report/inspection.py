@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import polars as pl
 from markupsafe import Markup
 
 from grandrounds import tables
 from grandrounds.report import svg
 from grandrounds.report.blocks import Block, Cell, Column, Folded, Panels, Pictures, Prose, Section, Table
+from grandrounds.report.rendering import environment
 from grandrounds.report.rounding import count, share
 from grandrounds.report.stard import flow_section
 
@@ -86,11 +86,7 @@ def write(content: InspectionContent, path: Path) -> Path:
 
 def render(content: InspectionContent) -> str:
     """Return the page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("grandrounds.report"), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("inspection.html").render(content=content, sections=sections(content))
+    return environment().get_template("inspection.html").render(content=content, sections=sections(content))
 
 
 def sections(content: InspectionContent) -> list[Section]:

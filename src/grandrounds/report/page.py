@@ -6,9 +6,6 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup, escape
-
 from grandrounds import tables
 from grandrounds.evaluate.catalogue import positive_of
 from grandrounds.report import (
@@ -20,19 +17,21 @@ from grandrounds.report import (
     decisions,
     errors,
     methods,
+    readers,
     results,
     subgroups,
-    svg,
 )
 from grandrounds.report.blocks import Section
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
+from grandrounds.report.rendering import environment
 from grandrounds.report.rounding import count
 
 # The order of the page; a section that has nothing to show is None.
 SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     results.ranking,
     results.differences,
+    readers.readers,
     cohort.pictures,
     classes.by_class,
     classes.confusion,
@@ -58,6 +57,8 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     appendix.study,
     appendix.words,
 )
+OPEN = ("ranking", "differences", "readers")  # what a reader sees at once; all else opens on a click or key
+ANSWER = 2  # sentences that stand on top; the others explain them
 _RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one
 
 
@@ -77,13 +78,16 @@ def render(content: ReportContent) -> str:
     """Return the report as HTML."""
     ranked = Ranked.of(content)
     return (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             content=content,
             facts=_facts(ranked),
             links=[(label, href if _RELATIVE.fullmatch(href) else None) for label, href in content.links],
+            answer=content.verdict_sentences[:ANSWER],
+            more=content.verdict_sentences[ANSWER:],
             sections=sections(ranked),
+            open=OPEN,
         )
     )
 
@@ -91,26 +95,6 @@ def render(content: ReportContent) -> str:
 def sections(ranked: Ranked) -> list[Section]:
     """Return every section that has something to show, in the order of the page."""
     return [section for build in SECTIONS if (section := build(ranked)) is not None]
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("grandrounds.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["names"] = _names
-    return environment
-
-
-def _names(sentence: str) -> Markup:
-    """Return a sentence with what stands between backticks set as a name."""
-    parts = sentence.split("`")
-    if len(parts) % 2 == 0:  # one backtick has no partner, so they are not marks
-        return escape(sentence)
-    return Markup("").join(svg.tag("b", part) if index % 2 else part for index, part in enumerate(parts))
 
 
 def _facts(ranked: Ranked) -> list[tuple[str, str]]:
@@ -123,6 +107,7 @@ def _facts(ranked: Ranked) -> list[tuple[str, str]]:
         ("Classes", ", ".join(content.task.classes)),
         ("Positive class", positive or ""),
         ("Primary metric", f"{ranked.words(content.primary)}, margin {content.margin:g}"),
+        ("Ships", content.ships or ""),
         ("Images", count(rows["sample"].n_unique()) if rows.height else ""),
         ("Patients", cohort.patients(ranked, rows) if rows.height else ""),
     ]

@@ -44,7 +44,9 @@ def ranking(ranked: Ranked) -> Section:
             *(_valued(ranked, family, name) for name in beside),
         )
         rows.append((named(ranked, family), *cells, *(_price(spent.get(family)) if spent else ())))
-    caption = f"Families, best first, on the test role, one value per {unit}. Costs are medians over the trials."
+    caption = f"Families, best first, on the test role, one value per {unit}." + (
+        " Costs are medians over the trials." if spent else ""
+    )
     table = Table(caption, columns, tuple(rows), ranked.reasons((content.primary, *beside)))
     return Section("ranking", "Ranking", (table, *_assumed(ranked)))
 

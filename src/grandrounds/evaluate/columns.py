@@ -1,0 +1,118 @@
+"""A file of somebody's predictions, read as text, with its columns named as ours are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.specs import Spec
+from grandrounds.tables import PROB
+
+WANTED = (
+    f"sample, label and one {PROB}<class> for each class, or a rating, or a decision; patient, case, family, reader, "
+    "repeat, fold, seed, role, site may be there"
+)
+NAMED = (
+    "sample", "label", "patient", "case", "family", "reader", "rating", "decision", "repeat", "fold", "seed", "role",
+    "site",
+)  # fmt: skip
+
+
+class Columns(Spec):
+    """What the columns of a file are called, where not as ours are, and what its ratings mean.
+
+    Args:
+        sample: Column that names the image.
+        label: Column of the true class.
+        patient: Column of the patient.
+        case: Column of the case (exam, lesion).
+        family: Column of the model, or of the way in which readers read.
+        reader: Column of the human reader.
+        rating: Column of a reader's rating on any ordinal scale.
+        decision: Column of the class that a reader names.
+        repeat: Column of the repeat of the split.
+        fold: Column of the fold.
+        seed: Column of the training seed.
+        role: Column of the role.
+        site: Column of the hospital or centre.
+        prob: Columns of probabilities, each as class=column; one alone is that of its class among two.
+        levels: The words of a rating from least to most suspicious; none where ratings are numbers.
+        cutoff: The least rating that calls an image positive; without one there is no sensitivity.
+        positive: The class that sensitivity speaks of; the last of two by default.
+    """
+
+    sample: str = "sample"
+    label: str = "label"
+    patient: str = "patient"
+    case: str = "case"
+    family: str = "family"
+    reader: str = "reader"
+    rating: str = "rating"
+    decision: str = "decision"
+    repeat: str = "repeat"
+    fold: str = "fold"
+    seed: str = "seed"
+    role: str = "role"
+    site: str = "site"
+    prob: tuple[str, ...] | None = None
+    levels: tuple[str, ...] | None = None
+    cutoff: str | None = None
+    positive: str | None = None
+
+
+def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
+    """Return the rows of CSV, TSV or Parquet files, with our names.
+
+    Raises:
+        BadData: A file cannot be read, is empty, or lacks the sample or the label.
+        BadSpec: A column that was named is in none of the files.
+    """
+    frames, names = [_text(path) for path in paths], dict(_names(columns))
+    for theirs in names.values():
+        if not any(theirs in frame.columns for frame in frames):
+            raise BadSpec(
+                f"there is no column {theirs!r}", where=paths[0], remedy=f"there are: {', '.join(frames[0].columns)}"
+            )
+    renamed = [_renamed(frame, names) for frame in frames]
+    for path, frame in zip(paths, renamed, strict=True):
+        missing = [name for name in ("sample", "label") if name not in frame.columns]
+        if missing or frame.is_empty():
+            what = f"the column {' and '.join(missing)} is missing" if missing else "there is no row"
+            raise BadData(what, where=path, remedy=f"wanted: {WANTED}")
+    return renamed
+
+
+def _text(path: Path) -> pl.DataFrame:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        if path.suffix.lower() == ".parquet":
+            frame = pl.read_parquet(path)
+        else:
+            # Types are never guessed: "001" is a name, and one "nan" must not turn numbers into text.
+            frame = pl.read_csv(path, infer_schema=False, separator=separator)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BadData(
+            f"cannot read the predictions: {type(error).__name__}", where=path, remedy=f"wanted: a CSV with {WANTED}"
+        ) from None
+    return frame.rename({name: name.strip() for name in frame.columns if name.strip() != name})
+
+
+def _names(columns: Columns) -> Iterator[tuple[str, str]]:
+    """Yield our name and theirs of every column that was named."""
+    for name in NAMED:
+        if getattr(columns, name) != name:
+            yield name, getattr(columns, name)
+    for pair in columns.prob or ():
+        label, _, column = pair.partition("=")
+        if not label or not column:
+            raise BadSpec(f"{pair!r} is not class=column", remedy="for example: --prob malignant=score")
+        yield f"{PROB}{label}", column
+
+
+def _renamed(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    here = {ours: theirs for ours, theirs in names.items() if theirs in frame.columns}
+    copies = [pl.col(theirs).alias(ours) for ours, theirs in here.items()]
+    return frame.with_columns(copies).drop(set(here.values()) - set(here))
