@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grandrounds import registry
 from grandrounds.data.catalogue import SOURCES, SourceEntry
+from grandrounds.data.context import with_context
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMN_OPTIONS, Draft, Progress
 from grandrounds.data.exports import is_container, table_in
@@ -47,7 +48,9 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
     else:
         draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
     draft = _with_options(draft, options)
-    return draft if options.patient_pattern is None else with_patients(draft, options.patient_pattern)
+    if options.patient_pattern is not None:
+        draft = with_patients(draft, options.patient_pattern)
+    return with_context(draft, options.context)
 
 
 def _from_path(path: Path, options: SourceOptions) -> Draft:

@@ -37,7 +37,7 @@ class SourceOptions(Spec):
         consensus: How the labels of several raters become one; a tie or a broken rule leaves the label unknown.
         patient_pattern: Regular expression on the names of samples (the path in a folder, without its ending) whose one
             group is the patient, for sources that do not say whose images they are.
-        context: CSV of further facts, joined as clinical columns by a column that both have.
+        context: CSVs of further facts, joined one after another as clinical columns by a column that both have.
     """
 
     image: str | None = None
@@ -62,4 +62,4 @@ class SourceOptions(Spec):
     rater: str | None = None
     consensus: Literal["majority", "unanimous", "any"] = "majority"
     patient_pattern: str | None = None
-    context: str | None = None
+    context: tuple[str, ...] = ()
