@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from grandrounds import tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import Refusal
 from grandrounds.evaluate.columns import Columns
+from grandrounds.evaluate.decide import Decided, decide
 from grandrounds.evaluate.intake import Intake, intake
 from grandrounds.evaluate.judge import Judgement, judge
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
@@ -27,7 +30,7 @@ def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTa
     found = intake(paths, columns)
     known = AuditTables(
         predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
-        floors=FLOORS,
+        floors=FLOORS, prevalence=ask.decide.prevalence,
     )  # fmt: skip
     try:
         judged = _judged(found, ask)
@@ -45,7 +48,12 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), found.task,
         ask.primary, ask.margin, FLOORS, selection=outcome.selection,
     )  # fmt: skip
-    for schema, frame in ((tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons)):
+    decided = _decided(found, ask)
+    written = (
+        (tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons),
+        (tables.DECISIONS, decided.decisions),
+    )  # fmt: skip
+    for schema, frame in written:
         tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": found.task.model_dump()})
     if not seen.is_empty():
         tables.write(seen, tables.READERS, out / "readers.parquet", {"task": found.task.model_dump()})
@@ -53,7 +61,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         title=f"{paths[0].stem}: which family reads it best?", task=found.task, verdict_sentences=decision.sentences,
         ships=decision.ships, primary=ask.primary, margin=ask.margin, patient_known=found.patient_known,
         scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves, predictions=found.predictions,
-        readers=seen, notes=(*found.notes, *outcome.notes),
+        readers=seen, decisions=decided.decisions, notes=(*found.notes, *outcome.notes, *decided.notes),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
     return write(content, out / REPORT)
@@ -69,3 +77,12 @@ def _judged(found: Intake, ask: JudgeSpec) -> Judgement:
     return replace(
         judged, scores=undefined(judged.scores, found.scales), curves=without_curves(judged.curves, found.scales)
     )
+
+
+def _decided(found: Intake, ask: JudgeSpec) -> Decided:
+    """Return the decisions of the families that state probabilities."""
+    families = [family for family, scale in found.scales.items() if scale == "probability"]
+    stated = found.predictions.filter(pl.col("family").is_in(families))
+    if stated.is_empty():
+        return Decided(tables.empty(tables.DECISIONS), ())
+    return decide(stated, found.task, ask.decide, patient_known=found.patient_known)

@@ -54,7 +54,8 @@ family, fold, seed, role. Human readers give a rating or a decision instead. Sev
     grandrounds report runs/breast
     grandrounds report predictions.csv -o reports/ours
     grandrounds report theirs.csv --sample id --label truth --prob malignant=score
-    grandrounds report model.csv readers.csv --rating birads --cutoff 4""",
+    grandrounds report model.csv readers.csv --rating birads --cutoff 4
+    grandrounds report predictions.csv --sensitivity 0.9 --prevalence 0.02""",
     "audit": """Look for known ways to be misled, in a run or in anybody's predictions.
 
 What cannot be audited is not applicable, with what is missing. Findings leave the exit code at 0.

@@ -14,11 +14,41 @@ from cyclopts import Parameter
 
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
+from grandrounds.evaluate.aims import Aims
+from grandrounds.specs import parse
 from grandrounds.splits import SplitSpec
 from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means
 
 RUNS = Path("runs")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Deciding:
+    """What is to be decided with the probabilities.
+
+    Args:
+        sensitivity: Set a threshold for this sensitivity; may be given several times.
+        specificity: Set a threshold for this specificity; may be given several times.
+        miss_cost: Set a threshold where a missed case costs this many false alarms; may be given several times.
+        prevalence: Of the positive class where the model will be used, such as 0.02.
+        coverage: How often a set of classes is to hold the true one.
+    """
+
+    sensitivity: Annotated[list[float] | None, Parameter(negative="")] = None
+    specificity: Annotated[list[float] | None, Parameter(negative="")] = None
+    miss_cost: Annotated[list[float] | None, Parameter(negative="")] = None
+    prevalence: float | None = None
+    coverage: float | None = None
+
+    def aims(self) -> Aims:
+        """Return it as a study keeps it; what was not asked for is as by default."""
+        asked = {
+            "sensitivity": self.sensitivity, "specificity": self.specificity, "miss_costs": self.miss_cost,
+            "prevalence": self.prevalence, "coverage": self.coverage,
+        }  # fmt: skip
+        return parse(Aims, {name: value for name, value in asked.items() if value is not None}, where="the options")
 
 
 @Parameter(name="*")
@@ -42,6 +72,7 @@ class Wanted:
         workers: Trials side by side; one per core by default.
         skip_bad: Go on without images that cannot be read.
         names: Keep the names of patients and files in what is written; by default they get pseudonyms.
+        decide: What is to be decided with the probabilities.
     """
 
     budget: str = "20m"
@@ -59,6 +90,7 @@ class Wanted:
     workers: int | None = None
     skip_bad: Annotated[bool, Parameter(negative="")] = False
     names: Annotated[bool, Parameter(negative="")] = False
+    decide: Deciding | None = None
 
     def ask(self, source: str, read: SourceOptions | None) -> Ask:
         """Return the request for a data source."""
@@ -73,7 +105,12 @@ class Wanted:
             seed=self.seed,
             split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
             means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
-            judge=JudgeSpec(primary=self.primary, margin=self.margin, resamples=self.resamples),
+            judge=JudgeSpec(
+                primary=self.primary,
+                margin=self.margin,
+                resamples=self.resamples,
+                decide=(self.decide or Deciding()).aims(),
+            ),
         )
 
 
@@ -86,15 +123,20 @@ class Judged:
         primary: The metric that decides.
         margin: Differences smaller than this do not matter.
         resamples: Bootstrap resamples of patients.
+        decide: What is to be decided with the probabilities.
     """
 
     primary: str = "auc"
     margin: float = 0.02
     resamples: int = 10_000
+    decide: Deciding | None = None
 
     def spec(self) -> JudgeSpec:
         """Return the judge's part of a study."""
-        return JudgeSpec(primary=self.primary, margin=self.margin, resamples=self.resamples)
+        return JudgeSpec(
+            primary=self.primary, margin=self.margin, resamples=self.resamples,
+            decide=(self.decide or Deciding()).aims(),
+        )  # fmt: skip
 
 
 def seconds(text: str) -> float:

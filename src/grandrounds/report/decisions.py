@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import polars as pl
 
 from grandrounds.evaluate.catalogue import METRICS
@@ -11,9 +14,21 @@ from grandrounds.report.results import named
 from grandrounds.report.rounding import interval, opened, share
 
 _HOW = (
-    "Every rule was set on valid and applied to the test role as it stood. Each trial has its own threshold; shown is "
-    "their mean."
+    "Every rule was set before the test role was looked at ({role}), and is counted there as it stands. Each trial has "
+    "its own threshold; shown is their mean."
 )
+_CAPTIONS = {
+    "ece": "How good the probabilities are, as stated and recalibrated",
+    "log_loss": "How good they are where the classes have their declared shares",
+    "recall": "What is called from a threshold on",
+}
+_WORDS = {
+    "recall": "Sensitivity",
+    "precision": "Positive predictive value",
+    "precision_at_prevalence": "PPV at the declared prevalence",
+    "npv_at_prevalence": "NPV at the declared prevalence",
+}
+_Rows = list[dict[str, Any]]
 
 
 def decisions(ranked: Ranked) -> Section | None:
@@ -24,34 +39,67 @@ def decisions(ranked: Ranked) -> Section | None:
         return None
     first = ranked.content.ships if ranked.content.ships in present else present[0]
     others = [one for one in present if one != first]
-    blocks: list[Block] = [Prose((_HOW,)), _table(ranked, first)]
-    if others:
-        blocks.append(Folded("The other families", tuple(_table(ranked, one) for one in others)))
+    role = ", ".join(frame["chosen_on"].drop_nulls().unique(maintain_order=True)) or "role unknown"
+    blocks: list[Block] = [Prose((_HOW.format(role=f"on {role}"),)), *_tables(ranked, first)]
+    blocks += [Folded(one, tuple(_tables(ranked, one))) for one in others]
     return Section("decisions", "What would be decided?", tuple(blocks))
 
 
-def _table(ranked: Ranked, family: str) -> Table:
-    """Return one row a rule and metric of a family."""
-    rows, before = [], ""
-    part = ranked.content.decisions.filter(pl.col("family") == family)
-    for row in part.iter_rows(named=True):
-        rule = row["rule"] + (f", {row['label']}" if row["label"] else "")
-        calibration = "" if row["calibration"] in (None, "none") else f"recalibrated: {row['calibration']}"
-        head = Cell(rule, calibration) if rule + calibration != before else Cell("")
-        before = rule + calibration
-        rows.append((
-            head,
-            Cell(share(row["threshold"]) if row["threshold"] is not None else ""),
-            Cell(_words(row["metric"])),
-            Cell(share(row["estimate"]), interval(row["low"], row["high"])),
-            Cell(row["note"] or ""),
-        ))  # fmt: skip
+def _tables(ranked: Ranked, family: str) -> Iterator[Table]:
+    """Yield one table for each set of metrics, one row a rule."""
+    rules: dict[tuple[object, ...], _Rows] = {}
+    for row in ranked.content.decisions.filter(pl.col("family") == family).iter_rows(named=True):
+        rules.setdefault((row["rule"], row["label"], row["calibration"]), []).append(row)
+    alike: dict[tuple[str, ...], list[_Rows]] = {}
+    for rows in rules.values():
+        alike.setdefault(tuple(row["metric"] for row in rows), []).append(rows)
+    for metrics, group in alike.items():
+        yield _table(f"{named(ranked, family).text}: {_caption(metrics)}.", metrics, group)
+
+
+def _caption(metrics: Sequence[str]) -> str:
+    words = next((text for name, text in _CAPTIONS.items() if name in metrics), "What the rules give")
+    return words[0].lower() + words[1:]
+
+
+def _table(caption: str, metrics: Sequence[str], rules: Sequence[_Rows]) -> Table:
+    thresholds = any(rows[0]["threshold"] is not None for rows in rules)
+    noted = any(row["note"] for rows in rules for row in rows)
     columns = (
-        Column("Rule", numeric=False), Column("Threshold"), Column("What", numeric=False),
-        Column("On test", "95 % interval"), Column("Note", numeric=False),
+        Column("Rule", numeric=False), *([Column("Threshold", "set on other cases")] if thresholds else []),
+        *(Column(_words(name), "95 % interval") for name in metrics),
+        *([Column("Note", numeric=False)] if noted else []),
     )  # fmt: skip
-    return Table(f"{named(ranked, family).text}: rules set on valid, and what they give.", columns, tuple(rows))
+    cells = tuple(
+        (_head(rows[0]), *([_threshold(rows[0])] if thresholds else []),
+         *(Cell(share(row["estimate"]), interval(row["low"], row["high"])) for row in rows),
+         *([Cell(_notes(rows))] if noted else []))
+        for rows in rules
+    )  # fmt: skip
+    return Table(caption, columns, cells)
+
+
+def _head(row: dict[str, Any]) -> Cell:
+    stated = row["calibration"] in (None, "none")
+    label = f", {row['label']}" if row["label"] else ""
+    return Cell(opened(row["rule"]) + label, "as stated" if stated else f"recalibrated: {row['calibration']}")
+
+
+def _threshold(row: dict[str, Any]) -> Cell:
+    return Cell(share(row["threshold"]) if row["threshold"] is not None else "")
+
+
+def _notes(rows: _Rows) -> str:
+    """Return each note once, with the metrics that it speaks of where not all have it."""
+    who: dict[str, list[str]] = {}
+    for row in rows:
+        for note in (row["note"] or "").split(". "):
+            who.setdefault(note, []).append(_words(row["metric"]))
+    said = (note if len(names) == len(rows) else f"{', '.join(names)}: {note}" for note, names in who.items() if note)
+    return ". ".join(said)
 
 
 def _words(metric: str) -> str:
+    if metric in _WORDS:
+        return _WORDS[metric]
     return opened(METRICS.get(metric).label) if metric in METRICS.names() else opened(metric.replace("_", " "))

@@ -43,6 +43,7 @@ def evidence(folder: Path) -> AuditTables:
         task=Task.model_validate(meta["task"]),
         patient_known=meta["patient_known"],
         margin=study.judge.margin if study is not None else None,
+        prevalence=study.judge.decide.prevalence if study is not None else None,
         share_s=_share_s(study, folder) if study is not None else None,
         floors=FLOORS,
         opened=_json(folder / LEDGER)["by trials"] if (folder / LEDGER).exists() else None,

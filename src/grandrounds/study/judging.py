@@ -11,6 +11,7 @@ import polars as pl
 
 from grandrounds import audits, tables
 from grandrounds.errors import BadData
+from grandrounds.evaluate.decide import decide
 from grandrounds.evaluate.judge import judge
 from grandrounds.evaluate.verdict import Verdict, verdict
 from grandrounds.seeds import derive
@@ -49,6 +50,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         study.judge.primary, study.judge.margin, FLOORS,
         valid_comparisons=valid.comparisons, selection=outcome.selection,
     )  # fmt: skip
+    decided = decide(predictions, task, ask.decide, seed=seed, patient_known=known)
     gathered = {
         "trials": trials,
         "history": store.gathered(tables.HISTORY, names),
@@ -56,8 +58,12 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         "scores": outcome.scores,
         "comparisons": outcome.comparisons,
         "curves": outcome.curves,
+        "decisions": decided.decisions,
     }
-    _write(store, gathered, {"task": task.model_dump(), "split": plan.identity, "notes": list(outcome.notes)}, decision)
+    meta: dict[str, object] = {
+        "task": task.model_dump(), "split": plan.identity, "notes": [*outcome.notes, *decided.notes],
+    }  # fmt: skip
+    _write(store, gathered, meta, decision)
     return decision
 
 

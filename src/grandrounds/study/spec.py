@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, mod
 
 from grandrounds import families
 from grandrounds.data import SourceOptions
+from grandrounds.evaluate.aims import Aims
 from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec, parse
 from grandrounds.splits import SplitSpec
@@ -89,12 +90,14 @@ class JudgeSpec(Spec):
         margin: Differences smaller than this do not matter.
         resamples: Bootstrap resamples of patients.
         rope: Whether to add how probable it is that a difference matters (region of practical equivalence).
+        decide: What thresholds and sets of classes are to reach, and where the model will be used.
     """
 
     primary: str = "auc"
     margin: float = Field(default=0.02, ge=0)
     resamples: int = Field(default=10_000, ge=100)
     rope: bool = False
+    decide: Aims = Aims()
 
 
 class Ask(Spec):
@@ -181,6 +184,9 @@ COMMENTS = {
     "judge.primary": "The metric that decides, declared before anything is trained.",
     "judge.margin": "Differences smaller than this do not matter.",
     "judge.rope": "Whether to add how probable it is that a difference matters.",
+    "judge.decide": "What is decided with the probabilities; every rule is set on valid and judged on test.",
+    "judge.decide.miss_costs": "How many false alarms a missed case costs.",
+    "judge.decide.coverage": "How often a set of classes is to hold the true one.",
     "prepare": "Deterministic, per image, the same for every family; `whole` before patches are cut, `each` after.",
     "recipes.epochs": "This family's equal share of the budget, turned into epochs once.",
     "recipes.cap_s": "The clock only stops a trial that overruns this; it is then marked truncated.",

@@ -1,0 +1,30 @@
+"""What is to be decided with the probabilities: declared with a study, or for a CSV of predictions."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from grandrounds.specs import Spec
+
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Cost: TypeAlias = Annotated[float, Field(gt=0)]
+
+
+class Aims(Spec):
+    """What is to be decided; declared before anything is trained.
+
+    Args:
+        sensitivity: Sensitivities to set a threshold for.
+        specificity: Specificities to set a threshold for.
+        miss_costs: How many false alarms a missed case costs; a threshold is set for each.
+        prevalence: Of the positive class where the model will be used; None for that of the data.
+        coverage: How often a set of classes is to hold the true one.
+    """
+
+    sensitivity: tuple[Share, ...] = (0.95,)
+    specificity: tuple[Share, ...] = (0.95,)
+    miss_costs: tuple[Cost, ...] = ()
+    prevalence: Share | None = None
+    coverage: Share = 0.9

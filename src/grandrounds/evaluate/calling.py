@@ -1,0 +1,131 @@
+"""Rules that call a class from a threshold on, and what they give: sensitivity, specificity, predictive values.
+
+With two classes the positive one is called; with more, each class against the others. Each trial has a threshold of its
+own, set on its setting rows. The rule "most probable class" stands beside them: it needs no setting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.catalogue import METRICS, positive_of
+from grandrounds.evaluate.cohort import Group
+from grandrounds.evaluate.prevalence import npv_at, part, ppv_at
+from grandrounds.evaluate.rules import Measure, Reading, Rule, Values, by_patient
+from grandrounds.evaluate.thresholds import (
+    Operating,
+    for_price,
+    for_sensitivity,
+    for_specificity,
+    operating,
+)
+
+_Setter = Callable[[Operating, float], float]  # from operating points and a number to a threshold
+_AT_PREVALENCE = "_at_prevalence"
+
+
+def calling(reading: Reading) -> Iterator[Rule]:
+    """Yield the rules of one family."""
+    positive = positive_of(reading.task)
+    for klass, label in enumerate(reading.task.classes):
+        if positive in (None, label):
+            yield _as_stated(reading, klass, label)
+            for words, promised, setter in _setters(reading.aims):
+                yield _set(reading, klass, label, words, promised, setter)
+
+
+def _setters(aims: Aims) -> Iterator[tuple[str, dict[str, float], _Setter]]:
+    """Yield what is aimed for in words, what it promises, and how a threshold is set for it."""
+    yield "Youden", {}, _youden
+    for least in aims.sensitivity:
+        yield f"sensitivity at least {least:g}", {"recall": least}, partial(_reaching, for_sensitivity, least)
+    for least in aims.specificity:
+        yield f"specificity at least {least:g}", {"specificity": least}, partial(_reaching, for_specificity, least)
+    for cost in aims.miss_costs:
+        yield f"a miss costs {cost:g} false alarms", {}, partial(_priced, cost)
+
+
+def _youden(points: Operating, _share: float) -> float:
+    return for_price(points, 1.0, 1.0)
+
+
+def _reaching(setter: _Setter, least: float, points: Operating, _share: float) -> float:
+    return setter(points, least)
+
+
+def _priced(cost: float, points: Operating, share: float) -> float:
+    return for_price(points, cost * share, 1 - share)
+
+
+def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
+    measures = tuple(
+        _rates(pair.judged, klass, pair.judged.probs.argmax(axis=1) == klass, reading) for pair in reading.pairs
+    )
+    return Rule("most probable class", label, "none", measures, undefined=_reasons(label))
+
+
+def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[str, float], setter: _Setter) -> Rule:
+    measures, found = [], []
+    for pair, probs in zip(reading.pairs, reading.probs, strict=True):
+        truth = pair.setting.label == klass
+        points = operating(probs.setting[:, klass], truth)
+        if points is None:
+            continue
+        share = float(truth.mean()) if reading.aims.prevalence is None else reading.aims.prevalence
+        found.append(setter(points, share))
+        measures.append(_rates(pair.judged, klass, probs.judged[:, klass] >= found[-1], reading))
+    notes, n = [], len(reading.pairs)
+    if len(found) < n:
+        notes.append(f"not set in {n - len(found)} of {n} trials: all or none of the setting rows are {label}")
+    never = int(np.isinf(found).sum())
+    if never:
+        notes.append(f"in {never} of {n} trials nobody is called {label}")
+    threshold = float(np.mean(found)) if found and not never else None
+    return Rule(
+        words, label, reading.calibration, tuple(measures) or (_undefined(reading),), threshold, promised,
+        _reasons(label), tuple(notes),
+    )  # fmt: skip
+
+
+def _undefined(reading: Reading) -> Measure:
+    """Return the rates of a rule that could be set in no trial."""
+    judged = reading.pairs[0].judged
+    nothing = replace(judged, label=judged.label[:0], probs=judged.probs[:0], patient=judged.patient[:0], sample=())
+    return _rates(nothing, 0, np.zeros(0, np.bool_), reading)
+
+
+def _rates(group: Group, klass: int, called: NDArray[np.bool_], reading: Reading) -> Measure:
+    """Return what is measured of a call: rates among the true and among the called, of one trial."""
+    truth, prevalence = group.label == klass, reading.aims.prevalence
+    cells = by_patient(
+        np.stack([truth & called, truth & ~called, ~truth & called, ~truth & ~called]),
+        group.patient,
+        reading.n_patients,
+    )  # (4, P)
+
+    def rates(sums: NDArray[np.float64]) -> dict[str, Values]:
+        hits, misses, alarms, rest = sums
+        found = {
+            "recall": part(hits, misses), "specificity": part(rest, alarms), "precision": part(hits, alarms),
+            "npv": part(rest, misses),
+        }  # fmt: skip
+        if prevalence is not None:
+            known = found["recall"], found["specificity"], prevalence
+            found |= {f"precision{_AT_PREVALENCE}": ppv_at(*known), f"npv{_AT_PREVALENCE}": npv_at(*known)}
+        return found
+
+    return Measure(cells, rates)
+
+
+def _reasons(label: str) -> dict[str, str]:
+    names = ("recall", "specificity", "precision", "npv")
+    reasons = {name: METRICS.get(name).undefined.format(label=label) for name in names}
+    return reasons | {
+        name + _AT_PREVALENCE: f"{reasons[name]}, or one side is missing" for name in ("precision", "npv")
+    }

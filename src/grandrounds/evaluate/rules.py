@@ -1,0 +1,135 @@
+"""What a rule of decision is, and what it gives: one number a metric, with its interval by patient.
+
+A rule is set trial by trial on rows of one role and applied to the trial's judged rows. What it gives is measured in
+each trial and averaged over the trials where it is defined, under the same draws of patients as every score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
+from grandrounds.evaluate.crossfit import Pair, Recalibrated
+from grandrounds.tables import Task
+
+Values: TypeAlias = NDArray[np.float64]  # (R,)
+
+
+class Measure(NamedTuple):
+    """What is measured in one trial.
+
+    Args:
+        cells: (F, P) what each patient adds to each of the sums.
+        read: From the sums (F, R) to metrics.
+    """
+
+    cells: NDArray[np.float64]
+    read: Callable[[NDArray[np.float64]], dict[str, Values]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One family with the rows on which its rules are set and judged.
+
+    Args:
+        family: Its name.
+        task: What was to be told.
+        aims: What is to be decided.
+        pairs: One a trial.
+        calibration: The recalibration that reads the setting rows best.
+        probs: The trials' probabilities after it.
+        n_patients: P, of the judged role.
+    """
+
+    family: str
+    task: Task
+    aims: Aims
+    pairs: tuple[Pair, ...]
+    calibration: str
+    probs: tuple[Recalibrated, ...]
+    n_patients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, set and ready to be measured.
+
+    Args:
+        rule: In words.
+        label: The class that it speaks of; None for all.
+        calibration: How probabilities were recalibrated before.
+        measures: What it gives in each trial.
+        threshold: Mean over the trials; None where it has none.
+        promised: Metric to the least that was asked for.
+        undefined: Metric to the reason why it may be undefined.
+        notes: What a reader must know.
+    """
+
+    rule: str
+    label: str | None
+    calibration: str
+    measures: tuple[Measure, ...]
+    threshold: float | None = None
+    promised: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    undefined: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    notes: tuple[str, ...] = ()
+
+
+def by_patient(amounts: NDArray[Any], patient: NDArray[np.int64], n_patients: int) -> NDArray[np.float64]:
+    """Return what the rows of each patient add up to, (F, P), from amounts (F, N)."""
+    return np.stack([np.bincount(patient, weights=one, minlength=n_patients) for one in amounts])
+
+
+def measured(rules: Sequence[Rule], n_patients: int, resamples: int, seed: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield for each rule its rows: metric, estimate, low, high, note.
+
+    Args:
+        rules: All of one family or of several; the draws are theirs together.
+        n_patients: P.
+        resamples: R.
+        seed: Of the draws.
+    """
+    estimates = [
+        [measure.read(measure.cells.sum(axis=1, keepdims=True)) for measure in rule.measures] for rule in rules
+    ]
+    cells = [measure.cells for rule in rules for measure in rule.measures]
+    stacked, ends = np.concatenate(cells), np.cumsum([len(one) for one in cells])[:-1]  # one product for all of them
+    drawn: list[list[NDArray[np.float64]]] = [[] for _ in rules]
+    for block in range(-(-resamples // BLOCK)):
+        sums = iter(np.split(stacked @ draw(n_patients, seed, block).astype(np.float64), ends))
+        for rule, parts in zip(rules, drawn, strict=True):
+            trials = [np.stack([*measure.read(next(sums)).values()]) for measure in rule.measures]
+            parts.append(mean_where_defined(trials))  # (metrics, 256)
+    for rule, found, parts in zip(rules, estimates, drawn, strict=True):
+        yield [*_rows(rule, found, np.concatenate(parts, axis=1)[:, :resamples])]
+
+
+def _rows(rule: Rule, found: list[dict[str, Values]], drawn: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+    for at, metric in enumerate(found[0]):
+        by_trial = np.array([one[metric][0] for one in found])
+        estimate = by_trial[~np.isnan(by_trial)].mean() if not np.isnan(by_trial).all() else np.nan
+        low, high = interval(drawn[at]) if not np.isnan(estimate) else (np.nan, np.nan)
+        notes = [*rule.notes, *_gaps(rule, metric, by_trial), *_broken(rule, metric, high)]
+        yield {
+            "rule": rule.rule, "label": rule.label, "calibration": rule.calibration, "threshold": rule.threshold,
+            "metric": metric, "estimate": estimate, "low": low, "high": high, "note": ". ".join(notes) or None,
+        }  # fmt: skip
+
+
+def _gaps(rule: Rule, metric: str, by_trial: NDArray[np.float64]) -> Iterator[str]:
+    n = int(np.isnan(by_trial).sum())
+    if n:
+        yield f"undefined in {n} of {len(by_trial)} trials: {rule.undefined.get(metric, 'nothing to count')}"
+
+
+def _broken(rule: Rule, metric: str, high: float) -> Iterator[str]:
+    least = rule.promised.get(metric)
+    if least is not None and high < least:
+        yield f"shown to be short of the {least:g} that was asked for"

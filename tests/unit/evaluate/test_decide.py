@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import confusion_matrix, log_loss, roc_curve
+
+from grandrounds import tables
+from grandrounds.errors import BadSpec
+from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.decide import decide
+from grandrounds.evaluate.prevalence import moved
+from grandrounds.evaluate.thresholds import for_price, for_sensitivity, for_specificity, operating
+from grandrounds.specs import parse
+
+
+def settled(frame):
+    """The same rows as other patients of the role valid."""
+    other = [("v" + pl.col(name)).alias(name) for name in ("sample", "case", "patient")]
+    return frame.with_columns(*other, role=pl.lit("valid"))
+
+
+@pytest.fixture
+def both(predictions):
+    """Return the function that simulates valid and test rows, each of patients of its own."""
+
+    def make(task, strengths, n_valid=60, n_test=60, **options):
+        valid = settled(predictions(task, strengths, n_patients=n_valid, seed=1, **options))
+        return pl.concat([valid, predictions(task, strengths, n_patients=n_test, seed=2, **options)])
+
+    return make
+
+
+def rule(frame, name, metric, **more):
+    """One row of the decisions table."""
+    return frame.filter(pl.col("rule").str.starts_with(name), metric=metric, **more).row(0, named=True)
+
+
+def test_thresholds_are_those_of_a_roc_curve():
+    """Each threshold is the best point of scikit-learn's curve for what is asked."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(2, size=500).astype(bool)
+    stated = np.round(np.clip(rng.normal(0.4 + 0.2 * truth, 0.2), 0, 1), 2)  # with ties
+    alarms, hits, at = roc_curve(truth, stated, drop_intermediate=False)
+    points = operating(stated, truth)
+
+    assert for_sensitivity(points, 0.9) == at[np.argmax(hits >= 0.9)]
+    assert for_specificity(points, 0.9) == at[np.flatnonzero(1 - alarms >= 0.9)[-1]]
+    assert for_price(points, 1, 1) == at[np.argmax(hits - alarms)]
+    assert for_price(points, 5 * 0.1, 0.9) == at[np.argmax(0.5 * hits - 0.9 * alarms)]
+
+
+def test_an_impossible_specificity_calls_nobody():
+    """Where the likeliest row is wrong, only an infinite threshold has a specificity of 1."""
+    points = operating(np.array([0.9, 0.5]), np.array([False, True]))
+    assert for_specificity(points, 0.99) == np.inf
+    assert operating(np.array([0.9, 0.5]), np.array([True, True])) is None
+
+
+def test_rates_on_test_are_those_of_the_threshold_set_on_valid(both, two):
+    """In one fold the four rates are counted from scikit-learn's confusion matrix at valid's Youden point."""
+    frame = both(two, {"cnn": 2.0}, n_folds=1)
+    found = decide(frame, two, resamples=100).decisions
+    valid, test = (frame.filter(role=role) for role in ("valid", "test"))
+    threshold = rule(found, "Youden", "recall")["threshold"]
+    calibration = rule(found, "Youden", "recall")["calibration"]
+    alarms, hits, at = roc_curve(valid["label"] == "malignant", valid["prob_malignant"], drop_intermediate=False)
+
+    assert calibration == "none"
+    assert threshold == at[np.argmax(hits - alarms)]
+    rest, alarm, missed, hit = confusion_matrix(
+        test["label"] == "malignant", test["prob_malignant"] >= threshold
+    ).ravel()
+    expected = {"recall": hit / (hit + missed), "specificity": rest / (rest + alarm), "precision": hit / (hit + alarm),
+                "npv": rest / (rest + missed)}  # fmt: skip
+    for metric, value in expected.items():
+        row = rule(found, "Youden", metric)
+        assert row["estimate"] == pytest.approx(value)
+        assert row["low"] < value < row["high"]
+        assert row["n_patients"] == 60
+
+
+def test_the_tables_keep_their_schema_and_say_where_rules_come_from(both, two):
+    """Every row names the role that it was set on; the table is a decisions table; the seed repeats it."""
+    frame = both(two, {"cnn": 1.0, "vit": 0.5}, n_seeds=2)
+    found = decide(frame, two, resamples=50, seed=3)
+
+    assert tables.check(found.decisions, tables.DECISIONS).equals(found.decisions)
+    assert found.decisions["chosen_on"].unique().to_list() == ["valid, cross-fitted by patient"]
+    assert found.decisions.equals(decide(frame, two, resamples=50, seed=3).decisions)
+    assert set(found.decisions["family"]) == {"cnn", "vit"}
+
+
+def test_test_labels_move_no_threshold_and_no_calibration(both, two):
+    """With the labels of test turned round, every rule is set as before; what it gives is not."""
+    frame = both(two, {"cnn": 1.0})
+    turned = {"benign": "malignant", "malignant": "benign"}
+    poisoned = frame.with_columns(
+        label=pl.when(role="test").then(pl.col("label").replace(turned)).otherwise(pl.col("label"))
+    )
+    one, other = (decide(each, two, resamples=50).decisions for each in (frame, poisoned))
+    kept = ["family", "rule", "label", "calibration", "threshold", "metric"]
+
+    assert one.select(kept).equals(other.select(kept))
+    assert not one["estimate"].equals(other["estimate"])
+
+
+def test_overconfident_probabilities_are_recalibrated(both, two):
+    """Log odds three times too extreme: a recalibration is chosen on valid, and on test slope and log loss improve."""
+    frame = both(two, {"cnn": 2.0}, n_valid=150, n_test=150, n_folds=1)
+    odds = (pl.col("prob_malignant") / pl.col("prob_benign")).log() * 3
+    frame = frame.with_columns(prob_malignant=1 / (1 + (-odds).exp())).with_columns(
+        prob_benign=1 - pl.col("prob_malignant")
+    )
+    found = decide(frame, two, resamples=100).decisions
+    used = rule(found, "Youden", "recall")["calibration"]
+    before, after = (
+        {row["metric"]: row for row in found.filter(rule="probabilities", calibration=one).iter_rows(named=True)}
+        for one in ("none", used)
+    )
+
+    assert used != "none"
+    assert after["log_loss"]["estimate"] < before["log_loss"]["estimate"]
+    assert abs(after["calibration_slope"]["estimate"] - 1) < abs(before["calibration_slope"]["estimate"] - 1)
+    assert before["calibration_slope"]["high"] < 1
+    assert "least log loss" in after["log_loss"]["note"]
+    test = frame.filter(role="test")
+    assert before["log_loss"]["estimate"] == pytest.approx(
+        log_loss(test["label"] == "malignant", test["prob_malignant"])
+    )
+
+
+def test_with_fifty_calibration_patients_these_are_used(both, two):
+    """A role calib of fifty is fitted on as a whole; of forty it is passed over for valid."""
+    frame = both(two, {"cnn": 1.0}, n_valid=50)
+    renamed = pl.when(role="valid").then(pl.lit("calib")).otherwise(pl.col("role"))
+    frame = frame.with_columns(role=renamed)
+    assert decide(frame, two, resamples=20).decisions["chosen_on"].unique().to_list() == ["calib"]
+
+    fewer = frame.filter((pl.col("role") == "test") | (pl.col("patient") < "vp040"))
+    assert decide(fewer, two, resamples=20).decisions["chosen_on"].unique().to_list() == [
+        "calib, cross-fitted by patient"
+    ]
+    with_valid = pl.concat([fewer, both(two, {"cnn": 1.0}, n_valid=30).filter(role="valid")])
+    assert "valid, cross-fitted by patient" in decide(with_valid, two, resamples=20).decisions["chosen_on"]
+
+
+def test_several_classes_are_called_one_against_the_others(both, three):
+    """Each class has its own thresholds; probabilities are judged as a whole."""
+    found = decide(both(three, {"cnn": 1.5}), three, resamples=50).decisions
+    calls = found.filter(rule="Youden", metric="recall")
+
+    assert calls["label"].to_list() == list(three.classes)
+    assert found.filter(rule="probabilities")["metric"].unique().sort().to_list() == ["brier", "ece", "log_loss"]
+
+
+def test_a_promise_that_test_shows_broken_is_said(both, two):
+    """Valid is easy and test is not: the sensitivity of 0.95 is not kept, and the row says so."""
+    easy, hard = both(two, {"cnn": 5.0}), both(two, {"cnn": 0.0})
+    frame = pl.concat([easy.filter(role="valid"), hard.filter(role="test")])
+    row = rule(decide(frame, two, resamples=200).decisions, "sensitivity at least 0.95", "recall")
+
+    assert row["high"] < 0.95
+    assert "short of the 0.95" in row["note"]
+
+
+def test_predictive_values_follow_bayes_at_the_declared_prevalence(both, two):
+    """In one fold, PPV and NPV at 2 % are those of the sensitivity and specificity in the same table."""
+    found = decide(both(two, {"cnn": 1.5}, n_folds=1), two, Aims(prevalence=0.02, miss_costs=(20,)), resamples=50)
+    frame = found.decisions
+    for name in ("Youden", "a miss costs 20 false alarms"):
+        sensitivity, specificity = (rule(frame, name, metric)["estimate"] for metric in ("recall", "specificity"))
+        ppv = sensitivity * 0.02 / (sensitivity * 0.02 + (1 - specificity) * 0.98)
+        npv = specificity * 0.98 / (specificity * 0.98 + (1 - sensitivity) * 0.02)
+        assert rule(frame, name, "precision_at_prevalence")["estimate"] == pytest.approx(ppv)
+        assert rule(frame, name, "npv_at_prevalence")["estimate"] == pytest.approx(npv)
+
+
+def test_probabilities_at_a_prevalence_are_those_of_a_set_that_has_it(both, two):
+    """Weighing the classes equals repeating the rows of one of them until the shares are right."""
+    frame = both(two, {"cnn": 1.5}, n_folds=1)
+    found = decide(frame, two, Aims(prevalence=0.1), resamples=50).decisions
+    test, valid = (frame.filter(role=role) for role in ("test", "valid"))
+    there = (valid["label"] == "malignant").mean()
+    n_malignant, n_benign = ((test["label"] == name).sum() for name in ("malignant", "benign"))
+    assert n_malignant == n_benign  # so nine of every benign row make a prevalence of 0.1
+    truth = np.repeat((test["label"] == "malignant").to_numpy(), np.where(test["label"] == "malignant", 1, 9))
+    stated = np.repeat(test["prob_malignant"].to_numpy(), np.where(test["label"] == "malignant", 1, 9))
+    shifted = moved(stated, float(there), 0.1)
+
+    assert rule(found, "probabilities at a", "log_loss")["estimate"] == pytest.approx(log_loss(truth, stated))
+    assert rule(found, "probabilities moved", "log_loss")["estimate"] == pytest.approx(log_loss(truth, shifted))
+    assert log_loss(truth, shifted) < log_loss(truth, stated)
+
+
+@pytest.mark.parametrize("roles", [["test"], ["train", "test"]])
+def test_without_a_role_to_set_rules_on_there_are_none(both, two, roles):
+    """The table is empty and the note says why; nothing is set on test."""
+    frame = both(two, {"cnn": 1.0}).filter(role="test")
+    found = decide(pl.concat([frame.with_columns(role=pl.lit(role)) for role in roles]), two)
+
+    assert found.decisions.is_empty()
+    assert "no row of valid or calib" in found.notes[0]
+
+
+def test_a_valid_role_of_one_class_sets_no_threshold(both, two):
+    """The rules are undefined, with the reason; the most probable class needs no setting."""
+    frame = both(two, {"cnn": 1.0}).filter((pl.col("role") == "test") | (pl.col("label") == "benign"))
+    found = decide(frame, two, resamples=20).decisions
+    row = rule(found, "Youden", "recall")
+
+    assert (row["estimate"], row["threshold"]) == (None, None)
+    assert "not set in 3 of 3 trials" in row["note"]
+    assert rule(found, "most probable class", "recall")["estimate"] is not None
+
+
+def test_three_patients_are_enough_to_say_that_they_are_not(both, two):
+    """Nothing is recalibrated on three patients; thresholds stand with the intervals that they deserve."""
+    found = decide(both(two, {"cnn": 1.0}, n_valid=3, n_test=3, n_folds=1), two, resamples=50).decisions
+
+    assert found["calibration"].unique().to_list() == ["none"]
+    assert found.filter(rule="probabilities", metric="brier")["estimate"][0] is not None
+
+
+def test_a_trial_without_setting_rows_is_left_out_and_said(both, two):
+    """A family that predicted valid in two of three folds is judged on these."""
+    frame = both(two, {"cnn": 1.0}).filter((pl.col("role") == "test") | (pl.col("fold") < 2))
+    found = decide(frame, two, resamples=20)
+
+    assert any("no row of valid in 1 of its trials" in note for note in found.notes)
+    assert found.decisions["n_patients"].unique().to_list() == [40]
+
+
+@pytest.mark.parametrize("wrong", [{"prevalence": 1.5}, {"sensitivity": [95]}, {"miss_costs": [0]}, {"coverag": 0.9}])
+def test_aims_that_cannot_be_are_refused(wrong):
+    """A share above 1, a price of nothing and a misspelt key are named."""
+    with pytest.raises(BadSpec):
+        parse(Aims, wrong)
