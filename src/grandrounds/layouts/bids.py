@@ -19,8 +19,9 @@ from typing import Any
 import polars as pl
 
 from grandrounds.data import joining
-from grandrounds.data.draft import Draft, refusals, with_columns
+from grandrounds.data.draft import Draft, with_columns
 from grandrounds.data.options import SourceOptions
+from grandrounds.errors import BadData
 from grandrounds.layouts.volumes import ENDINGS, UNITS, Chosen, choose, first_of_each, samples_of, stem
 from grandrounds.tables import FILES, SAMPLES
 
@@ -78,7 +79,6 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             ),
             *([f"{len(absent)} participants of the table have no images."] if absent else []),
         ),
-        refused=refusals([]),
     )
 
 
@@ -87,7 +87,8 @@ def _volumes(source: Path) -> Iterator[Chosen]:
     for pattern in ("sub-*/*/*", "sub-*/ses-*/*/*"):
         for path in sorted(source.glob(pattern)):
             name = stem(path)
-            if path.name.lower().endswith(ENDINGS) and path.is_file() and name.startswith("sub-"):
+            is_there = path.is_file() or path.is_symlink()
+            if is_there and path.name.lower().endswith(ENDINGS) and name.startswith("sub-"):
                 case = "/".join(part for part in path.relative_to(source).parts if part.startswith(("sub-", "ses-"))
                                 and part != path.name)  # fmt: skip
                 yield Chosen(case, path, name.rpartition("_")[2])
@@ -99,7 +100,11 @@ def _subject(volume: Chosen) -> str:
 
 def _people(path: Path) -> Mapping[str, _Row]:
     """Return the row of each participant, under the name of its folder."""
-    return {_named("sub-", row.pop(_ID)): row for row in _table(path, _ID)}
+    people: dict[str, _Row] = {}
+    for row in _table(path, _ID):
+        if people.setdefault(_named("sub-", row.pop(_ID)), row) != row:
+            raise BadData("a participant stands twice in the table", where=path, remedy="keep one row of each")
+    return people
 
 
 def _facts(source: Path, volume: Chosen, people: Mapping[str, _Row]) -> _Row:

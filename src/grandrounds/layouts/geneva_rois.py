@@ -3,7 +3,7 @@
 A text file is made of `key: value` lines. What a reader stumbles over: a contour inherits the last label and section
 above it; points are millimetres; sections are counted from 1; localisations have several words. A mask holds a code for
 each tissue and 0 where there is none; its header may have the rescale of the CT file that it was made from, which does
-not apply to codes.
+not apply to codes. A picture of it that was compressed with loss has other codes along every border.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import cv2
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from grandrounds import formats
 from grandrounds.errors import BadData
 
+_LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)  # whatever the header says
 # Words of the ROI files to the five classes of Li et al. 2014; other tissues are left out.
 CLASSES: Mapping[str, str] = MappingProxyType(
     {
@@ -103,13 +105,16 @@ def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:
     """Return the codes of a mask as they are stored, (H, W).
 
     Raises:
-        BadData: It cannot be read, or has another size than its section.
+        BadData: It cannot be read, has another size than its section, or was compressed with loss.
     """
     pixels = formats.read(path).pixels
     if pixels.shape != (1, *shape):
         raise BadData("the mask has another size than its section", where=path)
     # (0028,1052) and (0028,1053): what reading did to the stored values is undone
-    ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["RescaleIntercept", "RescaleSlope"])
+    tags = ["RescaleIntercept", "RescaleSlope", "LossyImageCompression"]
+    ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=tags)
+    if ds.file_meta.get("TransferSyntaxUID") in _LOSSY or ds.get("LossyImageCompression") == "01":  # (0028,2110)
+        raise BadData("the mask was compressed with loss, which makes other codes of it", where=path)
     intercept, slope = float(ds.get("RescaleIntercept") or 0), float(ds.get("RescaleSlope") or 1)
     codes: NDArray[np.generic] = np.round((pixels[0] - intercept) / slope)
     return codes

@@ -177,9 +177,9 @@ def _from_masks(
     """Return whether each case's mask has the structure; a case without a mask has no label."""
     is_there = _structure(told, wanted, source)
     found: dict[str, dict[str, Any]] = {}
+    masks = {part: _masks(source / part.replace("images", "labels")) for part in _PARTS}
     for case, part in sorted(cases.items()):
-        folder = source / part.replace("images", "labels")
-        path = next((one for one in sorted(folder.glob(f"{case}.*")) if stem(one) == case), None)
+        path = masks[part].get(case)
         if path is None:
             continue
         try:
@@ -191,6 +191,10 @@ def _from_masks(
         return {}, (f"The masks tell no classes: {what} is in all cases or in none. Name a table with --labels.",)
     note = f"No table gives labels, so the masks do: {what} is present or absent, in any slice of the case."
     return found, (note, *([f"{n} cases have no mask." for n in [len(cases) - len(found)] if n]))
+
+
+def _masks(folder: Path) -> Mapping[str, Path]:
+    return {stem(path): path for path in sorted(folder.glob("*")) if formats.names_image(path)}
 
 
 def _structure(told: Mapping[str, Any], wanted: str | None, source: Path) -> Callable[[np.ndarray], bool]:

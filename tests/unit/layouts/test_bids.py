@@ -202,6 +202,24 @@ def test_slices_that_a_header_only_claims(brains, n_claimed):
     assert open_dataset(brains, SourceOptions(label="sex")).bad["path"].to_list() == [str(path)]
 
 
+def test_images_that_were_not_fetched_are_listed(brains):
+    """In a clone by DataLad they are links that lead nowhere; they are bad, not absent."""
+    path = brains / "sub-03/anat/sub-03_T1w.nii.gz"
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/xx/yy")
+
+    assert open_dataset(brains).bad.select("path", "reason").rows() == [(str(path), "there is no such file")]
+
+
+def test_a_participant_who_stands_twice(brains):
+    """Rows that contradict each other are refused, whether or not the identifier has its `sub-`."""
+    table = brains / "participants.tsv"
+    table.write_text(table.read_text() + "70\tpatient\tsub-03\tleft\tF\tsouth\n")
+
+    with pytest.raises(BadData, match="stands twice"):
+        open_dataset(brains)
+
+
 def test_participants_without_any_image(tmp_path):
     """A message says that the images are missing."""
     (tmp_path / "set/sub-01").mkdir(parents=True)

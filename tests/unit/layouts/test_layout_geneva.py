@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import JPEGLSNearLossless
 
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.hrct_dicom import Header, write_ct, write_mask
 from grandrounds.data.patches import PatchSpec
 from grandrounds.errors import BadData
-from grandrounds.layouts import geneva
+from grandrounds.layouts import geneva, geneva_rois
 from grandrounds.layouts.copies_geneva import write_geneva
 from grandrounds.layouts.geneva_files import trailing_number
 from grandrounds.prepare import default_pipeline
@@ -316,6 +317,24 @@ def test_the_rescale_of_a_ct_does_not_apply_to_codes(tmp_path):
     ds.save_as(path)
 
     assert geneva.draft(tmp_path, WHOLE).rows["label"].to_list() == ["fibrosis"]
+
+
+@pytest.mark.parametrize("is_said", [False, True], ids=["by the way it is packed", "by its header"])
+def test_a_mask_that_was_compressed_with_loss_is_refused(tmp_path, is_said):
+    """Along its borders it has codes of tissues that nobody saw there."""
+    patient = volume(tmp_path, np.full((32, 32), 4, np.uint8))
+    path = next((patient / "roi_mask").iterdir())
+    ds = pydicom.dcmread(path)
+    if is_said:
+        ds.LossyImageCompression = "01"
+    else:
+        ds.compress(JPEGLSNearLossless, jls_error=3)
+    ds.save_as(path)
+
+    with pytest.raises(BadData, match="compressed with loss"):
+        geneva_rois.read_mask(path, (32, 32))
+    with pytest.raises(BadData, match="no region"):
+        geneva.draft(tmp_path, WHOLE)
 
 
 def test_masks_find_their_sections_in_the_other_tree(tmp_path):

@@ -126,6 +126,16 @@ def test_masks_tell_whether_a_structure_is_present(lungs):
     assert any("2 cases have no mask" in note for note in dataset.notes)
 
 
+def test_a_case_may_have_any_name(lungs):
+    """Brackets in a name are letters like others."""
+    for part in ("imagesTr", "labelsTr"):
+        (lungs / part / "lung_0003.nii.gz").rename(lungs / part / "lung[3].nii.gz")
+
+    labels = dict(open_dataset(lungs).labels.select("case", "label").iter_rows())
+
+    assert labels["lung[3]"] == "present"
+
+
 def test_the_structure_can_be_named(lungs):
     """Version 1 writes number to name; other structures do not count."""
     dataset = open_dataset(lungs, SourceOptions(label="vessel"))
