@@ -5,7 +5,6 @@ This is the only room in which study, report and serve meet; each verb is a few 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -83,13 +82,18 @@ def inspect(
         watch: Told what is being done, and how far it is.
         names: Whether images are called by their names, which may tell who somebody is; otherwise by their row.
     """
-    from grandrounds.data import inspection as looking  # noqa: PLC0415  (opens pixels; judging needs none)
+    # Both open pixels and scikit-learn, and judging needs neither.
+    from grandrounds.data import inspection as looking  # noqa: PLC0415
+    from grandrounds.study import probed  # noqa: PLC0415
+    from grandrounds.study import probes as probing  # noqa: PLC0415
 
     tell = watch or _unwatched
     opened = data.open_dataset(source, options, cache=cache, progress=partial(tell, "Reading every image"))
     seen = looking.inspect(opened, progress=partial(tell, "Looking for nearly identical images"), names=names)
-    probes = _probed(opened, tell)
-    found = seen.found.model_copy(update={"probes": () if probes is None else tuple(probes.to_dicts())})
+    tell("Probing for shortcuts", 0, 1)
+    probes = probing.probe(opened, seen.glances)
+    warnings = (*seen.found.warnings, *probed.warnings(probes))
+    found = seen.found.model_copy(update={"probes": tuple(probes.to_dicts()), "warnings": warnings})
     if page is not None:
         content = inspected.content_of(
             found.model_dump(), classes=opened.task.classes, counts=seen.counts, totals=seen.totals, spread=seen.spread,
@@ -101,14 +105,6 @@ def inspect(
 
 def _unwatched(_what: str, _n_done: int, _n_all: int) -> None:
     pass
-
-
-def _probed(opened: data.Dataset, tell: Watch) -> pl.DataFrame | None:
-    if importlib.util.find_spec("grandrounds.study.probes") is None:
-        return None
-    tell("Probing for shortcuts", 0, 1)
-    probes: pl.DataFrame = registry.load("grandrounds.study.probes:probe")(opened)
-    return probes
 
 
 def plan(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path | None = None) -> Study:

@@ -42,7 +42,8 @@ class Image:
         geometry: Where it lies.
         unit: `"hu"` for Hounsfield units, `"grey"` for anything else.
         modality: DICOM modality code such as `"CT"`; None where unknown.
-        header: Allow-listed facts of the header under our column names (`patient`, `site`, …).
+        header: Allow-listed facts of the header under our column names (`patient`, `site`, …), and how the file stores
+            the image (`format`, `compression`, …), which is no column of any table.
     """
 
     pixels: Pixels

@@ -66,8 +66,11 @@ print(touched)
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "torchvision", "timm", "medmnist"):
-    sys.modules[name] = None  # as if it were not installed
+class Absent:  # as if they were not installed; a None in sys.modules would be taken for a module by SciPy
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "torchvision", "timm", "medmnist"):
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Absent())
 from grandrounds.cli import main
 main({arguments!r})
 """

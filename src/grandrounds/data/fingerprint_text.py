@@ -40,7 +40,7 @@ def lines(found: Fingerprint) -> list[str]:
     if not found.named and (found.duplicates.n_groups or found.near):
         text.append("    (rows in the order of the source; --names tells the names)")
     text += [f"  patients?  {grouping.sentence}" for grouping in found.groupings[:2]]
-    text += [f"  {probe['verdict']}: {probe['sentence']}" for probe in found.probes]
+    text += _probe_lines(found)
     if {row["stage"] for row in found.flow} - {"found", "analysed"}:
         text += ["", *flow_lines(pl.DataFrame(list(found.flow)))]
     text += [f"  bad: {_place(bad)}: {bad.reason}" for bad in found.bad[:20]]
@@ -85,6 +85,21 @@ def _near_lines(found: Fingerprint) -> list[str]:
     text += [f"                        of which {spans_of(found.near)}"] if spans_of(found.near) else []
     pairs = sorted(found.near, key=lambda pair: not pair.crosses)[:10]
     return text + [f"    {pair.a} ~ {pair.b}{' mirrored' if pair.mirrored else ''}" for pair in pairs]
+
+
+def _probe_lines(found: Fingerprint) -> list[str]:
+    """Return what could tell the label besides the finding: alarms in full, the rest in a line."""
+    if not found.probes:
+        return []
+    alarms = [probe for probe in found.probes if probe["verdict"] in ("finding", "tip")]
+    told = [f"    {probe['verdict']}: {probe['sentence']}" for probe in alarms]
+    quiet = [
+        f"{probe['what']} {probe['estimate']:.2f} ({probe['low']:.2f} to {probe['high']:.2f})"
+        for probe in found.probes if probe["verdict"] == "passed"
+    ]  # fmt: skip
+    told += [f"    not shown to tell it: {', '.join(quiet)}"] if quiet else []
+    told += [f"    {probe['sentence']}" for probe in found.probes if probe["verdict"] == "not applicable"]
+    return [f"  {'shortcuts':<21} {len(alarms) or 'none'} found", *told]
 
 
 def mirrored_of(pairs: Sequence[NearPair]) -> str:

@@ -1,4 +1,4 @@
-"""Every image once more, small and grey: what the search for near duplicates and the contact sheet look at."""
+"""Every image once more: small and grey for the search for near duplicates, and what it carries besides the finding."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from grandrounds import formats
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import Progress
+from grandrounds.data.traces import TRACES, traces_of
 from grandrounds.errors import BadData
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
@@ -33,26 +34,30 @@ class Glances(NamedTuple):
         samples: Their names.
         grey: (N, 64, 64), each stretched between its own 1st and 99th percentile; proportions are not kept.
         planes: How each lies in the body; None where the file does not say.
+        traces: What each carries besides the finding, by the columns of `traces.TRACES`.
     """
 
     samples: tuple[str, ...]
     grey: Grey
     planes: tuple[str | None, ...]
+    traces: pl.DataFrame = pl.DataFrame(schema=TRACES)
 
 
 def glances(dataset: Dataset, progress: Progress | None = None) -> Glances:
     """Return a small grey picture of every sample that can still be read; each file is read once."""
     names: list[str] = []
     planes: list[str | None] = []
+    traces: list[dict[str, str | float | None]] = []
     pictures = np.zeros((dataset.samples.height, EDGE_PX, EDGE_PX), np.uint8)
     for n_done, (name, image) in enumerate(_images(dataset)):
         if image is not None:
             pictures[len(names)] = squared(image)
             names.append(name)
             planes.append(plane_of(image.geometry.direction))
+            traces.append({"sample": name, **traces_of(image)})
         if progress is not None:
             progress(n_done + 1, dataset.samples.height)
-    return Glances(tuple(names), pictures[: len(names)], tuple(planes))
+    return Glances(tuple(names), pictures[: len(names)], tuple(planes), pl.DataFrame(traces, schema=TRACES))
 
 
 def plane_of(direction: tuple[float, ...] | None) -> str | None:

@@ -38,6 +38,7 @@ class Inspection:
         spread: Columns `what, low, high, n`: histograms of whatever varies over the samples.
         sheet: A few pictures of each class.
         pairs: Pictures of both sides of the first nearly identical pairs, by sample.
+        glances: Every image small, with its traces, under its own name; for the shortcut probes.
     """
 
     found: Fingerprint
@@ -46,6 +47,7 @@ class Inspection:
     spread: pl.DataFrame
     sheet: Mapping[str, tuple[Picture, ...]]
     pairs: Mapping[str, bytes]
+    glances: Glances
 
 
 def inspect(dataset: Dataset, seed: int = 0, progress: Progress | None = None, *, names: bool = False) -> Inspection:
@@ -82,6 +84,7 @@ def inspect(dataset: Dataset, seed: int = 0, progress: Progress | None = None, *
     return Inspection(
         found=found if _says_nothing(called) else without_names(found, called), counts=counts(people),
         totals=totals(people, dataset.task.classes), spread=spread(dataset), sheet=sheet, pairs=shown_pairs,
+        glances=seen,
     )  # fmt: skip
 
 

@@ -35,6 +35,18 @@ _HEADER = {
     "body_part": ("BodyPartExamined",),
     "side": ("ImageLaterality", "Laterality"),
 }
+# How the image was made and stored, by our names; no column of any table, only what shortcut probes ask about:
+# (0008,0070), (0008,1010), (0018,5101), (0018,0060), (0018,0050), (0028,0004), (0028,0101), (0008,0064).
+_MADE = {
+    "manufacturer": ("Manufacturer",),
+    "station": ("StationName",),
+    "view": ("ViewPosition",),
+    "kvp": ("KVP",),
+    "thickness_mm": ("SliceThickness",),
+    "photometric": ("PhotometricInterpretation",),
+    "bits_stored": ("BitsStored",),
+    "conversion": ("ConversionType",),
+}
 _SIDES = {"L": "left", "R": "right"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
@@ -134,8 +146,9 @@ def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: AN
 
 
 def _header(dataset: Dataset) -> dict[str, str]:
-    found = {}
-    for column, keywords in _HEADER.items():
+    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    found = {"format": "DICOM", "compression": "none told" if syntax is None else str(syntax.name)}
+    for column, keywords in (_HEADER | _MADE).items():
         value = next((text for keyword in keywords if (text := _text(dataset, keyword))), "")
         if value := (_SIDES.get(value, "") if column == "side" else value):
             found[column] = value

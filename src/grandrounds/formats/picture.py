@@ -44,8 +44,9 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
             raise BadData(f"there is no page {frame} in a picture of {n_pages}", where=path)
         pages = range(n_pages) if frame is None else (frame,)
         _check(picture, len(pages), head, n_bytes, path)
+        header = _header(picture)
         if n_pages == 1:
-            return Image(_pixels(picture, path))
+            return Image(_pixels(picture, path), header=header)
         planes = []
         for page in pages:
             picture.seek(page)
@@ -53,7 +54,15 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
             planes.append(_pixels(picture, path))
     if len({plane.shape for plane in planes}) > 1:
         raise BadData("the pages of this TIFF differ in size", where=path, remedy="give one file per image")
-    return Image(planes[0] if frame is not None else np.stack(planes, axis=1))  # (C, D, H, W)
+    pixels = planes[0] if frame is not None else np.stack(planes, axis=1)  # (C, D, H, W)
+    return Image(pixels, header=header)
+
+
+def _header(picture: PillowImage) -> dict[str, str]:
+    """Return how the picture was stored; how hard a JPEG was pressed stands in its first table (T.81 B.2.4.1)."""
+    tables = getattr(picture, "quantization", None)
+    pressed = f"step {sum(tables[min(tables)])}" if tables else str(picture.info.get("compression", ""))
+    return {"format": str(picture.format), **({"compression": pressed} if pressed else {})}
 
 
 def _check(picture: PillowImage, n_pages: int, head: bytes, n_bytes: int, path: Path) -> None:

@@ -84,6 +84,10 @@ def test_only_allowed_elements_leave_the_header(write_dicom):
         "kernel": "B70f",
         "body_part": "CHEST",
         "side": "left",
+        "format": "DICOM",
+        "compression": "Explicit VR Little Endian",
+        "photometric": "MONOCHROME2",
+        "bits_stored": "16",
     }
 
 
