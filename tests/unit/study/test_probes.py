@@ -44,7 +44,7 @@ def made_up(seed, *, n_patients=60, per_patient=2, classes=("a", "b"), plant=Non
         pl.Series("compression", np.where(fact("format") > 0, "step 200", "step 900")),
         pl.Series("scanner", np.where(fact("header") > 0, "A", "B")),
         pl.Series("mean_top", rng.normal(0, 1, n) + 3 * fact("border")),
-        pl.Series("text_all", np.where(fact("text") > 0, 0.01, 0.0) * rng.integers(0, 2, n)),
+        pl.Series("text_all", 0.01 * fact("text") + rng.uniform(0, 0.005, n)),
     )
     traces = traces.with_columns(
         pl.lit(None, dtype=dtype).alias(name) for name, dtype in TRACES.items() if name not in traces.columns
