@@ -146,7 +146,7 @@ def run(
     decision = conclude(study, workspace, trials, links)
     if decision.ships is not None:
         _ship(decision.ships, study, workspace)
-    report.write(gather.gather(folder), folder / REPORT)
+    report.write_all(gather.gather(folder), folder)
     return _outcome(study, folder, did_something=True)
 
 
@@ -214,7 +214,7 @@ def rereport(
     paths = [path] if isinstance(path, Path) else list(path)
     if paths[0].is_dir():
         _check_alone(paths, columns, judge)
-        return report.write(gather.gather(paths[0]), (out or paths[0]) / REPORT)
+        return report.write_all(gather.gather(paths[0]), out or paths[0])
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
     return others.report(paths, out or paths[0].with_suffix(""), columns or Columns(), judge or JudgeSpec())

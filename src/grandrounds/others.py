@@ -18,11 +18,9 @@ from grandrounds.evaluate.judge import Judgement, judge
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
 from grandrounds.evaluate.readers import readers_of
 from grandrounds.evaluate.verdict import verdict
-from grandrounds.report import gather, write
+from grandrounds.report import gather, write_all
 from grandrounds.report.content import ReportContent
 from grandrounds.study.spec import FLOORS, JudgeSpec
-
-REPORT = "report.html"
 
 
 def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
@@ -64,7 +62,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         readers=seen, decisions=decided.decisions, notes=(*found.notes, *outcome.notes, *decided.notes),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
-    return write(content, out / REPORT)
+    return write_all(content, out)
 
 
 def _judged(found: Intake, ask: JudgeSpec) -> Judgement:

@@ -44,6 +44,7 @@ def clean():
         patient_known=True,
         margin=0.2,
         share_s=10.0,
+        decisions=youden("valid"),
         opened=10,
         fitted_on={"good-0": frozenset(tables.patient_hashes(pl.Series(["p2", "p3", "p4"])))},
         prevalence=0.5,
@@ -166,6 +167,12 @@ def many(*, good=True, site=False):
     )
 
 
+def youden(role):
+    """A threshold of the best family that was set on a role."""
+    row = {"family": "good", "rule": "youden", "metric": "recall", "label": "y", "chosen_on": role, "estimate": 0.9}
+    return tables.check(pl.DataFrame([row]), tables.DECISIONS)
+
+
 # A new audit adds what it is meant to find, and clean tables of its own where the usual ones are too small for it.
 CLEAN = {"A013": many, "A016": many}
 PLANTED = {
@@ -188,6 +195,7 @@ PLANTED = {
     "A014": lambda: changed("scores", "high", pl.col("metric") == "calibration_slope", 0.7),
     "A015": lambda: dataclasses.replace(many(), prevalence=0.05),
     "A016": lambda: many(good=False),
+    "A017": lambda: dataclasses.replace(clean(), decisions=youden("test")),
 }
 
 every_audit = pytest.mark.parametrize("code", audits.AUDITS.names())
@@ -223,7 +231,9 @@ def test_an_audit_without_its_tables_is_not_applicable(code):
 
 
 @every_audit
-@pytest.mark.parametrize("name", ["samples", "labels", "splits", "predictions", "scores", "comparisons", "trials"])
+@pytest.mark.parametrize(
+    "name", ["samples", "labels", "splits", "predictions", "scores", "comparisons", "trials", "decisions"]
+)
 def test_an_audit_copes_with_a_missing_or_empty_table(code, name):
     """Any table may be absent or have no rows."""
     given = clean()

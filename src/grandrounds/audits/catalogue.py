@@ -127,6 +127,13 @@ AUDITS: Registry[AuditEntry] = Registry(
             run="grandrounds.audits.a016_random_labels:audit",
             docs="reference/audits/a016.md",
         ),
+        AuditEntry(
+            name="A017",
+            title="Chosen on test",
+            summary="whether a rule or a family was chosen by the role that it is judged on",
+            run="grandrounds.audits.a017_chosen_on_test:audit",
+            docs="reference/audits/a017.md",
+        ),
     ),
     group="grandrounds.audits",
 )

@@ -29,6 +29,7 @@ class AuditTables:
         scores: Table `scores` of the test role.
         comparisons: Table `comparisons` of the test role.
         trials: Table `trials`.
+        decisions: Table `decisions`.
         margin: Differences within this much, in units of the primary metric, count as equal; None where undeclared.
         share_s: Seconds of training that one trial of a family may use; None where no budget was declared.
         floors: Families that a useful one must beat.
@@ -47,6 +48,7 @@ class AuditTables:
     scores: pl.DataFrame | None = None
     comparisons: pl.DataFrame | None = None
     trials: pl.DataFrame | None = None
+    decisions: pl.DataFrame | None = None
     margin: float | None = None
     share_s: float | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")

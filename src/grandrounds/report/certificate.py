@@ -1,7 +1,7 @@
 """The leak certificate: what kept patients apart in this study, written from its record alone.
 
-It answers what TRIPOD+AI asks in item 12a (how the data were partitioned) and, of item 12c, the method of internal
-validation. Nothing is certified that the record does not hold.
+It answers what TRIPOD+AI asks in item 12a (how the data were partitioned) and in item 12c (models, steps of building
+and tuning, internal validation), but for the rationale. Nothing is certified that the record does not hold.
 
 Reference: Collins et al., BMJ 385:e078378 (2024).
 """
@@ -13,11 +13,12 @@ from typing import Any
 
 import polars as pl
 
+from grandrounds.report import methods
 from grandrounds.report.blocks import Block, Folded, Prose, Section
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed
 
-AUDITED = ("A000", "A001", "A002", "A009")  # the audits that look for patients or images on two sides
+AUDITED = ("A000", "A001", "A002", "A009", "A011", "A012", "A017")  # they look for test in training or in a choice
 _STAGES = {
     "When drawn": "every case has exactly one role in each fold, and each fold has cases to train on and to test on. A "
     "plan with a patient on two sides is refused, unless it is official or was asked for by sample; then it is marked.",
@@ -28,7 +29,10 @@ _STAGES = {
     "When predicted": "the images of test are handed over after fitting, without their labels, and the opening is "
     "written into the ledger beside the data first.",
 }
-_ITEMS = "For TRIPOD+AI: item 12a (how the data were partitioned) and, of item 12c, the method of internal validation."
+_ITEMS = (
+    "For TRIPOD+AI the paragraph answers item 12a (how the data were partitioned) and item 12c (models, steps of "
+    "building, tuning, internal validation), but for why these models were chosen, which only the authors know."
+)
 _NO_PLAN = "No leak certificate can be given: no split plan came along, so nobody can check who was trained on."
 _UNKNOWN = "Whether a patient was both trained on and tested on cannot be certified, because the patients are unknown."
 
@@ -38,24 +42,35 @@ def certificate(ranked: Ranked) -> Section:
     content = ranked.content
     if not content.split_record:
         return Section("certificate", "Leak certificate", (Prose((_NO_PLAN,)),))
-    paragraph = " ".join((_claim(ranked), _plan(ranked), _grouping(ranked), *_opened(content.record)))
+    parts = (_claim(ranked), _plan(ranked), _grouping(ranked), methods.training(ranked), *_opened(content.record))
+    paragraph = " ".join(part for part in parts if part)
     stages = tuple(f"{stage}: {words}" for stage, words in _STAGES.items())
     blocks: list[Block] = [Prose((paragraph,)), Folded("What is checked, and when", (Prose(stages, listed=True),))]
     checked = tuple(_checked(content.findings))
     if checked:
         blocks.append(Folded("What the audits of leaks say", (Prose(checked, listed=True),)))
-    return Section("certificate", "Leak certificate", (*blocks, Prose((_ITEMS,))))
+    return Section("certificate", "Leak certificate", (*blocks, Prose((_ITEMS,))), _short(ranked))
 
 
 def _claim(ranked: Ranked) -> str:
     content = ranked.content
     found = [row["audit"] for row in _audited(content.findings) if row["outcome"] == "finding"]
+    if "A012" in found:
+        return "Models saw patients that they are tested on, as A012 found: the scores do not hold for new patients."
     if content.split_record.get("leaky") or "A001" in found:
         return "This split leaks: patients stand in two roles of one fold, so that the scores may be too good."
     if not content.patient_known:
         return _UNKNOWN
     clean = "No patient was both trained on and tested on: none stands in two roles of one fold."
     return f"{clean} Read with it what {listed(found)} found." if found else clean
+
+
+def _short(ranked: Ranked) -> str:
+    """Return the claim in a few words."""
+    claim = _claim(ranked)
+    if claim == _UNKNOWN:
+        return "cannot be given: patients are unknown"
+    return "no patient was both trained on and tested on" if claim.startswith("No patient") else "leaks"
 
 
 def _plan(ranked: Ranked) -> str:

@@ -1,9 +1,9 @@
 """Reporting checklists, pre-filled from the record, and plain about what only the authors know.
 
-The topics are in our own words. Numbers are those of TRIPOD+AI (Collins et al., BMJ 385:e078378, 2024) and of CLAIM as
-first published (Mongan, Moy, Kahn, Radiology: Artificial Intelligence 2:e200029, 2020); the update of CLAIM in 2024
-(Tejani et al., Radiology: Artificial Intelligence 6:e240300) renumbers some of them. Compare with the papers before you
-hand a checklist in.
+The topics are in our own words; the numbers are the papers'. CLAIM is the update of 2024 with its 44 items, which
+renumbers those of 2020 from the eleventh on.
+
+Reference: Tejani et al., Radiology: Artificial Intelligence 6:e240300 (2024); Collins et al., BMJ 385:e078378 (2024).
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from typing import NamedTuple
 
 import polars as pl
 
+from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.report import methods
 from grandrounds.report.blocks import Cell, Column, Folded, Prose, Section, Table
 from grandrounds.report.ranked import Ranked
-from grandrounds.report.rounding import count
+from grandrounds.report.rounding import count, interval, listed, share
 
 Answer = Callable[[Ranked], str]
 ONLY_YOU = "only the authors know"
 NOT_HERE = "not in this record"
 _INTRO = (
-    "Filled where the record of this run has the answer; the rest is for the authors. Item numbers are those of "
-    "TRIPOD+AI (2024) and CLAIM (2020; its update of 2024 renumbers some): compare with the papers before use."
+    "Filled where the record of this run has the answer; the rest is for the authors. Read each answer before you hand "
+    "it in: the record knows what was done, and not why. Numbers are those of CLAIM (2024) and TRIPOD+AI (2024)."
 )
 
 
@@ -37,13 +38,12 @@ class Item(NamedTuple):
 
 def checklists(ranked: Ranked) -> Section:
     """Return both checklists, folded."""
+    told = [(name, f"{_filled(ranked, items)} of {len(items)}", items) for name, items in CHECKLISTS]
     tables = tuple(
-        Folded(
-            f"{name}: {_filled(ranked, items)} of {len(items)} items filled from the record", (_table(ranked, items),)
-        )
-        for name, items in (("CLAIM", CLAIM), ("TRIPOD+AI", TRIPOD_AI))
+        Folded(f"{name}: {n} items filled from the record", (_table(ranked, items),)) for name, n, items in told
     )
-    return Section("checklists", "Reporting checklists", (Prose((_INTRO,)), *tables))
+    hint = ", ".join(f"{name} {n}" for name, n, _ in told)
+    return Section("checklists", "Reporting checklists", (Prose((_INTRO,)), *tables), f"filled from the record: {hint}")
 
 
 def _filled(ranked: Ranked, items: tuple[Item, ...]) -> int:
@@ -61,60 +61,63 @@ def _table(ranked: Ranked, items: tuple[Item, ...]) -> Table:
 
 
 def _metrics(ranked: Ranked) -> str:
-    shown = ranked.content.scores["metric"].unique(maintain_order=True).to_list()
-    return f"Primary: {ranked.words(ranked.content.primary)}. Also: {', '.join(shown)}." if shown else ""
+    primary = ranked.content.primary
+    shown = [name for name in ranked.content.scores["metric"].unique(maintain_order=True) if name != primary]
+    also = f" Also: {listed([METRICS.get(name).label for name in shown])}." if shown else ""
+    return f"Primary: {ranked.words(primary)}.{also}" if ranked.scored else ""
 
 
 def _flow(ranked: Ranked) -> str:
-    return "See the flow diagram on this page." if ranked.content.flow is not None else ""
+    return "The flow diagram is on this page." if ranked.content.flow is not None else ""
 
 
 def _sizes(ranked: Ranked) -> str:
     parts = list(methods.folds(ranked))
-    return f"Cases of the first fold: {', '.join(parts)}." if parts else ""
+    return f"Cases of the first fold: {listed(parts)}. All folds, by class, are on this page." if parts else ""
 
 
-def _precision(ranked: Ranked) -> str:
+def _performance(ranked: Ranked) -> str:
     leader = ranked.leader
     if leader is None:
         return ""
     value = ranked.score(leader, ranked.content.primary)
-    if value.estimate is None or value.low is None or value.high is None:
-        return ""
-    return f"{leader}: {value.estimate:.3f} (95 % interval {value.low:.3f} to {value.high:.3f}); all on this page."
+    ends = f" (95 % interval {interval(value.low, value.high)})" if interval(value.low, value.high) else ""
+    return f"{leader}: {share(value.estimate)}{ends} in {ranked.words(ranked.content.primary)}; all families above."
 
 
 def _failures(ranked: Ranked) -> str:
-    return "Confusion matrices and worst errors are on this page." if not ranked.content.suspects.is_empty() else (
-        "Confusion matrices are on this page." if not ranked.content.curves.is_empty() else ""
-    )  # fmt: skip
+    known = (
+        ("Confusion matrices", not ranked.content.curves.is_empty()),
+        ("worst errors", not ranked.content.suspects.is_empty()),
+    )
+    there = [name for name, present in known if present]
+    return f"On this page: {listed(there)}." if there else ""
 
 
 def _missing(ranked: Ranked) -> str:
-    notes = [note for note in ranked.content.notes if "could not be used" in note or "unknown" in note]
-    return " ".join(notes)
+    return " ".join(note for note in ranked.content.notes if "could not be used" in note or "left out" in note)
 
 
-def _parameters(ranked: Ranked) -> str:
-    rows = ranked.content.trials.drop_nulls("n_parameters").group_by("family", maintain_order=True).agg(
-        pl.col("n_parameters").first()
-    )  # fmt: skip
+def _models(ranked: Ranked) -> str:
+    trials = ranked.content.trials.drop_nulls("n_parameters")
+    rows = trials.group_by("family", maintain_order=True).agg(pl.col("n_parameters").max())
     return "; ".join(f"{family}: {count(n)} learned numbers" for family, n in rows.iter_rows())
 
 
-def _software_and_machine(ranked: Ranked) -> str:
-    record = ranked.content.record
-    machine = f" {record.get('cores')} cores, {record.get('memory_gib')} GiB." if "cores" in record else ""
-    return methods.software(ranked) + machine
+def _initialised(ranked: Ranked) -> str:
+    """Return how weights were started, as the families say it themselves."""
+    said = methods.said(ranked, "scratch", "weights of", "pretrained")
+    return f"The families said: {'; '.join(said)}." if said else ""
 
 
-def _subgroups(ranked: Ranked) -> str:
+def _slices(ranked: Ranked) -> str:
     there = ranked.content.scores["slice"].drop_nulls().ne("all").any()
-    return "Slices are on this page." if there else ""
+    return "Slices with their intervals are on this page." if there else ""
 
 
 def _ships(ranked: Ranked) -> str:
-    return f"{ranked.content.ships}, chosen on valid." if ranked.content.ships else ""
+    ships = ranked.content.ships
+    return f"{ships}, chosen on valid: among equivalent or undecided the cheapest calibrated one." if ships else ""
 
 
 def _ensemble(ranked: Ranked) -> str:
@@ -122,7 +125,21 @@ def _ensemble(ranked: Ranked) -> str:
 
 
 def _leak_free(ranked: Ranked) -> str:
-    return "See the leak certificate on this page." if ranked.content.split_record else ""
+    return "The leak certificate is on this page." if ranked.content.split_record else ""
+
+
+def _level(ranked: Ranked) -> str:
+    """Return at which level the parts are disjoint; the certificate has the evidence."""
+    record = ranked.content.split_record
+    if not record:
+        return ""
+    if record.get("leaky"):
+        return "Image: patients stand on two sides, see the leak certificate."
+    return (
+        "Patient; the leak certificate has the evidence."
+        if ranked.content.patient_known
+        else "Image: patients are unknown."
+    )
 
 
 def _divided(ranked: Ranked) -> str:
@@ -137,50 +154,99 @@ def _command(ranked: Ranked) -> str:
     return "The command, the resolved study and the versions are on this page." if ranked.content.study_toml else ""
 
 
+def _size(ranked: Ranked) -> str:
+    """Return what the set could have shown, which is not why it has the size that it has."""
+    return " ".join(
+        one for one in ranked.content.verdict_sentences if "power of" in one or "it would take about" in one
+    )
+
+
+def _audited(*codes: str) -> Answer:
+    """Return the answer that quotes what these audits found."""
+
+    def answer(ranked: Ranked) -> str:
+        rows = ranked.content.findings.filter(pl.col("audit").is_in(codes), pl.col("outcome") != "not applicable")
+        return " ".join(f"{code}: {sentence}" for code, sentence in rows.select("audit", "sentence").iter_rows())
+
+    return answer
+
+
+def _limits(ranked: Ranked) -> str:
+    found = ranked.content.findings.filter(pl.col("outcome") == "finding")["title"].to_list()
+    return f"The audits found: {listed(found)}." if found else ""
+
+
+def _output(ranked: Ranked) -> str:
+    rules = ranked.content.decisions.select("rule", "chosen_on").unique(maintain_order=True).rows()
+    how = f" Thresholds: {listed([f'{rule} (set on {role})' for rule, role in rules])}." if rules else ""
+    return (
+        f"One probability for each of {listed(list(ranked.classes))}; the highest is called.{how}"
+        if ranked.scored
+        else ""
+    )
+
+
+def _bundle(ranked: Ranked) -> str:
+    return (
+        f"The folder model/ of the run holds {ranked.content.ships} with its preparation."
+        if ranked.content.ships
+        else ""
+    )
+
+
+def _internal(ranked: Ranked) -> str:
+    return _performance(ranked) if ranked.content.split_record else ""
+
+
 CLAIM: tuple[Item, ...] = (
-    Item("1", "Title or abstract names the method"), Item("2", "Structured abstract"),
-    Item("3", "Background and clinical role"), Item("4", "Objectives and hypotheses"),
+    Item("1", "Title or abstract names the method"), Item("2", "Summary of design, methods, results, conclusions"),
+    Item("3", "Background and intended role"), Item("4", "Aims and hypotheses"),
     Item("5", "Prospective or retrospective"), Item("6", "Goal of the study"), Item("7", "Sources of the data"),
-    Item("8", "Who was eligible"), Item("9", "Preparation of the images", methods.preparation),
-    Item("10", "Which part of the data was used", _flow), Item("11", "Definitions of data elements"),
-    Item("12", "De-identification"), Item("13", "Missing data", _missing),
-    Item("14", "Definition of the reference standard"), Item("15", "Why this reference standard"),
-    Item("16", "Who annotated, with what training"), Item("17", "Tools of annotation"),
-    Item("18", "Agreement between annotators"), Item("19", "How the sample size was arrived at"),
-    Item("20", "How data were divided, and sizes", _divided),
-    Item("21", "At which level the parts are disjoint", _leak_free), Item("22", "The models", _parameters),
-    Item("23", "Software", methods.software), Item("24", "How weights were started", _ensemble),
-    Item("25", "Training in detail", methods.training), Item("26", "How the final model was chosen", _ships),
-    Item("27", "Ensembles", _ensemble), Item("28", "Metrics", _metrics),
-    Item("29", "Uncertainty and significance", methods.evaluation), Item("30", "Robustness", _subgroups),
-    Item("31", "Explanation of decisions"), Item("32", "Testing on data from elsewhere"),
-    Item("33", "Flow of patients", _flow), Item("34", "Characteristics in each part", _sizes),
-    Item("35", "Performance on the parts", _precision), Item("36", "Estimates with their precision", _precision),
-    Item("37", "Analysis of failures", _failures), Item("38", "Limitations"), Item("39", "Implications for practice"),
-    Item("40", "Registration"), Item("41", "Where protocol and code are", _command), Item("42", "Funding"),
+    Item("8", "Who was included and excluded", _flow), Item("9", "Preparation of the images", methods.preparation),
+    Item("10", "Which part of the data was used", _flow), Item("11", "De-identification"),
+    Item("12", "Missing data", _missing), Item("13", "How the images were acquired"),
+    Item("14", "How the reference standard was obtained"), Item("15", "Why this reference standard"),
+    Item("16", "Where its annotations come from"), Item("17", "Annotation of the test set"),
+    Item("18", "Agreement between and within raters"), Item("19", "How data were assigned to parts", _divided),
+    Item("20", "At which level the parts are disjoint", _level), Item("21", "Intended size of the test set", _size),
+    Item("22", "The models", _models), Item("23", "Software", methods.software),
+    Item("24", "How weights were started", _initialised), Item("25", "Training in detail", methods.training),
+    Item("26", "How the final model was chosen", _ships), Item("27", "Ensembles", _ensemble),
+    Item("28", "Metrics", _metrics), Item("29", "Significance and uncertainty", methods.evaluation),
+    Item("30", "Robustness", _slices), Item("31", "Explanation of decisions"),
+    Item("32", "Evaluation on internal data", _internal), Item("33", "Testing on external data"),
+    Item("34", "Registration of a trial"), Item("35", "Numbers included and excluded", _flow),
+    Item("36", "Characteristics in each part", _sizes), Item("37", "Performance and its uncertainty", _performance),
+    Item("38", "Diagnostic performance and precision", _performance), Item("39", "Analysis of failures", _failures),
+    Item("40", "Limitations", _limits), Item("41", "Implications for practice"),
+    Item("42", "Where the full protocol is", _command), Item("43", "Availability of software, model and data", _bundle),
+    Item("44", "Funding"),
 )  # fmt: skip
 
 TRIPOD_AI: tuple[Item, ...] = (
     Item("1", "Title"), Item("2", "Abstract"), Item("3a", "Setting and rationale"), Item("3b", "Intended use"),
     Item("3c", "Known inequalities"), Item("4", "Objectives"), Item("5a", "Sources of the data"),
-    Item("5b", "Dates"), Item("6a", "Setting of care"), Item("6b", "Who was eligible"), Item("6c", "Treatments"),
-    Item("7", "Preparation of the data", methods.preparation), Item("8a", "The outcome", methods.cohort),
-    Item("8b", "Who assessed the outcome"), Item("8c", "Blinding of the assessment"),
-    Item("9a", "Choice of predictors"), Item("9b", "Definition of predictors"), Item("9c", "Who assessed predictors"),
-    Item("10", "Sample size"), Item("11", "Missing data", _missing),
-    Item("12a", "How data were divided and used", methods.split),
-    Item("12b", "Handling of predictors", methods.preparation),
+    Item("5b", "Dates"), Item("6a", "Setting of care"), Item("6b", "Who was eligible", _flow), Item("6c", "Treatments"),
+    Item("7", "Preparation and quality checks", lambda ranked: " ".join(
+        (methods.preparation(ranked), _audited("A002")(ranked))).strip()),
+    Item("8a", "The outcome", methods.cohort), Item("8b", "Who assessed the outcome"),
+    Item("8c", "Blinding of the assessment"), Item("9a", "Choice of predictors"),
+    Item("9b", "Definition of predictors"), Item("9c", "Who assessed predictors"),
+    Item("10", "Sample size", _size), Item("11", "Missing data", _missing),
+    Item("12a", "How data were divided and used", _divided), Item("12b", "Handling of predictors", methods.preparation),
     Item("12c", "Models, building, internal validation", _built),
-    Item("12d", "Heterogeneity between places", _subgroups), Item("12e", "Measures of performance", methods.evaluation),
+    Item("12d", "Heterogeneity between places", _slices), Item("12e", "Measures of performance", methods.evaluation),
     Item("12f", "Updating of the model"), Item("12g", "How predictions were made", _ensemble),
-    Item("13", "Imbalance of classes", methods.imbalance), Item("14", "Fairness", _subgroups),
-    Item("15", "Output of the model", _metrics), Item("16", "Training against evaluation data"),
+    Item("13", "Imbalance of classes", methods.imbalance), Item("14", "Fairness"),
+    Item("15", "Output of the model", _output), Item("16", "Training against evaluation data", _audited("A004")),
     Item("17", "Ethics"), Item("18a", "Funding"), Item("18b", "Interests"), Item("18c", "Protocol"),
     Item("18d", "Registration"), Item("18e", "Data"), Item("18f", "Code", _command), Item("19", "Patients and public"),
     Item("20a", "Flow of participants", _flow), Item("20b", "Characteristics", _sizes),
-    Item("20c", "Comparison with the development data"), Item("21", "Numbers in each analysis", _sizes),
-    Item("22", "The model in full", _command), Item("23a", "Performance with intervals", _precision),
-    Item("23b", "Heterogeneity of performance", _subgroups), Item("24", "Results of updating"),
-    Item("25", "Interpretation"), Item("26", "Limitations"), Item("27a", "Poor or missing input in use"),
-    Item("27b", "Handling by the user"), Item("27c", "Next steps"),
+    Item("20c", "Comparison with the development data", _audited("A004")),
+    Item("21", "Numbers in each analysis", _sizes), Item("22", "The full model", _bundle),
+    Item("23a", "Performance with intervals", _performance), Item("23b", "Heterogeneity of performance", _slices),
+    Item("24", "Results of updating"), Item("25", "Interpretation"), Item("26", "Limitations", _limits),
+    Item("27a", "Poor or missing input in use"), Item("27b", "What users must do and know"),
+    Item("27c", "Next steps"),
 )  # fmt: skip
+CHECKLISTS = (("CLAIM", CLAIM), ("TRIPOD+AI", TRIPOD_AI))

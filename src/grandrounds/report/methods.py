@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from grandrounds.evaluate.catalogue import METRICS, positive_of
+from grandrounds.evaluate.catalogue import positive_of
 from grandrounds.report.blocks import Prose, Section
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed
@@ -34,7 +34,9 @@ def cohort(ranked: Ranked) -> str:
     if rows.is_empty():
         return ""
     people = (
-        f" of {count(rows['patient'].n_unique())} patients" if content.patient_known else ", whose patients are unknown"
+        f" of {count(rows['patient'].n_unique())} patients"
+        if content.patient_known
+        else ", whose patients are unknown,"
     )
     task = content.task.condition or content.task.name
     positive = positive_of(content.task)
@@ -52,8 +54,9 @@ def split(ranked: Ranked) -> str:
     group = "by patient" if spec.get("group") == "patient" else "by image, so that a patient may stand on two sides"
     if spec.get("scheme") == "official":
         return "The official division into train, valid and test that comes with the data was used."
-    times = f"{n_folds} fold{'s' if n_folds > 1 else ''}"
-    return f"Cases were divided {group}, in {times}, from the seed {record.get('seed')}."
+    times = f"into {n_folds} folds, each of which is test once" if spec.get("scheme") == "kfold" else "once"
+    again = f", {count(spec['repeats'])} times over" if spec.get("repeats", 1) > 1 else ""
+    return f"Cases were divided {group} {times}{again}, from the seed {record.get('seed')}."
 
 
 def preparation(ranked: Ranked) -> str:
@@ -82,12 +85,11 @@ def evaluation(ranked: Ranked) -> str:
     """Return the metric, the intervals, and how families were compared."""
     content = ranked.content
     judge = _study(ranked).get("judge", {})
-    metric = METRICS.get(content.primary)
     unit = "patients" if content.patient_known else "images, since patients are unknown"
     draws = f"{count(judge['resamples'])} " if "resamples" in judge else ""
     first = (
-        f"The primary metric was the {metric.label}; differences within ±{content.margin:g} were declared to be of no "
-        f"account. Intervals (95 %) come from {draws}bootstrap draws of {unit}."
+        f"The primary metric was {ranked.words(content.primary)}; differences within ±{content.margin:g} were declared "
+        f"to be of no account. Intervals (95 %) come from {draws}bootstrap draws of {unit}."
     )
     methods_used = content.comparisons["method"].drop_nulls().unique(maintain_order=True).to_list()
     if not methods_used:
@@ -120,11 +122,15 @@ def _step(step: Mapping[str, Any]) -> str:
 
 def imbalance(ranked: Ranked) -> str:
     """Return what the families said of class imbalance."""
-    notes = ranked.content.trials["note"].drop_nulls().unique(maintain_order=True).to_list()
-    said = dict.fromkeys(
-        part.strip() for note in notes for part in note.split(";") if "class" in part and "weight" in part
-    )
-    return f"The families said: {'; '.join(said)}." if said else ""
+    parts = said(ranked, "class weights")
+    return f"The families said: {'; '.join(parts)}." if parts else ""
+
+
+def said(ranked: Ranked, *words: str) -> tuple[str, ...]:
+    """Return the parts of the trials' notes that hold one of some words, each once."""
+    notes = ranked.content.trials["note"].drop_nulls().unique(maintain_order=True)
+    parts = dict.fromkeys(part.strip() for note in notes for part in note.split(";"))
+    return tuple(part for part in parts if any(word in part for word in words))
 
 
 def folds(ranked: Ranked) -> Iterator[str]:

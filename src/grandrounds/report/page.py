@@ -82,7 +82,7 @@ def render(content: ReportContent) -> str:
         .get_template("page.html")
         .render(
             content=content,
-            facts=_facts(ranked),
+            facts=facts(ranked),
             links=[(label, href if _RELATIVE.fullmatch(href) else None) for label, href in content.links],
             answer=content.verdict_sentences[:ANSWER],
             more=content.verdict_sentences[ANSWER:],
@@ -97,7 +97,7 @@ def sections(ranked: Ranked) -> list[Section]:
     return [section for build in SECTIONS if (section := build(ranked)) is not None]
 
 
-def _facts(ranked: Ranked) -> list[tuple[str, str]]:
+def facts(ranked: Ranked) -> list[tuple[str, str]]:
     """Return the few facts that stand under the title."""
     content = ranked.content
     rows = content.predictions if content.samples.is_empty() else content.samples

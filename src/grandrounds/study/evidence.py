@@ -20,7 +20,7 @@ from grandrounds.tables import Schema, Task
 LEDGER = "ledger.json"  # how often the test role had been opened when the run was judged
 _AUDITED = (
     tables.SAMPLES, tables.FILES, tables.LABELS, tables.SPLITS, tables.PREDICTIONS,
-    tables.SCORES, tables.COMPARISONS, tables.TRIALS,
+    tables.SCORES, tables.COMPARISONS, tables.TRIALS, tables.DECISIONS,
 )  # fmt: skip
 
 

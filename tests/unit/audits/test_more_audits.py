@@ -234,3 +234,19 @@ def test_prevalence_of_real_archives(real_data, name, outcome):
 
     assert row["outcome"] == outcome
     assert ("37.5% of test" in row["sentence"]) == (outcome == "finding")
+
+
+@pytest.mark.parametrize(
+    ("roles", "outcome"), [(["test"], "tip"), (["valid", "test"], "passed")], ids=["without valid", "with valid"]
+)
+def test_families_that_only_test_tells_apart_are_a_tip(roles, outcome):
+    """Two contenders without a row of valid can only be picked on test; a floor is no contender."""
+    rows = [
+        {"sample": f"s{k}", "patient": f"p{k}", "family": family, "label": "xy"[k % 2], "role": role, "trial": family,
+         "prob_x": 0.5, "prob_y": 0.5}
+        for family in ("one", "two", "prior") for role in roles for k in range(4)
+    ]  # fmt: skip
+    found = answer("A017", predictions=tables.check(pl.DataFrame(rows), tables.PREDICTIONS))
+
+    assert found["outcome"] == outcome
+    assert outcome == "passed" or "2 families" in found["sentence"]

@@ -84,7 +84,8 @@ def hostile(payloads: tuple[str, ...]) -> ReportContent:
     }
     all_of_them = "\n".join(payloads)
     return dataclasses.replace(
-        content, **frames, title=all_of_them, verdict_sentences=payloads, ships=payloads[5],
+        content, **(frames | _more_places(payloads, new["resnet-18"], frames["scores"])),
+        title=all_of_them, verdict_sentences=payloads, ships=payloads[5],
         task=content.task.replaced(classes=tuple(new[name] for name in CLASSES), condition=all_of_them),
         findings=tables.check(
             pl.DataFrame({"audit": payloads, "title": payloads, "outcome": payloads, "sentence": payloads,
@@ -95,6 +96,37 @@ def hostile(payloads: tuple[str, ...]) -> ReportContent:
         links=tuple((payload, payload) for payload in payloads),
         thumbnails={f"{payloads[0]}{sample}": data for sample, data in content.thumbnails.items()},
     )  # fmt: skip
+
+
+def _more_places(payloads: tuple[str, ...], family: str, scores: pl.DataFrame) -> dict[str, object]:
+    """Return the tables that only some studies have, with payloads wherever somebody names something."""
+    rows = [{"rule": one, "label": one, "calibration": one, "chosen_on": one, "note": one} for one in payloads]
+    decisions = pl.DataFrame([row | {"family": family, "metric": "recall", "estimate": 0.5} for row in rows])
+    suspects = pl.DataFrame([
+        {"kind": kind, "rank": turn, "sample": one, "family": family, "label": one, "predicted": one, "note": one}
+        for kind in ("worst error", "label suspect") for turn, one in enumerate(payloads[:12])
+    ])  # fmt: skip
+    readers = pl.DataFrame([
+        {"arm": one, "against": against, "holds_for": "readers and cases", "estimate": 0.1, "low": 0.05, "high": 0.2,
+         "p": 0.01, "p_adjusted": 0.01, "n_readers": 3, "variance": 0.1, "note": one}
+        for one in payloads for against in (None, f"{one} ")
+    ], infer_schema_length=None)  # fmt: skip
+    flow = [("found", None, 100), *(("refused", one, 1) for one in payloads[:6]), (payloads[0], payloads[1], 3)]
+    slices = scores.filter(pl.col("metric") == "auc").with_columns(slice=pl.lit(f"site {payloads[2]}"))
+    return {
+        "decisions": tables.check(decisions, tables.DECISIONS),
+        "suspects": tables.check(suspects, tables.SUSPECTS),
+        "readers": tables.check(readers, tables.READERS),
+        "flow": pl.DataFrame(
+            [*flow, ("analysed", payloads[3], 60)], schema=["stage", "reason", "n_images"], orient="row"
+        ).with_columns(n_cases=pl.lit(None, pl.Int64()), n_patients=pl.lit(None, pl.Int64())),
+        "scores": pl.concat([scores, slices]),
+        "split_record": {
+            "spec": {"scheme": payloads[4], "group": "patient"},
+            "seed": payloads[5],
+            "identity": payloads[6],
+        },
+    }
 
 
 def payloads() -> tuple[str, ...]:
