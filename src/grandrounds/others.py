@@ -11,13 +11,16 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import Refusal
+from grandrounds.evaluate import levels
+from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.columns import Columns
 from grandrounds.evaluate.decide import Decided, decide
 from grandrounds.evaluate.intake import Intake, intake
-from grandrounds.evaluate.judge import Judgement, judge
+from grandrounds.evaluate.judge import Judgement
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
 from grandrounds.evaluate.readers import readers_of
-from grandrounds.evaluate.verdict import verdict
 from grandrounds.report import gather, write_all
 from grandrounds.report.content import ReportContent
 from grandrounds.study.spec import FLOORS, JudgeSpec
@@ -31,7 +34,7 @@ def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTa
         floors=FLOORS, prevalence=ask.decide.prevalence,
     )  # fmt: skip
     try:
-        judged = _judged(found, ask)
+        judged, _ = _answered(found, ask)
     except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
         return known
     return replace(known, scores=judged.scores, comparisons=judged.comparisons)
@@ -40,13 +43,12 @@ def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTa
 def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
     """Judge anybody's predictions, write scores and report, and return the report's file."""
     found = intake(paths, columns)
-    outcome = _judged(found, ask)
-    seen = readers_of(found.predictions, found.task, found.readers)
-    decision = verdict(
-        outcome.scores, outcome.comparisons, tables.empty(tables.TRIALS), tables.empty(tables.SCORES), found.task,
-        ask.primary, ask.margin, FLOORS, selection=outcome.selection,
+    outcome, decision = _answered(found, ask)
+    lifted = levels.lift(
+        checked(found.predictions, found.task, tables.ROLES), found.task, outcome.unit, outcome.rules
     )  # fmt: skip
-    decided = _decided(found, ask)
+    seen = readers_of(lifted, found.task, found.readers)
+    decided = _decided(lifted, found, ask)
     written = (
         (tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons),
         (tables.DECISIONS, decided.decisions),
@@ -65,22 +67,21 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
     return write_all(content, out)
 
 
-def _judged(found: Intake, ask: JudgeSpec) -> Judgement:
-    """Return the judgement without what a family's scale does not carry."""
+def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
+    """Return judgement and verdict without what a family's scale does not carry."""
     check_primary(ask.primary, found.scales)
-    judged = judge(
-        found.predictions, found.task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples,
-        patient_known=found.patient_known, practical=ask.rope, floors=FLOORS,
+    judged, decision = answer(
+        found.predictions, found.task, tables.empty(tables.TRIALS), FLOORS, patient_known=found.patient_known,
+        **ask.model_dump(exclude={"decide"}),
     )  # fmt: skip
-    return replace(
-        judged, scores=undefined(judged.scores, found.scales), curves=without_curves(judged.curves, found.scales)
-    )
+    scores = undefined(judged.scores, found.scales)
+    return replace(judged, scores=scores, curves=without_curves(judged.curves, found.scales)), decision
 
 
-def _decided(found: Intake, ask: JudgeSpec) -> Decided:
+def _decided(lifted: pl.DataFrame, found: Intake, ask: JudgeSpec) -> Decided:
     """Return the decisions of the families that state probabilities."""
     families = [family for family, scale in found.scales.items() if scale == "probability"]
-    stated = found.predictions.filter(pl.col("family").is_in(families))
+    stated = lifted.filter(pl.col("family").is_in(families))
     if stated.is_empty():
         return Decided(tables.empty(tables.DECISIONS), ())
     return decide(stated, found.task, ask.decide, patient_known=found.patient_known)

@@ -83,7 +83,7 @@ SPLITS = Schema(
 PREDICTIONS = Schema(
     "predictions",
     {
-        "unit": _text,  # "sample" or "case"
+        "unit": _text,  # "sample" or "case": what was predicted
         "sample": _text,
         "case": _text,
         "patient": _text,
@@ -107,14 +107,14 @@ SCORES = Schema(
         "task": _text,
         "metric": _text,
         "label": _text,  # the class that a per-class metric speaks of; null for the others
-        "unit": _text,
+        "unit": _text,  # "sample", "case" or "patient": what one judged row is
         "slice": _text,
         "estimate": _number,  # null where undefined; `note` says why
         "low": _number,
         "high": _number,
         "method": _text,
         "n_patients": _count,
-        "n_samples": _count,
+        "n_samples": _count,  # judged rows: samples, cases or patients
         "note": _text,
     },
     required=("family", "metric"),

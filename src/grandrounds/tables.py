@@ -66,6 +66,7 @@ __all__ = [
     "Schema",
     "Table",
     "Task",
+    "Unit",
     "atomic",
     "check",
     "classes_of",
@@ -79,6 +80,7 @@ __all__ = [
 ]
 
 Role = Literal["train", "valid", "test", "external", "calib"]
+Unit = Literal["sample", "case", "patient"]  # what one prediction is of
 ROLES: tuple[Role, ...] = ("train", "valid", "test", "external", "calib")
 PROB = "prob_"  # predictions carry one column per class: prob_<class>
 _META_KEY = "grandrounds"

@@ -12,6 +12,7 @@ import polars as pl
 
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import named, standing
+from grandrounds.evaluate.contrast import judged
 from grandrounds.evaluate.shipping import calibration
 
 _METRICS = ("calibration_slope", "calibration_intercept")
@@ -20,9 +21,10 @@ _METRICS = ("calibration_slope", "calibration_intercept")
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender is badly calibrated, a tip where another one is."""
     stand = standing(tables)
-    if stand is None or tables.scores is None or tables.task is None or not stand.contenders:
+    scores, comparisons = tables.scores, tables.comparisons
+    if stand is None or scores is None or comparisons is None or tables.task is None or not stand.contenders:
         return not_applicable("there are no scores with comparisons")
-    whole = tables.scores.filter(pl.col("slice").fill_null("all") == "all")
+    whole = judged(scores, comparisons)
     known = calibration(whole, tables.task)
     best, bad = stand.contenders[0], [one for one in stand.contenders if not known.get(one, True)]
     if best not in known:

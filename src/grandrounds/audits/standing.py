@@ -10,7 +10,7 @@ import polars as pl
 
 from grandrounds.audits.protocol import AuditTables
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
-from grandrounds.evaluate.contrast import decisive
+from grandrounds.evaluate.contrast import decisive, judged
 
 
 class Pair(NamedTuple):
@@ -62,11 +62,8 @@ def standing(tables: AuditTables) -> Standing | None:
     name = str(comparisons["metric"][0])
     if name not in METRICS.names():
         return None
-    rows = scores.filter(
-        pl.col("metric") == name,
-        pl.col("label").is_null(),
-        pl.col("slice").fill_null("all") == "all",
-        pl.col("estimate").is_not_null(),
+    rows = judged(scores, comparisons).filter(
+        pl.col("metric") == name, pl.col("label").is_null(), pl.col("estimate").is_not_null()
     )
     estimates = dict(rows.select("family", "estimate").iter_rows())
     pairs: dict[tuple[str, str], Pair] = {}

@@ -65,16 +65,19 @@ def inspect_(source: str, /, out: Out = None, *, json_: Json = False, names: Nam
     _say(f"\nPage with pictures: {page}\nFingerprint: {path}")
 
 
-def plan_(source: str, /, out: Out = None, *, wanted: Wanted | None = None, read: Read = None) -> None:
+def plan_(
+    source: str, /, out: Out = None, *, wanted: Wanted | None = None, judged: Judged | None = None, read: Read = None
+) -> None:
     """Write a study.toml with a comment per choice, and print what each family will cost.
 
     Args:
         source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
+        judged: How families are compared.
         read: How the source is read.
     """
-    ask = (wanted or Wanted()).ask(source, read)
+    ask = (wanted or Wanted()).ask(source, read, judged)
     folder = out or options.RUNS / ask.name
     with show.Terminal() as listener:
         api.plan(ask, folder, listener)
@@ -82,25 +85,27 @@ def plan_(source: str, /, out: Out = None, *, wanted: Wanted | None = None, read
 
 
 def run_(
-    what: str, /, out: Out = None, *, wanted: Wanted | None = None, read: Read = None, json_: Json = False
-) -> None:
+    what: str, /, out: Out = None, *, wanted: Wanted | None = None, judged: Judged | None = None, read: Read = None,
+    json_: Json = False,
+) -> None:  # fmt: skip
     """Train every family on the same cases, judge them, and write the report.
 
     Args:
         what: Data as for `plan`, a run folder, or a study.toml; the last two bring their own options.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
+        judged: How families are compared.
         read: How the source is read.
         json_: Print the result as JSON.
     """
     task: Ask | Study
     planned = api.study_in(Path(what))
     if planned is not None:
-        if wanted is not None or read is not None:
+        if any(given is not None for given in (wanted, judged, read)):
             raise BadSpec("a planned study brings its own options", where=what, remedy="change them in its study.toml")
         task, home = planned
     else:
-        task, home = (wanted or Wanted()).ask(what, read), None
+        task, home = (wanted or Wanted()).ask(what, read, judged), None
     with show.Terminal() as listener:
         outcome = api.run(task, out or home or options.RUNS / task.name, listener)
     _conclude(outcome, json_)

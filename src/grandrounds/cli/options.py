@@ -53,6 +53,37 @@ class Deciding:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class Judged:
+    """How families are compared.
+
+    Args:
+        primary: The metric that decides.
+        margin: Differences smaller than this do not matter.
+        resamples: Bootstrap resamples of patients.
+        rope: Add how probable it is that a difference matters (region of practical equivalence).
+        unit: On what families are compared; auto takes cases, or samples where those of a case have several labels.
+        aggregation: How the samples of a case or a patient become one answer; valid lets each trial choose there.
+        decide: What is to be decided with the probabilities.
+    """
+
+    primary: str = "auc"
+    margin: float = 0.02
+    resamples: int = 10_000
+    rope: Annotated[bool, Parameter(negative="")] = False
+    unit: Literal["auto", "sample", "case", "patient"] = "auto"
+    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
+    decide: Deciding | None = None
+
+    def spec(self) -> JudgeSpec:
+        """Return it as a study keeps it."""
+        return JudgeSpec(
+            primary=self.primary, margin=self.margin, resamples=self.resamples, rope=self.rope, unit=self.unit,
+            aggregation=self.aggregation, decide=(self.decide or Deciding()).aims(),
+        )  # fmt: skip
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What is asked of a study on the command line.
 
@@ -65,14 +96,10 @@ class Wanted:
         folds: Folds of a k-fold split.
         repeats: How often the folds are drawn.
         group: sample imitates older papers and marks every page LEAKY.
-        primary: The metric that decides.
-        margin: Differences smaller than this do not matter.
-        resamples: Bootstrap resamples of patients.
         device: Where networks train.
         workers: Trials side by side; one per core by default.
         skip_bad: Go on without images that cannot be read.
         names: Keep the names of patients and files in what is written; by default they get pseudonyms.
-        decide: What is to be decided with the probabilities.
     """
 
     budget: str = "20m"
@@ -83,16 +110,12 @@ class Wanted:
     folds: int = 5
     repeats: int = 1
     group: Literal["patient", "sample"] = "patient"
-    primary: str = "auc"
-    margin: float = 0.02
-    resamples: int = 10_000
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     workers: int | None = None
     skip_bad: Annotated[bool, Parameter(negative="")] = False
     names: Annotated[bool, Parameter(negative="")] = False
-    decide: Deciding | None = None
 
-    def ask(self, source: str, read: SourceOptions | None) -> Ask:
+    def ask(self, source: str, read: SourceOptions | None, judged: Judged | None) -> Ask:
         """Return the request for a data source."""
         cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
         return Ask(
@@ -105,38 +128,8 @@ class Wanted:
             seed=self.seed,
             split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
             means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
-            judge=JudgeSpec(
-                primary=self.primary,
-                margin=self.margin,
-                resamples=self.resamples,
-                decide=(self.decide or Deciding()).aims(),
-            ),
+            judge=(judged or Judged()).spec(),
         )
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """How anybody's predictions are compared.
-
-    Args:
-        primary: The metric that decides.
-        margin: Differences smaller than this do not matter.
-        resamples: Bootstrap resamples of patients.
-        decide: What is to be decided with the probabilities.
-    """
-
-    primary: str = "auc"
-    margin: float = 0.02
-    resamples: int = 10_000
-    decide: Deciding | None = None
-
-    def spec(self) -> JudgeSpec:
-        """Return the judge's part of a study."""
-        return JudgeSpec(
-            primary=self.primary, margin=self.margin, resamples=self.resamples,
-            decide=(self.decide or Deciding()).aims(),
-        )  # fmt: skip
 
 
 def seconds(text: str) -> float:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from grandrounds.specs import Spec
+
+RuleName = Literal["mean", "noisy-or", "max", "fraction"]
 
 
 class Reach(Spec):
@@ -48,12 +52,34 @@ class Selection(Spec):
     draws: int
 
 
+class Combination(Spec):
+    """The rule by which one trial made one answer of several samples.
+
+    Args:
+        family: Whose.
+        repeat: Which of the repeated splits.
+        fold: Which fold of it.
+        seed: Which training seed.
+        rule: Its name.
+        share: Of a binary *fraction*: the share of positive samples from which on a case is positive; else None.
+    """
+
+    family: str
+    repeat: int
+    fold: int
+    seed: int
+    rule: RuleName
+    share: float | None = None
+
+
 class Verdict(Spec):
     """The answer of a study.
 
     Args:
         primary: The metric that was declared.
         margin: Differences within this much count as equal.
+        unit: What the families are compared on: `"sample"`, `"case"` or `"patient"`.
+        combined: How each trial made one answer of the samples of a case or a patient; empty for samples.
         leader: Best estimate on test; None where the metric is undefined for all.
         better_than: Families that the leader is better than.
         equivalent_to: Families that differ from the leader by less than the margin.
@@ -70,6 +96,8 @@ class Verdict(Spec):
 
     primary: str
     margin: float
+    unit: str = "sample"
+    combined: tuple[Combination, ...] = ()
     leader: str | None
     better_than: tuple[str, ...] = ()
     equivalent_to: tuple[str, ...] = ()

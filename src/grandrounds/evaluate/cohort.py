@@ -11,9 +11,9 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.shapes import ClassIndex, Probs
-from grandrounds.tables import Role, Task
+from grandrounds.tables import Role, Task, Unit
 
-_CELL = ("family", "repeat", "fold", "seed")
+CELL = ("family", "repeat", "fold", "seed")
 
 
 Run = tuple[int, int, int]  # repeat, fold, seed
@@ -62,11 +62,13 @@ class Cohort:
         task: What was to be told.
         patients: Everyone in the role; the bootstrap draws from all of them, for every family alike.
         groups: In the order in which the families first appear.
+        unit: What one row of a group is.
     """
 
     task: Task
     patients: tuple[str, ...]
     groups: tuple[Group, ...]
+    unit: Unit = "sample"
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -91,46 +93,59 @@ class Cohort:
         return replace(self, groups=kept)
 
 
-def assemble(predictions: pl.DataFrame, task: Task, role: Role = "test") -> Cohort:
+def assemble(predictions: pl.DataFrame, task: Task, role: Role = "test", unit: Unit = "sample") -> Cohort:
     """Return the checked rows of one role.
+
+    Args:
+        predictions: Table `predictions`, or what `levels.lift` made of it.
+        task: What was to be told.
+        role: Which rows.
+        unit: What one row is.
 
     Raises:
         BadData: There are none, a probability or label cannot be, a sample stands twice in one trial, or two families
             predicted different samples of the same fold.
     """
-    rows = _rows(predictions, task, role)
+    rows = checked(predictions, task, (role,))
+    if rows.is_empty():
+        raise BadData(f"there is no prediction for the role {role!r} of the task {task.name!r}")
     patients = tuple(sorted(rows["patient"].unique().to_list()))
     groups = tuple(
-        _group(part, task, patients) for part in rows.partition_by(_CELL, maintain_order=True, include_key=True)
+        _group(part, task, patients) for part in rows.partition_by(CELL, maintain_order=True, include_key=True)
     )
     families = list(dict.fromkeys(group.family for group in groups))
     groups = tuple(sorted(groups, key=lambda one: (families.index(one.family), *one.cell, one.seed)))
     _check_same_samples(groups)
-    return Cohort(task, patients, groups)
+    return Cohort(task, patients, groups, unit)
 
 
-def _rows(predictions: pl.DataFrame, task: Task, role: Role) -> pl.DataFrame:
+def checked(predictions: pl.DataFrame, task: Task, roles: Collection[Role]) -> pl.DataFrame:
+    """Return the rows of a task in some roles, columns filled where they may be left out, patients by their keys.
+
+    Raises:
+        BadData: A label is none of the task's, a probability cannot be, or a sample stands twice in one trial.
+    """
     # The table's own key needs trials to be named; the check on `twice` below is stricter and does not.
     frame = tables.check(predictions, replace(tables.PREDICTIONS, key=()), where="table predictions")
     # Two spellings of a patient that the split keeps together are one patient here too.
-    frame = frame.with_columns(pl.col("repeat", "fold", "seed").fill_null(0), tables.patient_keys(frame["patient"]))
-    wanted = pl.col("role").fill_null("test") == role, pl.col("task").fill_null(task.name) == task.name
-    frame = frame.filter(*wanted)
-    if frame.is_empty():
-        raise BadData(f"there is no prediction for the role {role!r} of the task {task.name!r}")
-    if tables.classes_of(frame) != task.classes:
-        missing = [f"{tables.PROB}{name}" for name in task.classes if f"{tables.PROB}{name}" not in frame.columns]
-        if missing:
-            raise BadData(f"the predictions have no column {', '.join(missing)}")
-        frame = frame.select(*tables.PREDICTIONS.columns, *(f"{tables.PROB}{name}" for name in task.classes))
+    frame = frame.with_columns(
+        pl.col("repeat", "fold", "seed").fill_null(0), pl.col("role").fill_null("test"),
+        pl.col("case").fill_null(pl.col("sample")), tables.patient_keys(frame["patient"]),
+    ).filter(pl.col("task").fill_null(task.name) == task.name, pl.col("role").is_in(roles))  # fmt: skip
+    probs = [f"{tables.PROB}{name}" for name in task.classes]
+    missing = [name for name in probs if name not in frame.columns]
+    if missing:
+        raise BadData(f"the predictions have no column {', '.join(missing)}")
+    frame = frame.select(*(name for name in frame.columns if not name.startswith(tables.PROB)), *probs)
     strange = frame.filter(~pl.col("label").is_in(task.classes))
     if strange.height:
         raise BadData(
             f"{strange.height} labels are none of the task's classes", where=f"sample {strange['sample'][0]}",
             remedy=f"the classes are: {', '.join(task.classes)}",
         )  # fmt: skip
+    _check_probabilities(frame)
     # Twice in one trial, or in two trials that claim the same place: either would count a patient double.
-    twice = frame.filter(pl.struct(*_CELL, "sample").is_duplicated())
+    twice = frame.filter(pl.struct(*CELL, "role", "sample").is_duplicated())
     if twice.height:
         raise BadData(
             "a sample is predicted twice for the same family, repeat, fold and seed",
@@ -139,16 +154,21 @@ def _rows(predictions: pl.DataFrame, task: Task, role: Role) -> pl.DataFrame:
     return frame
 
 
-def _group(rows: pl.DataFrame, task: Task, patients: tuple[str, ...]) -> Group:
-    rows = rows.sort("sample")  # the order of the rows must not reach the result
-    family, repeat, fold, seed = rows.select(_CELL).row(0)
-    probs = tables.probs_of(rows)
+def _check_probabilities(frame: pl.DataFrame) -> None:
+    probs = tables.probs_of(frame)
     bad = ~(np.isfinite(probs).all(axis=1) & (probs >= 0).all(axis=1) & (np.abs(probs.sum(axis=1) - 1) < 1e-3))
     if bad.any():
+        family, sample = frame.select("family", "sample").row(int(bad.argmax()))
         raise BadData(
             f"the probabilities of {bad.sum()} samples are not numbers from 0 to 1 that sum to 1",
-            where=f"family {family}, sample {rows['sample'][int(bad.argmax())]}",
+            where=f"family {family}, sample {sample}",
         )
+
+
+def _group(rows: pl.DataFrame, task: Task, patients: tuple[str, ...]) -> Group:
+    rows = rows.sort("sample")  # the order of the rows must not reach the result
+    family, repeat, fold, seed = rows.select(CELL).row(0)
+    probs = tables.probs_of(rows)
     place = pl.Series(rows["patient"]).replace_strict(patients, range(len(patients)), return_dtype=pl.Int64)
     label = rows["label"].replace_strict(task.classes, range(len(task.classes)), return_dtype=pl.Int64)
     return Group(family, repeat, fold, seed, label.to_numpy(), probs, place.to_numpy(), tuple(rows["sample"].to_list()))

@@ -60,7 +60,7 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
         rows.append(
             {
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
-                "unit": "sample", "difference": pair.estimate, "low": low, "high": high, "p_adjusted": adjusted,
+                "unit": cohort.unit, "difference": pair.estimate, "low": low, "high": high, "p_adjusted": adjusted,
                 "verdict": judged(low, high, adjusted, margin, 1 if primary.better == "higher" else -1),
                 "method": DECIDING, "error": float(np.nanstd(pair.differences)) if pair.known else None,
             }

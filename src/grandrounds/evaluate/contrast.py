@@ -37,3 +37,18 @@ def normal(estimate: float, variance: float, level: float) -> Contrast:
 def decisive(comparisons: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a comparisons table that decide; rows that name no method do."""
     return comparisons.filter(pl.col("method").fill_null(DECIDING) == DECIDING)
+
+
+def judged(scores: pl.DataFrame, comparisons: pl.DataFrame) -> pl.DataFrame:
+    """Return the scores of all cases together at the level at which families were compared.
+
+    That is the level of the comparisons. One family alone is compared with nobody; then it is the level of the first
+    row, since the judge writes the declared level first.
+
+    Args:
+        scores: Table `scores`.
+        comparisons: Table `comparisons` of the same role.
+    """
+    unit = next((one for frame in (decisive(comparisons), scores) for one in frame["unit"].drop_nulls()[:1]), None)
+    whole = pl.col("slice").fill_null("all") == "all"
+    return scores.filter(whole if unit is None else whole & (pl.col("unit").fill_null(unit) == unit))

@@ -240,8 +240,8 @@ def _filled(part: pl.DataFrame) -> pl.DataFrame:
 def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
     absent = {name: value for name, value in _DEFAULTS.items() if name not in frame.columns}
     frame = frame.with_columns(pl.lit(value).alias(name) for name, value in absent.items())
-    known = [name for name in ("patient", "case") if name in frame.columns]
-    frame = frame.with_columns(pl.col("sample").alias(name) for name in ("patient", "case") if name not in known)
+    lacking = [name for name in ("patient", "case") if name not in frame.columns]
+    frame = frame.with_columns(pl.lit(None, dtype=pl.String()).alias(name) for name in lacking)
     frame = frame.with_columns(pl.coalesce("role", pl.lit("test")), pl.coalesce("case", "sample"))
     frame = _with_patients(frame)
     trials = [digest(list(row)) for row in frame.select("family", *_RUN).iter_rows()]
@@ -249,10 +249,10 @@ def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
 
 
 def _with_patients(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with the patient that another file names for the same sample, or the sample itself."""
+    """Return the rows with the patient that another file names for the same sample, or else the case."""
     named = frame.select("sample", "patient").drop_nulls().unique("sample", keep="first", maintain_order=True)
     other = frame.join(named, on="sample", how="left", maintain_order="left")["patient_right"]
-    return frame.with_columns(patient=pl.coalesce("patient", other, "sample"))
+    return frame.with_columns(patient=pl.coalesce("patient", other, "case"))
 
 
 def _readers(predictions: pl.DataFrame) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -264,7 +264,7 @@ def _readers(predictions: pl.DataFrame) -> Iterator[tuple[str, tuple[str, str]]]
 
 def _notes(frame: pl.DataFrame, task: Task, *, patient_known: bool) -> Iterator[str]:
     if not patient_known:
-        yield "No patient column: every sample counts as a patient of its own, and intervals assume independent images."
+        yield "No patient column: every case counts as a patient of its own, and intervals assume independent cases."
     if task.positive:
         yield f"The positive class is {task.positive}."
     absent = sorted(set(task.classes) - set(frame["label"].unique()))

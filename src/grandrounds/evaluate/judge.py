@@ -10,21 +10,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import polars as pl
 
+from grandrounds.evaluate import levels
+from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.answer import Selection
-from grandrounds.evaluate.bootstrap import resample
+from grandrounds.evaluate.bootstrap import Replicates, resample
 from grandrounds.evaluate.catalogue import metrics_for, primary_for
-from grandrounds.evaluate.cohort import Cohort, assemble
+from grandrounds.evaluate.cohort import Cohort, assemble, checked
 from grandrounds.evaluate.compare import ALPHA, compare
 from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import score
-from grandrounds.tables import Role, Task
+from grandrounds.tables import Role, Task, Unit
 
 PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
 FEW_PATIENTS = 30  # fewer, and percentile intervals are visibly too short
@@ -35,11 +38,14 @@ class Judgement:
     """What the predictions of one role show.
 
     Args:
-        scores: Table `scores`.
-        comparisons: Table `comparisons`, on the primary metric, with further methods beside the one that decides.
-        curves: Table `curves`.
+        scores: Table `scores`, at every level that differs from the one below it.
+        comparisons: Table `comparisons`, on the primary metric at the level that was declared, with further methods
+            beside the one that decides.
+        curves: Table `curves`, at that level.
         notes: What a reader of the numbers must know.
         selection: The best family's score corrected for the picking; None where there is nothing to pick from.
+        unit: The level at which the families are compared.
+        rules: How each trial made one answer of the samples of a unit; empty where the unit is the sample.
     """
 
     scores: pl.DataFrame
@@ -47,6 +53,8 @@ class Judgement:
     curves: pl.DataFrame
     notes: tuple[str, ...]
     selection: Selection | None = None
+    unit: Unit = "sample"
+    rules: Mapping[levels.Key, Rule] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def judge(
@@ -61,6 +69,8 @@ def judge(
     patient_known: bool = True,
     practical: bool = False,
     floors: Collection[str] = (),
+    unit: levels.Wanted = "auto",
+    aggregation: levels.Choice = "valid",
 ) -> Judgement:
     """Return scores, comparisons and curves of every family on one role.
 
@@ -75,30 +85,59 @@ def judge(
         patient_known: False where every sample stands for a patient of its own because nobody knows better.
         practical: Whether to add the probabilities that a difference matters (region of practical equivalence).
         floors: Families that nobody would pick.
+        unit: The level at which families are compared: samples, cases or patients.
+        aggregation: How the samples of a case or a patient become one answer; `"valid"` lets each trial choose.
 
     Raises:
         BadData: The predictions cannot be judged; the message says why.
         BadSpec: The primary metric is unknown or not for this task.
     """
     entry = primary_for(task, primary)
-    cohort = assemble(predictions, task, role)
-    replicates = resample(cohort, resamples, seed)
-    drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
-    scores = score(
-        cohort, replicates, method=f"{drawn}, percentile, {resamples} resamples",
-        refitted=[one for one in metrics_for(task) if one.influence],
-        refitted_method=f"{'cluster-sandwich' if patient_known else 'sandwich'} error, t"
-        + ("" if patient_known else ", assumes independent images"),
-    )  # fmt: skip
-    if not patient_known:
-        scores = scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
+    rows = checked(predictions, task, {role, "valid"})
+    declared = levels.settled(unit, rows, task)
+    ladder = [one for one in levels.ladder(rows, task) if one != "patient" or patient_known]
+    by = {one: levels.rules(rows, task, one, entry, aggregation) for one in dict.fromkeys((*ladder, declared))}
+    cohorts = {one: assemble(levels.lift(rows, task, one, by[one]), task, role, one) for one in by}
+    cohort, replicates = cohorts[declared], resample(cohorts[declared], resamples, seed)
     comparisons, picked = compare(cohort, replicates, entry, margin, seed), None
-    if role != "valid":  # valid only chooses: it needs neither second opinions nor a correction
+    scores = [_scores(cohort, replicates, patient_known)]
+    if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
         further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
         comparisons = pl.concat([comparisons, further], how="diagonal")
         picked = selection(cohort, entry, min(resamples, PICKS), seed, without=floors)
-    notes = tuple(_notes(cohort, resamples, patient_known))
-    return Judgement(scores, comparisons, curves(cohort, seed), notes, picked)
+        others = [one for name, one in cohorts.items() if name != declared]
+        scores += [_scores(one, resample(one, resamples, seed), patient_known) for one in others]
+    notes = (*_notes(cohort, resamples, patient_known), *_combined(declared, by[declared], aggregation, rows))
+    return Judgement(
+        pl.concat(scores), comparisons, curves(cohort, seed), notes, picked, declared, MappingProxyType(by[declared])
+    )
+
+
+def _scores(cohort: Cohort, replicates: Replicates, patient_known: bool) -> pl.DataFrame:  # noqa: FBT001  (passed on)
+    drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
+    scores = score(
+        cohort, replicates, method=f"{drawn}, percentile, {replicates.values.shape[2]} resamples",
+        refitted=[one for one in metrics_for(cohort.task) if one.influence],
+        refitted_method=f"{'cluster-sandwich' if patient_known else 'sandwich'} error, t"
+        + ("" if patient_known else ", assumes independent images"),
+    )  # fmt: skip
+    return scores if patient_known else scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
+
+
+def _combined(
+    unit: Unit, by: Mapping[levels.Key, Rule], aggregation: levels.Choice, rows: pl.DataFrame
+) -> Iterator[str]:
+    """Yield how samples became cases or patients, family by family."""
+    if not by:
+        return
+    if not (rows["role"] == "valid").any():
+        name = "mean" if aggregation == "valid" else aggregation
+        why = "there are no valid rows to choose a rule on" if aggregation == "valid" else "as was declared"
+        yield f"The samples of a {unit} become one answer by the rule {name}: {why}."
+        return
+    said = "; ".join(f"{family} {words}" for family, words in levels.in_words(levels.record(by)).items())
+    how = "each trial chose on its own valid rows" if aggregation == "valid" else "was declared"
+    yield f"The samples of a {unit} become one answer by a rule that {how}: {said}."
 
 
 def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)

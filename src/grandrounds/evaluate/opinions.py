@@ -127,5 +127,5 @@ def _practical(
 
 def _frame(rows: Sequence[dict[str, object]], cohort: Cohort) -> pl.DataFrame:
     frame = pl.DataFrame(rows) if rows else tables.empty(tables.COMPARISONS)
-    frame = frame.with_columns(task=pl.lit(cohort.task.name), unit=pl.lit("sample"))
+    frame = frame.with_columns(task=pl.lit(cohort.task.name), unit=pl.lit(cohort.unit))
     return tables.check(frame, tables.COMPARISONS).with_columns(pl.col(pl.Float64).fill_nan(None))

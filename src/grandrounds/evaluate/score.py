@@ -50,7 +50,7 @@ def score(
     for place, family in enumerate(replicates.families):
         groups = cohort.of(family)
         common = {
-            "family": family, "task": cohort.task.name, "unit": "sample", "slice": "all",
+            "family": family, "task": cohort.task.name, "unit": cohort.unit, "slice": "all",
             "n_patients": len(np.unique(np.concatenate([group.patient for group in groups]))),
             "n_samples": len({name for group in groups for name in group.sample}),
         }  # fmt: skip

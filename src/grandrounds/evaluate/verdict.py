@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from grandrounds import tables
 from grandrounds.evaluate.answer import Reach, Selection, Verdict
 from grandrounds.evaluate.catalogue import MetricEntry, primary_for, spoken
-from grandrounds.evaluate.contrast import decisive
+from grandrounds.evaluate.contrast import decisive, judged
 from grandrounds.evaluate.power import POWER, detectable, patients_needed
 from grandrounds.evaluate.shipping import TIES, Choice, against, best_of, calibration, choice
 from grandrounds.tables import Task
@@ -31,7 +32,6 @@ def verdict(
     *,
     valid_comparisons: pl.DataFrame | None = None,
     selection: Selection | None = None,
-    unit: str | None = None,
 ) -> Verdict:
     """Return the answer, from tables alone.
 
@@ -46,15 +46,15 @@ def verdict(
         floors: Families that a useful one must beat.
         valid_comparisons: Table `comparisons` of the valid role; None for all undecided.
         selection: The leader's score corrected for the picking.
-        unit: At which the families are judged; None for that of the comparisons, or the only one of the scores.
     """
     entry = primary_for(task, primary)
-    comparisons, unit = decisive(comparisons), unit or _only(comparisons)
-    scores, valid_scores = _at(scores, unit), _at(valid_scores, unit)
+    comparisons, scores = decisive(comparisons), judged(scores, comparisons)
+    nothing = tables.empty(tables.COMPARISONS)
+    valid_scores = judged(valid_scores, nothing if valid_comparisons is None else valid_comparisons)
     on_test, on_valid = _estimates(scores, primary), _estimates(valid_scores, primary)
     if not on_test:
-        nothing = f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}."
-        return Verdict(primary=primary, margin=margin, leader=None, sentences=(nothing,))
+        sentence = f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}."
+        return Verdict(primary=primary, margin=margin, leader=None, sentences=(sentence,))
     unfinished = _unfinished(scores, trials)
     leader = best_of({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
     words = {family: against(comparisons, leader, family) for family in on_test if family != leader}
@@ -63,7 +63,7 @@ def verdict(
     candidates = {one: value for one, value in on_valid.items() if one not in floors and one not in unfinished}
     chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
-        primary=primary, margin=margin, leader=leader,
+        primary=primary, margin=margin, unit=str(scores["unit"].fill_null("sample")[0]), leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
         undecided_with=_with(words, "undecided"),
         cheapest=_cheapest(near, cost_s, calibrated),
@@ -92,17 +92,6 @@ def _no_better(comparisons: pl.DataFrame, families: Sequence[str], floors: Seque
         if floor in families:
             others = (one for one in families if one not in floors)
             yield from ((one, floor) for one in others if against(comparisons, one, floor) != "better")
-
-
-def _only(comparisons: pl.DataFrame) -> str | None:
-    units = decisive(comparisons)["unit"].drop_nulls().unique().to_list()
-    return str(units[0]) if len(units) == 1 else None
-
-
-def _at(scores: pl.DataFrame, unit: str | None) -> pl.DataFrame:
-    """Return the scores of all cases together at one unit."""
-    whole = scores.filter(pl.col("slice").fill_null("all") == "all")
-    return whole if unit is None else whole.filter(pl.col("unit").fill_null(unit) == unit)
 
 
 def _reach(comparisons: pl.DataFrame, scores: pl.DataFrame, leader: str, margin: float) -> Iterator[Reach]:
@@ -171,8 +160,7 @@ def _ranking(
     span = f" (95 % interval {row['low']:.3f} to {row['high']:.3f})" if row["low"] is not None else ""
     yield (
         f"On the primary metric ({spoken(entry, task)}) `{found.leader}` leads with {row['estimate']:.3f}{span} "
-        f"on {row['n_samples']} test samples"
-        + (f" of {row['n_patients']} patients." if row["n_patients"] is not None else "; the patients are unknown.")
+        f"on {row['n_samples']} test {found.unit}s" + _owned(found.unit, row["n_patients"])
     )
     undefined = tuple(name for name in dict.fromkeys(scores["family"]) if name not in _estimates(scores, entry.name))
     if undefined:
@@ -196,6 +184,12 @@ def _ranking(
     for floor in dict.fromkeys(floor for _, floor in found.no_better_than_floor):
         below = tuple(family for family, one in found.no_better_than_floor if one == floor)
         yield f"Not shown to be better than the floor `{floor}`: {_listed(below)}."
+
+
+def _owned(unit: str, n_patients: int | None) -> str:
+    if unit == "patient":
+        return "."
+    return f" of {n_patients} patients." if n_patients is not None else "; the patients are unknown."
 
 
 def _corrected(one: Selection) -> str:

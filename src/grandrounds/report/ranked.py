@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import polars as pl
 
 from grandrounds.evaluate.catalogue import METRICS, spoken
-from grandrounds.evaluate.contrast import decisive
+from grandrounds.evaluate.contrast import decisive, judged
 from grandrounds.report.content import ReportContent
 from grandrounds.report.palette import Look, looks
 from grandrounds.report.rounding import NOT_APPLICABLE, known, listed, share
@@ -46,7 +46,7 @@ class Ranked:
     Args:
         content: What is reported.
         families: Every family with a score or a trial.
-        unit: What the scores count, `"sample"` or `"case"`.
+        unit: What the scores count, `"sample"`, `"case"` or `"patient"`.
     """
 
     content: ReportContent
@@ -58,8 +58,8 @@ class Ranked:
         """Return the content with its families in order; a NaN in a table is a null from here on."""
         content = replace(content, **{name: getattr(content, name).fill_nan(None) for name in _NUMBERS})
         scores = content.scores
-        units = scores["unit"].drop_nulls().unique(maintain_order=True).to_list()
-        unit = "case" if "case" in units else (units or ["sample"])[0]
+        units = judged(scores, content.comparisons)["unit"].drop_nulls()
+        unit = str(units[0]) if len(units) else "sample"
         names = pl.concat([scores["family"], content.trials["family"]]).unique(maintain_order=True).to_list()
         ranked = cls(content, tuple(names), unit)
         sign = -1 if METRICS.get(content.primary).better == "higher" else 1

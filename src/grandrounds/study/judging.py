@@ -11,17 +11,17 @@ import polars as pl
 
 from grandrounds import audits, tables
 from grandrounds.errors import BadData
+from grandrounds.evaluate import levels
+from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.decide import decide
-from grandrounds.evaluate.judge import judge
-from grandrounds.evaluate.verdict import Verdict, verdict
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
 from grandrounds.study.evidence import evidence
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.store import Store
 from grandrounds.tables import Task
-
-VALID_RESAMPLES = 2000  # what ships is chosen on valid, by its estimates and by who differs there
 
 
 def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Collection[str]) -> Verdict:
@@ -37,20 +37,11 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
     seed = derive(study.seed, "bootstrap")
     known = bool(tables.read(tables.SAMPLES, store.folder / "samples.parquet").meta["patient_known"])
     ask = study.judge
-    outcome = judge(
-        predictions, task, primary=ask.primary, margin=ask.margin, resamples=ask.resamples, seed=seed,
-        patient_known=known, practical=ask.rope, floors=FLOORS,
-    )  # fmt: skip
-    valid = judge(
-        predictions, task, primary=ask.primary, margin=ask.margin, resamples=VALID_RESAMPLES, seed=seed,
-        role="valid", patient_known=known,
-    )  # fmt: skip
-    decision = verdict(
-        outcome.scores, outcome.comparisons, trials, valid.scores, task,
-        study.judge.primary, study.judge.margin, FLOORS,
-        valid_comparisons=valid.comparisons, selection=outcome.selection,
-    )  # fmt: skip
-    decided = decide(predictions, task, ask.decide, seed=seed, patient_known=known)
+    outcome, decision = answer(
+        predictions, task, trials, FLOORS, seed=seed, patient_known=known, **ask.model_dump(exclude={"decide"})
+    )
+    lifted = levels.lift(checked(predictions, task, tables.ROLES), task, outcome.unit, outcome.rules)
+    decided = decide(lifted, task, ask.decide, seed=seed, patient_known=known)
     gathered = {
         "trials": trials,
         "history": store.gathered(tables.HISTORY, names),

@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds import tables
+from grandrounds.evaluate.levels import in_words
 from grandrounds.evaluate.verdict import Verdict
 from grandrounds.splits import ledger
 from grandrounds.study import pictures
@@ -69,6 +70,8 @@ def conclude(
         "split": workspace.plan.identity,
         "trials": names,
         "test role opened": times,
+        "compared by": decision.unit,
+        "samples combined by": in_words(decision.combined),
         "ships": decision.ships,
         "links": links,
     }

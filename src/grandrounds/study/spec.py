@@ -90,6 +90,9 @@ class JudgeSpec(Spec):
         margin: Differences smaller than this do not matter.
         resamples: Bootstrap resamples of patients.
         rope: Whether to add how probable it is that a difference matters (region of practical equivalence).
+        unit: On what families are compared: samples, cases or patients; auto takes cases, or samples where those of a
+            case have several labels.
+        aggregation: How the samples of a case or a patient become one answer; by default each trial chooses on valid.
         decide: What thresholds and sets of classes are to reach, and where the model will be used.
     """
 
@@ -97,6 +100,8 @@ class JudgeSpec(Spec):
     margin: float = Field(default=0.02, ge=0)
     resamples: int = Field(default=10_000, ge=100)
     rope: bool = False
+    unit: Literal["auto", "sample", "case", "patient"] = "auto"
+    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
     decide: Aims = Aims()
 
 
@@ -184,6 +189,8 @@ COMMENTS = {
     "judge.primary": "The metric that decides, declared before anything is trained.",
     "judge.margin": "Differences smaller than this do not matter.",
     "judge.rope": "Whether to add how probable it is that a difference matters.",
+    "judge.unit": "sample, case or patient; auto: case, or sample where those of a case have several labels.",
+    "judge.aggregation": "How samples become a case: chosen on valid, or mean, noisy-or, max or fraction.",
     "judge.decide": "What is decided with the probabilities; every rule is set on valid and judged on test.",
     "judge.decide.miss_costs": "How many false alarms a missed case costs.",
     "judge.decide.coverage": "How often a set of classes is to hold the true one.",

@@ -27,7 +27,7 @@ def test_every_table_keeps_its_schema(predictions, three):
     assert (auc["estimate"] < auc["high"]).all()
     assert found.scores["method"][0] == "patient-clustered bootstrap, percentile, 200 resamples"
     assert found.scores["n_patients"].unique().to_list() == [40]
-    assert found.scores["n_samples"].unique().to_list() == [120]
+    assert dict(found.scores.select("unit", "n_samples").unique().iter_rows()) == {"sample": 120, "patient": 40}
 
 
 def test_the_same_seed_gives_the_same_tables(predictions, three):
@@ -44,7 +44,7 @@ def test_permuting_the_classes_permutes_the_results(predictions, three):
     """Class by class results follow their class; overall ones stay."""
     frame = predictions(three, {"cnn": 1.0})
     turned = three.replaced(classes=three.classes[::-1])
-    key = ["metric", "label"]
+    key = ["unit", "metric", "label"]
     one = judge(frame, three, resamples=50).scores.sort(key)
     other = judge(frame, turned, resamples=50).scores.sort(key)
     for name in ("estimate", "low", "high"):
@@ -122,7 +122,8 @@ def test_an_ordinal_task_has_a_weighted_kappa(predictions, three):
     """Kappa with squared distances is reported for ordered classes, alone there, and may be primary."""
     frame, ordered = predictions(three, {"cnn": 3.0, "vit": 0.0}), three.replaced(kind="ordinal")
     found = judge(frame, ordered, primary="quadratic_kappa", resamples=200)
-    assert found.scores.filter(pl.col("metric") == "quadratic_kappa").height == 2
+    by_sample = found.scores.filter(pl.col("unit") == "sample")
+    assert by_sample.filter(pl.col("metric") == "quadratic_kappa").height == 2
     assert decisive(found.comparisons)["verdict"].to_list() == ["better"]
     assert "quadratic_kappa" not in judge(frame, three, resamples=20).scores["metric"].to_list()
 
@@ -143,7 +144,7 @@ def test_a_binary_task_shows_the_positive_class(predictions, two):
     """One ROC curve, that of the positive class; overall AUC is its AUC."""
     found = judge(predictions(two, {"cnn": 1.0}), two, resamples=50)
     assert found.curves.filter(pl.col("curve") == "roc")["label"].unique().to_list() == ["malignant"]
-    auc = found.scores.filter(pl.col("metric") == "auc")
+    auc = found.scores.filter(pl.col("metric") == "auc", pl.col("unit") == "sample")
     assert len(auc.filter(pl.col("label") == "malignant")["estimate"]) == 1
     assert (
         auc.filter(pl.col("label").is_null())["estimate"].item()
