@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
+from grandrounds import api
 from grandrounds.report import write
+from grandrounds.study.spec import JudgeSpec
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -30,10 +34,27 @@ def browser() -> Iterator[Any]:
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     contents = {"made-up": MADE_UP["made_up"](), "hostile": MADE_UP["hostile"](MADE_UP["payloads"]())}
-    return {name: write(content, folder / f"{name}.html") for name, content in contents.items()}
+    written = {name: write(content, folder / f"{name}.html") for name, content in contents.items()}
+    return written | {"of others": hostile_file(folder, MADE_UP["payloads"]())}
 
 
-@pytest.mark.parametrize("name", ["made-up", "hostile"])
+def hostile_file(folder: Path, payloads: tuple[str, ...]) -> Path:
+    """Return the report of a file whose classes, families, samples and patients are payloads, each once."""
+    classes, families, names = payloads[:3], payloads[3:9], payloads[9:]
+    draw = np.random.default_rng(0)
+    frames = []
+    for family in families:
+        probs = draw.dirichlet([1, 1, 1], size=len(names))
+        frames.append(
+            pl.DataFrame({"sample": names, "patient": names, "label": [classes[k % 3] for k in range(len(names))]})
+            .with_columns(pl.Series(f"prob_{name}", probs[:, k]) for k, name in enumerate(classes))
+            .with_columns(family=pl.lit(family))
+        )
+    pl.concat(frames).write_parquet(folder / "hostile.parquet")
+    return api.rereport(folder / "hostile.parquet", folder / "theirs", judge=JudgeSpec(resamples=100))
+
+
+@pytest.mark.parametrize("name", ["made-up", "hostile", "of others"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_page_is_quiet_and_fits(browser: Any, reports: dict[str, Path], name: str, width: int) -> None:
     """No console message, dialog, script or request, and the page never scrolls sideways."""
@@ -80,4 +101,20 @@ def test_scrolled_tables_are_reached_by_keyboard(browser: Any, reports: dict[str
     page.wait_for_timeout(300)
 
     assert box.evaluate("one => one.scrollLeft") > 0
+    page.close()
+
+
+def test_a_link_to_a_closed_section_opens_it(browser: Any, reports: dict[str, Path]) -> None:
+    """What is closed opens by its link, by its heading with a key, and is small until then."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(reports["made-up"].as_uri())
+    assert page.locator("#confusion").is_hidden()
+    page.locator("nav a", has_text="What is mistaken for what").click()
+    page.wait_for_timeout(300)
+    assert page.locator("#confusion").is_visible()
+
+    heading = page.locator("summary", has_text="ROC curves")
+    heading.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#roc").is_visible()
     page.close()
