@@ -18,6 +18,7 @@ from grandrounds.report import methods
 from grandrounds.report.blocks import Cell, Column, Folded, Prose, Section, Table
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, interval, listed, share
+from grandrounds.report.stard import flow_section
 
 Answer = Callable[[Ranked], str]
 ONLY_YOU = "only the authors know"
@@ -68,7 +69,12 @@ def _metrics(ranked: Ranked) -> str:
 
 
 def _flow(ranked: Ranked) -> str:
-    return "The flow diagram is on this page." if ranked.content.flow is not None else ""
+    """Return where the flow of participants is drawn, or that nothing left it."""
+    flow = ranked.content.flow
+    if flow is None:
+        return ""
+    drawn = flow_section(flow, patient_known=ranked.content.patient_known)
+    return "The flow diagram is on this page." if drawn else "All images that were found were analysed."
 
 
 def _sizes(ranked: Ranked) -> str:

@@ -27,8 +27,26 @@ def by_class(ranked: Ranked) -> Section | None:
     figures = tuple(_bars(ranked, metric) for metric in drawn)
     numbers = Folded("The numbers, with the other metrics by class", tuple(_numbers(ranked, name) for name in listed))
     why = ranked.reasons(drawn, by_class=True)
-    blocks = (*_positive(ranked), *figures, *((Prose(why, listed=True),) if why else ()), numbers)
+    blocks = (*_positive(ranked), *_three(ranked), *figures, *((Prose(why, listed=True),) if why else ()), numbers)
     return Section("classes", "Class by class", blocks)
+
+
+def _three(ranked: Ranked) -> tuple[Table, ...]:
+    """Return accuracy, specificity and sensitivity of each family, as papers on two classes table them."""
+    positive = positive_of(ranked.content.task)
+    wanted = (("accuracy", None), ("specificity", positive), ("recall", positive))
+    if positive is None or not all(ranked.has(name, by_class=label is not None) for name, label in wanted):
+        return ()
+    rows = []
+    for family in ranked.families:
+        scores = [ranked.score(family, name, label) for name, label in wanted]
+        cells = (Cell(share(one.estimate), interval(one.low, one.high)) for one in scores)
+        rows.append((named(ranked, family), *cells))
+    columns = (
+        Column("Family", numeric=False),
+        *(Column(opened(ranked.words(*one)), "95 % interval") for one in wanted),
+    )
+    return (Table("Accuracy, specificity and sensitivity at the highest probability.", columns, tuple(rows)),)
 
 
 def confusion(ranked: Ranked) -> Section | None:

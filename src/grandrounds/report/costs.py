@@ -36,6 +36,7 @@ class Cost(NamedTuple):
             amount(self.fit_s),
             amount(self.all_fit_s),
             epochs,
+            amount(self.fit_s / self.epochs if self.fit_s is not None and self.epochs else None),
             amount(self.predict_s),
             amount(self.latency_ms),
             count(self.n_parameters),

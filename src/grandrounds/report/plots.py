@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -168,12 +168,28 @@ def price_and_value(
         if score.low is not None and score.high is not None:
             parts.append(rule(at, y(score.low), at, y(score.high), f"whisker {look.colour}"))
         parts.append(look.point(at, height, 5.0))
-        near_end = at > right - 90.0
-        parts.append(text(at - 9 if near_end else at + 9, height - 7, name, anchor="end" if near_end else "start"))
+    parts += _beside(places, right)
     parts.append(text((left + right) / 2, bottom + 32, x_label, anchor="middle"))
     parts.append(text(0.0, 12.0, y_label))
     told = "; ".join(f"{name} {amount(cost)}, {share(score.estimate)}" for name, cost, score, _ in rows)
     return svg.drawing(width, bottom + 38, f"{x_label} and {y_label}: {told}", parts, "panel broad")
+
+
+def _beside(places: Mapping[str, tuple[float, float]], right: float) -> list[Markup]:
+    """Return names beside their points, each at the first height at which it covers no other."""
+    drawn, taken = list[Markup](), list[tuple[float, float, float]]()
+    for name, (at, height) in sorted(places.items(), key=lambda one: one[1][1]):
+        words = _cut(name, 24)
+        wide, near_end = 6.4 * len(words), at > right - 90.0
+        start = at - 9 - wide if near_end else at + 9
+
+        def free(y: float, start: float = start, end: float = start + wide) -> bool:
+            return all(abs(y - other) > 12 or end < low or start > high for low, high, other in taken)
+
+        y = next((height + step for step in (-7, 15, -20, 28, -33, 41) if free(height + step)), height - 7)
+        taken.append((start, start + wide, y))
+        drawn.append(text(at - 9 if near_end else at + 9, y, words, anchor="end" if near_end else "start"))
+    return drawn
 
 
 def calibration(curve: Curve) -> Markup:

@@ -132,8 +132,8 @@ def cost_table(ranked: Ranked) -> Section | None:
         return None
     columns = (
         Column("Family", numeric=False), Column("Trials"), Column("Fit", "s, median"), Column("Fit", "s, all trials"),
-        Column("Epochs", "kept / made"), Column("Predict", "s, median"), Column("Predict", "ms / image"),
-        Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"), Column("Threads"),
+        Column("Epochs", "kept / made"), Column("Epoch", "s"), Column("Predict", "s, median"),
+        Column("Predict", "ms / image"), Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"), Column("Threads"),
     )  # fmt: skip
     rows = tuple(
         (named(ranked, family), *(Cell(words) for words in spent[family].cells()))
@@ -163,7 +163,9 @@ def published(ranked: Ranked) -> Section | None:
         )
         for one in content.published
     )
-    caption = "Published results on the same set; splits, sizes and budgets may differ from ours."
+    part = ", ".join(dict.fromkeys(content.samples["body_part"].drop_nulls().str.to_lowercase()))
+    what = ", ".join(word for word in (content.task.condition, part) if word)
+    caption = f"Published results on the same set{f' ({what})' if what else ''}; splits, sizes and budgets may differ."
     return Section("published", "What others published", (Table(caption, columns, rows),))
 
 

@@ -13,8 +13,11 @@ import pytest
 
 from grandrounds import tables
 from grandrounds.errors import StoreTrouble
-from grandrounds.report import ReportContent, write
+from grandrounds.report import ReportContent, classes, plots, write
+from grandrounds.report.blocks import Panels
 from grandrounds.report.page import render
+from grandrounds.report.palette import Look
+from grandrounds.report.ranked import Ranked, Score
 from grandrounds.tables import Task
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report.txt"
@@ -175,6 +178,40 @@ def test_binary_task_names_its_positive_class(build) -> None:
     assert "The positive class is malignant: its recall is the sensitivity" in text
     assert "sensitivity (recall of malignant)" in text
     assert "AUC of malignant, margin 0.02" in text
+
+
+def test_two_classes_have_the_table_that_papers_print(build) -> None:
+    """Accuracy, specificity and sensitivity stand side by side; the more classes there are, the less that means."""
+    two = Outline(render(build(classes=("healthy", "ill")))).text
+
+    assert "Accuracy, specificity and sensitivity at the highest probability." in two
+    assert "Sensitivity (recall of ill)" in two
+    assert "at the highest probability" not in Outline(render(build())).text
+
+
+def test_each_class_has_its_curves_beside_the_mean(content: ReportContent) -> None:
+    """With more than two classes every class has a panel of its own, and the mean over classes one more."""
+    roc = content.curves.filter(pl.col("curve") == "roc")
+    mean = roc.filter(pl.col("label") == content.task.classes[0]).with_columns(label=pl.lit(None, pl.String()))
+    both = pl.concat([roc, mean])
+    recalled = both.with_columns(curve=pl.lit("precision-recall"))
+    ranked = Ranked.of(dataclasses.replace(content, curves=pl.concat([both, recalled])))
+
+    for section in (classes.roc(ranked), classes.precision_recall(ranked)):
+        assert section is not None
+        (panels,) = section.blocks
+        assert isinstance(panels, Panels)
+        assert len(panels.panels) == len(content.task.classes) + 1
+
+
+def test_names_of_a_plot_do_not_cover_each_other() -> None:
+    """Families at one place have their names at different heights."""
+    look = Look("c0", "circle", None)
+    rows = [(name, 10.0, Score(0.9, 0.8, 1.0), look) for name in ("one", "two", "three")]
+    drawn = plots.price_and_value(rows, ["one"], "seconds", "AUC")
+    heights = re.findall(r'y="([^"]+)"[^>]*>(?:one|two|three)<', drawn)
+
+    assert len(set(heights)) == 3
 
 
 def test_only_relative_links_are_links(content: ReportContent) -> None:
