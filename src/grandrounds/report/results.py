@@ -133,7 +133,8 @@ def cost_table(ranked: Ranked) -> Section | None:
     columns = (
         Column("Family", numeric=False), Column("Trials"), Column("Fit", "s, median"), Column("Fit", "s, all trials"),
         Column("Epochs", "kept / made"), Column("Epoch", "s"), Column("Predict", "s, median"),
-        Column("Predict", "ms / image"), Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"), Column("Threads"),
+        Column("Predict", "ms / image"), Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"),
+        Column("Threads"),
     )  # fmt: skip
     rows = tuple(
         (named(ranked, family), *(Cell(words) for words in spent[family].cells()))
