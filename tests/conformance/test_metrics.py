@@ -11,7 +11,7 @@ from grandrounds.evaluate.metrics import tally
 
 ENTRIES = list(METRICS)
 MONOTONE = [entry for entry in ENTRIES if entry.better in ("higher", "lower")]
-TARGETED = [entry for entry in ENTRIES if entry not in MONOTONE]
+TARGETED = [entry for entry in ENTRIES if entry.better.startswith("closer to")]
 SANDWICHED = [entry for entry in ENTRIES if entry.influence]
 
 

@@ -27,7 +27,7 @@ class MetricEntry:
         per_class: Whether every class is reported too.
         undefined: Why it may be undefined; `{label}` is the class.
         infinite: Why it may be infinite.
-        better: Which values are better.
+        better: Which values are better; `"neither"` describes the cases and no family.
         influence: Where the interval comes from a cluster-sandwich error, since fitting anew for every resample would
             take too long: `"module:function"` from a `Tally` under one weighting to (K, units), how much a unit moves
             the value of each class. None: the interval is the bootstrap's.
@@ -45,7 +45,7 @@ class MetricEntry:
     per_class: bool = False
     undefined: str = "there is no sample"
     infinite: str = ""
-    better: Literal["higher", "lower", "closer to 0", "closer to 1"] = "higher"
+    better: Literal["higher", "lower", "closer to 0", "closer to 1", "neither"] = "higher"
     influence: str | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
@@ -59,6 +59,8 @@ _MODULE = "grandrounds.evaluate.metrics"
 _REFIT = "grandrounds.evaluate.recalibration"
 _SOKOLOVA = "Sokolova & Lapalme, Information Processing & Management 45:427 (2009)"
 _COX = "Cox, Biometrika 45:562 (1958); Van Calster et al., BMC Medicine 17:230 (2019)"
+_PARTS = "grandrounds.evaluate.brier_parts"
+_MURPHY = "Murphy, J. Applied Meteorology 12:595 (1973); Stephenson et al., Weather and Forecasting 23:752 (2008)"
 _DEEKS = "Deeks & Altman, BMJ 329:168 (2004)"
 _NO_SAMPLE = "no sample is {label}"
 
@@ -69,6 +71,12 @@ METRICS: Registry[MetricEntry] = Registry(
             "auc", "AUC", "area under the one-vs-rest ROC curve, ties counted half; undefined without both sides",
             f"{_MODULE}:auc", "ranking", "Hanley & McNeil, Radiology 143:29 (1982)", overall="positive",
             per_class=True, undefined="no sample, or every sample, is {label}",
+        ),
+        MetricEntry(
+            "pairwise_auc", "pairwise AUC",
+            "mean AUC over all ordered pairs of classes, one-vs-one; undefined where a class is absent",
+            "grandrounds.evaluate.pairwise:pairwise_auc", "ranking", "Hand & Till, Machine Learning 45:171 (2001)",
+            undefined="a class is absent", kinds=("multiclass", "ordinal"),
         ),
         MetricEntry(
             "average_precision", "average precision",
@@ -108,6 +116,21 @@ METRICS: Registry[MetricEntry] = Registry(
             f"{_MODULE}:brier", "probabilities", "Brier, Monthly Weather Review 78:1 (1950)", better="lower",
         ),
         MetricEntry(
+            "brier_reliability", "Brier reliability",
+            "part of the Brier score lost to wrong frequencies: squared gaps in 15 bins of each class, summed",
+            f"{_PARTS}:reliability", "probabilities", _MURPHY, better="lower",
+        ),
+        MetricEntry(
+            "brier_resolution", "Brier resolution",
+            "part of the uncertainty that is told apart: uncertainty + reliability - Brier score",
+            f"{_PARTS}:resolution", "probabilities", _MURPHY,
+        ),
+        MetricEntry(
+            "brier_uncertainty", "Brier uncertainty",
+            "Brier score of always stating the classes' frequencies; the same for every family on the same cases",
+            f"{_PARTS}:uncertainty", "labels", _MURPHY, better="neither",
+        ),
+        MetricEntry(
             "log_loss", "log loss", "mean of -log of the true class's probability, clipped at 2.2e-16; in nats",
             f"{_MODULE}:log_loss", "probabilities", "Good, JRSS B 14:107 (1952)", better="lower",
         ),
@@ -127,6 +150,12 @@ METRICS: Registry[MetricEntry] = Registry(
             "share of other classes among the samples not called a class; undefined where all are called so",
             f"{_MODULE}:npv", "labels", _SOKOLOVA, overall="none", per_class=True,
             undefined="every sample is called {label}",
+        ),
+        MetricEntry(
+            "net_benefit", "net benefit",
+            "hits less false calls by the number of samples; a miss costs as much as a false call (other costs: curve)",
+            f"{_MODULE}:net_benefit", "labels", "Vickers & Elkin, Medical Decision Making 26:565 (2006)",
+            overall="none", per_class=True,
         ),
         MetricEntry(
             "lr_positive", "positive likelihood ratio",

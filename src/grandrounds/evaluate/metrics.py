@@ -189,6 +189,11 @@ def ece(rows: Tally) -> Values:
     return _ratio(np.abs(rows.gaps).sum(axis=0), rows.total)
 
 
+def net_benefit(rows: Tally) -> Values:
+    """Return hits less false calls of each class by the number of all rows, (K, R)."""
+    return _ratio(rows.hits - (rows.calls - rows.hits), np.broadcast_to(rows.total, rows.hits.shape))
+
+
 def mcc(rows: Tally) -> Values:
     """Return the Matthews correlation of called and true class, (R,); for several classes Gorodkin's."""
     total = rows.total

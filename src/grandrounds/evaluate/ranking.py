@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from grandrounds.evaluate.compiled import compiled
 from grandrounds.shapes import ClassIndex, Probs
 
-_POSITIVE, _OPENS, _CLOSES = 1, 2, 4  # flags of a row; the last two only at ties that hold a positive row
+POSITIVE, OPENS, CLOSES = 1, 2, 4  # flags of a row; the last two only at ties that hold a positive row
 _TINY = np.finfo(np.float64).tiny
 
 
@@ -26,10 +26,12 @@ class Ranking:
     Args:
         unit: (K, N) whose weight counts for the row.
         flags: (K, N) whether the row is positive, opens or closes a tie that holds a positive row.
+        true: (K, N) true class of the row.
     """
 
     unit: NDArray[np.int64]
     flags: NDArray[np.uint8]
+    true: NDArray[np.int64]
 
 
 def rank(label: ClassIndex, probs: Probs, unit: NDArray[np.int64]) -> Ranking:
@@ -37,6 +39,7 @@ def rank(label: ClassIndex, probs: Probs, unit: NDArray[np.int64]) -> Ranking:
     n, n_classes = probs.shape
     units = np.empty((n_classes, n), np.int64)
     flags = np.empty((n_classes, n), np.uint8)
+    true = np.empty((n_classes, n), np.int64)
     for klass in range(n_classes):
         order = np.argsort(-probs[:, klass], kind="stable")
         positive = label[order] == klass
@@ -45,9 +48,9 @@ def rank(label: ClassIndex, probs: Probs, unit: NDArray[np.int64]) -> Ranking:
         tie = np.cumsum(opens) - 1
         matters = np.bincount(tie, weights=positive, minlength=1)[tie] > 0
         closes = np.r_[opens[1:], True][:n]
-        units[klass] = unit[order]
-        flags[klass] = _POSITIVE * positive + _OPENS * (opens & matters) + _CLOSES * (closes & matters)
-    return Ranking(units, flags)
+        units[klass], true[klass] = unit[order], label[order]
+        flags[klass] = POSITIVE * positive + OPENS * (opens & matters) + CLOSES * (closes & matters)
+    return Ranking(units, flags, true)
 
 
 def sweep(ranking: Ranking, weights: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -71,14 +74,14 @@ def _descend(
     gain = np.zeros(n_weightings)
     for i in range(len(unit)):
         row = weights[unit[i]]
-        if flags[i] & _OPENS:
+        if flags[i] & OPENS:
             for r in range(n_weightings):
                 start[r] = above[r]
                 tied[r] = 0.0
-        target = tied if flags[i] & _POSITIVE else above
+        target = tied if flags[i] & POSITIVE else above
         for r in range(n_weightings):
             target[r] += row[r]
-        if flags[i] & _CLOSES:
+        if flags[i] & CLOSES:
             for r in range(n_weightings):
                 found[r] += tied[r]
                 lost[r] += tied[r] * 0.5 * (start[r] + above[r])

@@ -50,7 +50,7 @@ def words(ranked: Ranked) -> Section:
     content = ranked.content
     shown = set(content.scores["metric"].to_list())
     entries = [
-        (entry.label, f"{entry.summary}. {entry.better.capitalize()} is better. {entry.reference}.")
+        (entry.label, f"{entry.summary}. {_better(entry.better)}{entry.reference}.")
         for entry in METRICS
         if entry.name in shown
     ]
@@ -70,6 +70,10 @@ def words(ranked: Ranked) -> Section:
         ),
     ]
     return Section("words", "What the words mean", (Terms(tuple(entries)),))
+
+
+def _better(which: str) -> str:
+    return "" if which == "neither" else f"{which.capitalize()} is better. "
 
 
 def _outcome(trials: pl.DataFrame) -> str:
