@@ -55,10 +55,10 @@ def certificate(ranked: Ranked) -> Section:
 def _claim(ranked: Ranked) -> str:
     content = ranked.content
     found = [row["audit"] for row in _audited(content.findings) if row["outcome"] == "finding"]
-    if "A012" in found:
-        return "Models saw patients that they are tested on, as A012 found: the scores do not hold for new patients."
     if content.split_record.get("leaky") or "A001" in found:
         return "This split leaks: patients stand in two roles of one fold, so that the scores may be too good."
+    if "A012" in found:
+        return "Models saw patients that they are tested on, as A012 found: the scores do not hold for new patients."
     if not content.patient_known:
         return _UNKNOWN
     clean = "No patient was both trained on and tested on: none stands in two roles of one fold."

@@ -75,8 +75,9 @@ def training(ranked: Ranked) -> str:
     shared = f" within {count(budget)} s of training, shared equally" if budget else ""
     epochs = ", ".join(f"{one['family']} {one['epochs']}" for one in recipes if one.get("epochs"))
     passes = f" Passes over the training images: {epochs}." if epochs else ""
+    names = [one["family"] for one in recipes]
     return (
-        f"{listed([one['family'] for one in recipes])} were trained on the same cases{shared}, with {n_seeds} "
+        f"{listed(names)} {'were' if len(names) > 1 else 'was'} trained on the same cases{shared}, with {n_seeds} "
         f"seed{'s' if n_seeds > 1 else ''} a fold; the epoch and the settings were chosen on valid.{passes}"
     )
 

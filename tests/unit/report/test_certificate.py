@@ -72,6 +72,22 @@ def test_a_leaking_split_is_said_to_leak(certified: ReportContent) -> None:
     assert "without regard to them" in said(by_plan)
 
 
+def test_a_model_that_saw_its_test_patients_is_not_certified(certified: ReportContent) -> None:
+    """The split may be clean and a model not; what the model recorded counts."""
+    caught = certified.findings.head(1).with_columns(audit=pl.lit("A012"), outcome=pl.lit("finding"))
+    text = said(dataclasses.replace(certified, findings=caught))
+
+    assert text.startswith("Models saw patients that they are tested on")
+    assert "No patient was" not in text
+
+
+def test_the_steps_of_building_are_told_for_tripod(certified: ReportContent) -> None:
+    """Item 12c wants models, steps and tuning; they stand in the same paragraph."""
+    study = '[means]\nbudget_s = 60.0\n[[recipes]]\nfamily = "lbp-svm"\n'
+
+    assert "lbp-svm was trained on the same cases within 60 s" in said(dataclasses.replace(certified, study_toml=study))
+
+
 def test_other_findings_are_named(certified: ReportContent, content: ReportContent) -> None:
     """Doubles are no straddling patient, but whoever reads the claim should know."""
     assert "Read with it what A002 found." in said(dataclasses.replace(certified, findings=content.findings))
