@@ -177,7 +177,7 @@ def demo(folder: Path, listener: Listener | None = None) -> Outcome:
 
 def _flattered(folder: Path, metric: str) -> Iterator[str]:
     """Say what folds by patch would have claimed beside what folds by patient show."""
-    overall = (pl.col("metric") == metric) & pl.col("label").is_null()
+    overall = (pl.col("metric") == metric) & pl.col("label").is_null() & (pl.col("slice") == "all")
     honest, leaky = (
         tables.read(tables.SCORES, place / "scores.parquet").frame.filter(overall).select("family", "estimate")
         for place in (folder, folder / DEMO_ARM)

@@ -14,9 +14,9 @@ from grandrounds.errors import Refusal
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.closer import Closer, look_closer, nothing
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.columns import Columns
-from grandrounds.evaluate.decide import Decided, decide
 from grandrounds.evaluate.intake import Intake, intake
 from grandrounds.evaluate.judge import Judgement
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
@@ -48,10 +48,11 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         checked(found.predictions, found.task, tables.ROLES), found.task, outcome.unit, outcome.rules
     )  # fmt: skip
     seen = readers_of(lifted, found.task, found.readers)
-    decided = _decided(lifted, found, ask)
+    closer = _closer(lifted, outcome.unit, found, ask)
+    scores = pl.concat([outcome.scores, closer.scores])
+    comparisons = pl.concat([outcome.comparisons, closer.comparisons], how="diagonal")
     written = (
-        (tables.SCORES, outcome.scores), (tables.COMPARISONS, outcome.comparisons),
-        (tables.DECISIONS, decided.decisions),
+        (tables.SCORES, scores), (tables.COMPARISONS, comparisons), (tables.DECISIONS, closer.decisions),
     )  # fmt: skip
     for schema, frame in written:
         tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": found.task.model_dump()})
@@ -60,8 +61,8 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
     content = ReportContent(
         title=f"{paths[0].stem}: which family reads it best?", task=found.task, verdict_sentences=decision.sentences,
         ships=decision.ships, primary=ask.primary, margin=ask.margin, patient_known=found.patient_known,
-        scores=outcome.scores, comparisons=outcome.comparisons, curves=outcome.curves, predictions=found.predictions,
-        readers=seen, decisions=decided.decisions, notes=(*found.notes, *outcome.notes, *decided.notes),
+        scores=scores, comparisons=comparisons, curves=outcome.curves, predictions=found.predictions,
+        readers=seen, decisions=closer.decisions, notes=(*found.notes, *outcome.notes, *closer.notes),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
     return write_all(content, out)
@@ -72,16 +73,19 @@ def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
     check_primary(ask.primary, found.scales)
     judged, decision = answer(
         found.predictions, found.task, tables.empty(tables.TRIALS), FLOORS, patient_known=found.patient_known,
-        **ask.model_dump(exclude={"decide"}),
+        **ask.model_dump(exclude={"decide", "slices"}),
     )  # fmt: skip
     scores = undefined(judged.scores, found.scales)
     return replace(judged, scores=scores, curves=without_curves(judged.curves, found.scales)), decision
 
 
-def _decided(lifted: pl.DataFrame, found: Intake, ask: JudgeSpec) -> Decided:
-    """Return the decisions of the families that state probabilities."""
+def _closer(lifted: pl.DataFrame, unit: tables.Unit, found: Intake, ask: JudgeSpec) -> Closer:
+    """Return a closer look at the families that state probabilities on the test role."""
     families = [family for family, scale in found.scales.items() if scale == "probability"]
     stated = lifted.filter(pl.col("family").is_in(families))
-    if stated.is_empty():
-        return Decided(tables.empty(tables.DECISIONS), ())
-    return decide(stated, found.task, ask.decide, patient_known=found.patient_known)
+    if stated.filter(role="test").is_empty():
+        return nothing()
+    return look_closer(
+        stated, found.predictions, found.task, unit=unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
+        sliced_by=ask.slices, patient_known=found.patient_known,
+    )  # fmt: skip

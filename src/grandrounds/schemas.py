@@ -134,9 +134,10 @@ COMPARISONS = Schema(
         "p_adjusted": _number,
         "verdict": _text,  # "better", "worse", "equivalent", "undecided": a against b
         "method": _text,  # how it was compared; one of them decides, the others stand beside it
+        "slice": _text,  # a part of the data on which one family is set against itself elsewhere; null for all
     },
     required=("family_a", "family_b", "metric"),
-    key=("family_a", "family_b", "task", "metric", "unit", "method"),
+    key=("family_a", "family_b", "task", "metric", "unit", "method", "slice"),
 )
 DECISIONS = Schema(
     "decisions",

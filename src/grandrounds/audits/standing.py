@@ -57,6 +57,7 @@ class Standing:
 def standing(tables: AuditTables) -> Standing | None:
     """Return how the families stand; None without scores, comparisons, or a value of the primary metric."""
     scores, comparisons = tables.scores, tables.comparisons
+    comparisons = None if comparisons is None else decisive(comparisons)
     if scores is None or comparisons is None or comparisons.is_empty():
         return None
     name = str(comparisons["metric"][0])
@@ -67,7 +68,7 @@ def standing(tables: AuditTables) -> Standing | None:
     )
     estimates = dict(rows.select("family", "estimate").iter_rows())
     pairs: dict[tuple[str, str], Pair] = {}
-    same = decisive(comparisons).filter(pl.col("metric") == name)
+    same = comparisons.filter(pl.col("metric") == name)
     for a, b, *numbers, verdict in same.select(
         "family_a", "family_b", "difference", "low", "high", "verdict"
     ).iter_rows():

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.contrast import decisive
 from grandrounds.report.blocks import Prose, Section
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed
@@ -92,7 +93,7 @@ def evaluation(ranked: Ranked) -> str:
         f"The primary metric was {ranked.words(content.primary)}; differences within ±{content.margin:g} were declared "
         f"to be of no account. Intervals (95 %) come from {draws}bootstrap draws of {unit}."
     )
-    methods_used = content.comparisons["method"].drop_nulls().unique(maintain_order=True).to_list()
+    methods_used = decisive(content.comparisons)["method"].drop_nulls().unique(maintain_order=True).to_list()
     if not methods_used:
         return first
     return f"{first} Families were compared in pairs on the same draws, adjusted for their number by Holm's procedure."

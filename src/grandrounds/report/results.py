@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from grandrounds.evaluate.catalogue import METRICS
+from grandrounds.evaluate.contrast import decisive
 from grandrounds.report import plots
 from grandrounds.report.blocks import Cell, Column, Folded, Panels, Prose, Section, Table
 from grandrounds.report.costs import Cost, costs
@@ -54,7 +55,7 @@ def ranking(ranked: Ranked) -> Section:
 def differences(ranked: Ranked) -> Section | None:
     """Return how every family differs from the leader, and the matrix of all pairs."""
     leader, content = ranked.leader, ranked.content
-    if leader is None or content.comparisons.is_empty():
+    if leader is None or decisive(content.comparisons).is_empty():
         return None
     against = [(one, ranked.versus(leader, one)) for one in ranked.scored if one != leader]
     pairs = [(one, found) for one, found in against if found is not None]

@@ -14,8 +14,8 @@ from grandrounds.errors import BadData
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.closer import look_closer
 from grandrounds.evaluate.cohort import checked
-from grandrounds.evaluate.decide import decide
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
 from grandrounds.study.evidence import evidence
@@ -35,24 +35,34 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         notes = "; ".join(trials["note"].drop_nulls().unique().to_list())
         raise BadData("no family could be trained", where=store.folder, remedy=f"the families said: {notes}")
     seed = derive(study.seed, "bootstrap")
-    known = bool(tables.read(tables.SAMPLES, store.folder / "samples.parquet").meta["patient_known"])
+    samples, meta_of_data = tables.read(tables.SAMPLES, store.folder / "samples.parquet")
+    known = bool(meta_of_data["patient_known"])
     ask = study.judge
     outcome, decision = answer(
-        predictions, task, trials, FLOORS, seed=seed, patient_known=known, **ask.model_dump(exclude={"decide"})
+        predictions,
+        task,
+        trials,
+        FLOORS,
+        seed=seed,
+        patient_known=known,
+        **ask.model_dump(exclude={"decide", "slices"}),
     )
     lifted = levels.lift(checked(predictions, task, tables.ROLES), task, outcome.unit, outcome.rules)
-    decided = decide(lifted, task, ask.decide, seed=seed, patient_known=known)
+    closer = look_closer(
+        lifted, samples, task, unit=outcome.unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
+        sliced_by=ask.slices, seed=seed, patient_known=known,
+    )  # fmt: skip
     gathered = {
         "trials": trials,
         "history": store.gathered(tables.HISTORY, names),
         "predictions": predictions,
-        "scores": outcome.scores,
-        "comparisons": outcome.comparisons,
+        "scores": pl.concat([outcome.scores, closer.scores]),
+        "comparisons": pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
         "curves": outcome.curves,
-        "decisions": decided.decisions,
+        "decisions": closer.decisions,
     }
     meta: dict[str, object] = {
-        "task": task.model_dump(), "split": plan.identity, "notes": [*outcome.notes, *decided.notes],
+        "task": task.model_dump(), "split": plan.identity, "notes": [*outcome.notes, *closer.notes],
     }  # fmt: skip
     _write(store, gathered, meta, decision)
     return decision

@@ -93,6 +93,7 @@ class JudgeSpec(Spec):
         unit: On what families are compared: samples, cases or patients; auto takes cases, or samples where those of a
             case have several labels.
         aggregation: How the samples of a case or a patient become one answer; by default each trial chooses on valid.
+        slices: Columns of the samples to slice the test role by, beside those that are recognised.
         decide: What thresholds and sets of classes are to reach, and where the model will be used.
     """
 
@@ -102,6 +103,7 @@ class JudgeSpec(Spec):
     rope: bool = False
     unit: Literal["auto", "sample", "case", "patient"] = "auto"
     aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
+    slices: tuple[str, ...] = ()
     decide: Aims = Aims()
 
 
@@ -191,6 +193,7 @@ COMMENTS = {
     "judge.rope": "Whether to add how probable it is that a difference matters.",
     "judge.unit": "sample, case or patient; auto: case, or sample where those of a case have several labels.",
     "judge.aggregation": "How samples become a case: chosen on valid, or mean, noisy-or, max or fraction.",
+    "judge.slices": "Columns to look at in slices; site, scanner, sex, age and size are recognised without.",
     "judge.decide": "What is decided with the probabilities; every rule is set on valid and judged on test.",
     "judge.decide.miss_costs": "How many false alarms a missed case costs.",
     "judge.decide.coverage": "How often a set of classes is to hold the true one.",

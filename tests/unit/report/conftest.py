@@ -236,6 +236,7 @@ def _comparisons(families: tuple[str, ...]) -> pl.DataFrame:
                 0.0005 if verdict != "undecided" else 0.4,
                 verdict,
                 "paired clustered bootstrap",
+                None,
             )
         )
     schema = list(tables.COMPARISONS.columns.items())
