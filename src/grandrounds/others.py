@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from grandrounds import tables
+from grandrounds import audits, tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import Refusal
 from grandrounds.evaluate import levels
@@ -23,49 +24,61 @@ from grandrounds.evaluate.ratings import check_primary, undefined, without_curve
 from grandrounds.evaluate.readers import readers_of
 from grandrounds.report import gather, write_all
 from grandrounds.report.content import ReportContent
+from grandrounds.report.rounding import listed
+from grandrounds.study.record import record
 from grandrounds.study.spec import FLOORS, JudgeSpec
+
+_WRITTEN = ("scores", "comparisons", "decisions", "findings", "readers")
 
 
 def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
     """Return anybody's predictions, with their scores where they can be judged."""
     found = intake(paths, columns)
-    known = AuditTables(
-        predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
-        floors=FLOORS, prevalence=ask.decide.prevalence,
-    )  # fmt: skip
     try:
         judged, _ = _answered(found, ask)
     except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
-        return known
-    return replace(known, scores=judged.scores, comparisons=judged.comparisons)
+        return _known(found, ask)
+    return replace(_known(found, ask), scores=judged.scores, comparisons=judged.comparisons)
 
 
 def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
-    """Judge anybody's predictions, write scores and report, and return the report's file."""
+    """Judge and audit anybody's predictions, write tables and report, and return the report's file."""
     found = intake(paths, columns)
     outcome, decision = _answered(found, ask)
     lifted = levels.lift(
         checked(found.predictions, found.task, tables.ROLES), found.task, outcome.unit, outcome.rules
     )  # fmt: skip
-    seen = readers_of(lifted, found.task, found.readers)
     closer = _closer(lifted, outcome.unit, found, ask)
-    scores = pl.concat([outcome.scores, closer.scores])
-    comparisons = pl.concat([outcome.comparisons, closer.comparisons], how="diagonal")
-    written = (
-        (tables.SCORES, scores), (tables.COMPARISONS, comparisons), (tables.DECISIONS, closer.decisions),
-    )  # fmt: skip
-    for schema, frame in written:
-        tables.write(frame, schema, out / f"{schema.name}.parquet", {"task": found.task.model_dump()})
-    if not seen.is_empty():
-        tables.write(seen, tables.READERS, out / "readers.parquet", {"task": found.task.model_dump()})
+    known = replace(_known(found, ask), scores=outcome.scores, comparisons=outcome.comparisons)
     content = ReportContent(
-        title=f"{paths[0].stem}: which family reads it best?", task=found.task, verdict_sentences=decision.sentences,
-        ships=decision.ships, primary=ask.primary, margin=ask.margin, patient_known=found.patient_known,
-        scores=scores, comparisons=comparisons, curves=outcome.curves, predictions=found.predictions,
-        readers=seen, decisions=closer.decisions, notes=(*found.notes, *outcome.notes, *closer.notes),
+        title=f"{listed([path.stem for path in paths])}: which family reads it best?", task=found.task,
+        verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
+        patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
+        comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
+        curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
+        findings=audits.run(replace(known, decisions=closer.decisions)),
+        readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
+        notes=(*found.notes, *outcome.notes, *closer.notes),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
+    for name in _WRITTEN:
+        frame: pl.DataFrame = getattr(content, name)
+        if name != "readers" or not frame.is_empty():
+            tables.write(frame, tables.SCHEMAS[name], out / f"{name}.parquet", {"task": found.task.model_dump()})
     return write_all(content, out)
+
+
+def _known(found: Intake, ask: JudgeSpec) -> AuditTables:
+    """Return what the audits may see before anything is judged."""
+    return AuditTables(
+        predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
+        floors=FLOORS, prevalence=ask.decide.prevalence,
+    )  # fmt: skip
+
+
+def _record(paths: Sequence[Path]) -> dict[str, object]:
+    """Return versions, machine and command, and which files were read, by the hash of what was in them."""
+    return record() | {"files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}}
 
 
 def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
