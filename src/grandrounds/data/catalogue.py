@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.registry import Registry
 
 _MEDMNIST_2D = (
@@ -17,6 +18,8 @@ MEDMNIST = (  # the plain name is the size of 28 pixels
     *(f"{name}{size}" for name in _MEDMNIST_2D for size in ("", "_64", "_128", "_224")),
     *(f"{name}{size}" for name in _MEDMNIST_3D for size in ("", "_64")),
 )
+_TABLE = ("labels", "label", "join", "rater", "consensus")
+_SERIES = tuple(f"series.{name}" for name in SeriesSpec.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class SourceEntry:
         suffixes: Endings of the files that it opens; `"/"` for a folder.
         names: Names that can be opened without a file.
         named: `"module:function"` for those names, called with (name, options, cache folder).
-        columns: Options that name a column of a table in it.
+        reads: Options of `SourceOptions` that only some sources understand, and this one does; the parts of one with a
+            dot, as in `series.plane`. Any other that is given is refused.
         telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
             groups, every pattern is the folder's name or matches something inside it.
     """
@@ -48,7 +52,7 @@ class SourceEntry:
     names: tuple[str, ...] = ()
     named: str | None = None
     telltales: tuple[tuple[str, ...], ...] = ()
-    columns: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 SOURCES: Registry[SourceEntry] = Registry(
@@ -60,6 +64,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.folder:draft",
             "grandrounds inspect FOLDER",
             suffixes=("/",),
+            reads=(*_TABLE, "unit", *_SERIES),
         ),
         SourceEntry(
             "table",
@@ -67,7 +72,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.table:draft",
             "grandrounds inspect TABLE.csv",
             suffixes=(".csv", ".tsv"),
-            columns=("image", "label", "patient", "case", "site", "side", "role"),
+            reads=("image", "label", "patient", "case", "site", "side", "role"),
         ),
         SourceEntry(
             "medmnist",
@@ -79,6 +84,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             suffixes=(".npz",),
             names=MEDMNIST,
             named="grandrounds.layouts.named:medmnist",
+            reads=("unit",),
         ),
         SourceEntry(
             "simulated-hrct",
@@ -88,6 +94,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="CC0 1.0",
             names=("simulated-hrct",),
             named="grandrounds.layouts.named:simulated_hrct",
+            reads=("hrct", "patches"),
         ),
         SourceEntry(
             "geneva-ild",
@@ -104,6 +111,7 @@ SOURCES: Registry[SourceEntry] = Registry(
                 ("ILD_DB/ILD_DB_volumeROIs",),
                 ("*_patch[0-9]*_patient*[0-9]_[0-9]*.tif",),
             ),
+            reads=("patches",),
         ),
         SourceEntry(
             "mrnet",
@@ -114,6 +122,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             ask="https://stanfordmlgroup.github.io/competitions/mrnet",
             suffixes=("/",),
             telltales=(("*-acl.csv", "*-meniscus.csv"), ("*/*-acl.csv", "*/*-meniscus.csv")),
+            reads=("unit", "series.plane"),
         ),
         SourceEntry(
             "glas",
@@ -160,6 +169,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             ask="https://mlearn.lincoln.ac.uk/mia-cov19d",
             suffixes=("/",),
             telltales=(("*/*/ct_scan_[0-9]*",), ("*/*/*/ct_scan_[0-9]*",)),
+            reads=("unit",),
         ),
         SourceEntry(
             "bids",
@@ -169,7 +179,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="that of the set, see its dataset_description.json",
             suffixes=("/",),
             telltales=(("participants.tsv", "sub-*"), ("sub-*/*/sub-*_*.nii*",), ("sub-*/ses-*/*/sub-*_*.nii*",)),
-            columns=("label",),
+            reads=("labels", "label", "unit", "series.description", "series.pick"),
         ),
         SourceEntry(
             "nnunet",
@@ -179,7 +189,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="that of the set, see its dataset.json",
             suffixes=("/",),
             telltales=(("dataset.json", "imagesTr"), ("imagesTr", "labelsTr")),
-            columns=("label",),
+            reads=("labels", "label", "unit", "series.description", "series.pick"),
         ),
         SourceEntry(
             "lidc",
@@ -190,6 +200,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             ask="https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX",
             suffixes=("/",),
             telltales=(("LIDC-IDRI-[0-9]*",), ("LIDC-IDRI/LIDC-IDRI-[0-9]*",), ("*/LIDC-IDRI/LIDC-IDRI-[0-9]*",)),
+            reads=(*_TABLE, "patches", "unit", *_SERIES),
         ),
     ],
     group="grandrounds.datasets",

@@ -9,8 +9,8 @@ from grandrounds import registry
 from grandrounds.data.catalogue import SOURCES, SourceEntry
 from grandrounds.data.context import with_context
 from grandrounds.data.dataset import Dataset
-from grandrounds.data.draft import COLUMN_OPTIONS, Draft, Progress
-from grandrounds.data.exports import is_container, table_in
+from grandrounds.data.draft import Draft, Progress
+from grandrounds.data.exports import is_container
 from grandrounds.data.grouping import with_patients
 from grandrounds.data.manifest import scan
 from grandrounds.data.options import SourceOptions
@@ -61,16 +61,20 @@ def _from_path(path: Path, options: SourceOptions) -> Draft:
             where=path,
             remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
         )
-    known = entry.columns or (COLUMN_OPTIONS if _is_export(path, options) else ())
-    if given := [name for name in COLUMN_OPTIONS if name not in known and getattr(options, name) is not None]:
-        raise BadSpec(f"only a table has columns to choose, so {', '.join(given)} does not fit", where=path)
+    _refuse_unread(entry, options, path)
     draft: Draft = registry.load(entry.draft)(path, options)
     return draft
 
 
-def _is_export(path: Path, options: SourceOptions) -> bool:
-    """Whether labels come from a table beside DICOM files, so that its columns can be named."""
-    return options.labels is not None or table_in(path) is not None
+def _refuse_unread(entry: SourceEntry, options: SourceOptions, where: object) -> None:
+    """Refuse an option that some sources understand and this one does not: it would be passed over in silence."""
+    some = {name for one in SOURCES for name in one.reads}
+    if unread := sorted(set(options.given(some)) - set(entry.reads)):
+        raise BadSpec(
+            f"{entry.name} does not read the option {', '.join(unread)}",
+            where=where,
+            remedy=f"leave it out; read here: {', '.join(entry.reads) or 'none of its kind'}",
+        )
 
 
 def _entry(path: Path) -> SourceEntry | None:
@@ -98,6 +102,7 @@ def _from_name(name: str, options: SourceOptions, cache: Path) -> Draft:
             where=name,
             remedy=hint or f"check the path, or choose one of: {', '.join(known)}",
         )
+    _refuse_unread(entry, options, name)
     draft: Draft = registry.load(entry.named)(name, options, cache)
     return draft
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Literal
 
 from grandrounds.data.hrct_spec import HrctSpec
@@ -63,3 +65,8 @@ class SourceOptions(Spec):
     consensus: Literal["majority", "unanimous", "any"] = "majority"
     patient_pattern: str | None = None
     context: tuple[str, ...] = ()
+
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Return which of these options say something else than they do by default; `series.plane` names a part."""
+        default = SourceOptions()
+        return [name for name in names if attrgetter(name)(self) != attrgetter(name)(default)]

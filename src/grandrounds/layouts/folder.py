@@ -16,7 +16,8 @@ from grandrounds.data.draft import Draft, official_role, with_columns
 from grandrounds.data.exports import DICOMDIR, table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import spread
-from grandrounds.errors import BadData
+from grandrounds.data.series_spec import SeriesSpec
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats import names_image
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.tables import Role
@@ -24,6 +25,9 @@ from grandrounds.tables import Role
 _IGNORED = frozenset({"__macosx"})
 _DICOM = ("", *FORMATS.get("dicom").suffixes)
 _MOST_HEADERS = 50  # of one folder: two patients in it show themselves well before
+_OF_TABLES = ("label", "join", "rater", "consensus")
+_OF_EXPORTS = ("unit", *(f"series.{name}" for name in SeriesSpec.model_fields))
+_TABLE_REMEDY = "leave it out, or name a table of labels and DICOM files with --labels"
 _REMEDY = "put the images into one folder per class, or list them in a CSV with an image and a label column"
 
 
@@ -33,17 +37,27 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     Whose images they are stays unknown unless DICOM headers say it.
 
     Raises:
+        BadSpec: An option speaks of tables or series, and there are none.
         BadData: There are no class folders and no DICOM images, or a class folder holds no image.
     """
     from grandrounds.data import dicom_source, dicom_tree  # noqa: PLC0415  (pydicom takes a while, and a CSV needs none)
 
-    if options.labels or not source.is_dir() or table_in(source) or (source / DICOMDIR).exists():
+    has_table = options.labels is not None or table_in(source) is not None
+    if not has_table:
+        _refuse(options.given(_OF_TABLES), "there is no table of labels", source)
+    if has_table or not source.is_dir() or (source / DICOMDIR).exists():
         return dicom_source.draft(source, options)
     is_split = any(official_role(folder.name) is not None and _folders(folder) for folder in _folders(source))
     is_bare = not _folders(source) and dicom_tree.holds_dicom(source)
     if is_bare or (not is_split and _is_export(_folders(source))):
         return dicom_source.draft(source, options)
+    _refuse(options.given(_OF_EXPORTS), "a sample of class folders is a file", source)
     return _of_class_folders(source)
+
+
+def _refuse(given: Sequence[str], why: str, source: Path) -> None:
+    if given:
+        raise BadSpec(f"{why}, so {', '.join(given)} does not fit", where=source, remedy=_TABLE_REMEDY)
 
 
 def _is_export(folders: Sequence[Path]) -> bool:

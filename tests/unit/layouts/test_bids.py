@@ -146,7 +146,7 @@ def test_the_label_is_a_column_that_is_named(brains):
     assert "group" in dataset.samples.columns
     with pytest.raises(BadSpec, match="handedness"):
         open_dataset(brains, SourceOptions(label="dementia"))
-    with pytest.raises(BadSpec, match="only a table"):
+    with pytest.raises(BadSpec, match="bids does not read the option patient"):
         open_dataset(brains, SourceOptions(patient="participant_id"))
 
 

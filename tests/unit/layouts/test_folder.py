@@ -6,6 +6,8 @@ import pytest
 from grandrounds import api
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
+from grandrounds.data.patches import PatchSpec
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.study.spec import Ask, DataSpec
 
@@ -77,8 +79,26 @@ def test_refusals(tmp_path, picture):
     ):
         with pytest.raises(BadData, match=words):
             open_dataset(tmp_path / name)
-    with pytest.raises(BadSpec, match="only a table"):
-        open_dataset(tmp_path / "one", SourceOptions(label="x"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (SourceOptions(label="x"), "no table of labels, so label does not fit"),
+        (SourceOptions(rater="x", consensus="any"), "no table of labels, so rater, consensus does not fit"),
+        (SourceOptions(unit="volume"), "a file, so unit does not fit"),
+        (SourceOptions(series=SeriesSpec(plane="axial")), r"a file, so series\.plane does not fit"),
+        (SourceOptions(patient="x"), "folder does not read the option patient"),
+        (SourceOptions(patches=PatchSpec(size_px=8)), "folder does not read the option patches"),
+    ],
+)
+def test_options_that_say_nothing_here(tmp_path, picture, options, words):
+    """An option that the layout does not read is refused, not passed over in silence."""
+    picture("set/a/a.png")
+    picture("set/b/b.png")
+
+    with pytest.raises(BadSpec, match=words):
+        open_dataset(tmp_path / "set", options)
 
 
 def test_misspelt_name(tmp_path):
