@@ -28,7 +28,7 @@ from grandrounds.report.rounding import listed
 from grandrounds.study.record import record
 from grandrounds.study.spec import FLOORS, JudgeSpec
 
-_WRITTEN = ("scores", "comparisons", "decisions", "findings", "readers")
+_WRITTEN = ("scores", "intervals", "comparisons", "decisions", "findings", "readers")
 
 
 def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
@@ -55,7 +55,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
         patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
         comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
-        curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
+        intervals=outcome.intervals, curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
         findings=audits.run(replace(known, decisions=closer.decisions)),
         readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
         notes=(*found.notes, *outcome.notes, *closer.notes),

@@ -120,6 +120,25 @@ SCORES = Schema(
     required=("family", "metric"),
     key=("family", "task", "metric", "label", "unit", "slice"),
 )
+INTERVALS = Schema(
+    "intervals",
+    {
+        "family": _text,
+        "task": _text,
+        "metric": _text,
+        "label": _text,  # the class that a per-class metric speaks of; null for the others
+        "unit": _text,
+        "method": _text,  # other intervals of a score, and what folds, seeds and training anew add
+        "estimate": _number,
+        "low": _number,  # of an interval; of a spread the least value
+        "high": _number,
+        "error": _number,  # standard error; of a spread the standard deviation
+        "n": _count,  # folds or seeds of a spread
+        "note": _text,
+    },
+    required=("family", "metric", "method"),
+    key=("family", "task", "metric", "label", "unit", "method"),
+)
 COMPARISONS = Schema(
     "comparisons",
     {
@@ -276,7 +295,7 @@ FINDINGS = Schema(
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
-        SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
+        SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, INTERVALS, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
         DECISIONS, SUSPECTS, READERS,
     )
 }  # fmt: skip

@@ -14,7 +14,7 @@ Reference: Davison & Hinkley, Bootstrap Methods and their Application (1997), §
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.metrics import Sheet, Tally, sheet
 from grandrounds.tables import Task
 
+_Measuring = Callable[[Sheet, NDArray[np.uint8]], NDArray[np.float64]]
 BLOCK = 256  # resamples abreast: their weights and sums stay in the processor's second-level cache
 
 
@@ -96,31 +97,80 @@ def resample(
         metrics: Which; none for all that apply to the task and have no other interval.
         threads: None for as many as the processor grants; the result does not depend on it.
     """
-    entries = tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
+    entries, sheets = _entries(cohort, metrics), _sheets(cohort)
+    columns, measured = layout(cohort.task, entries), _measuring(entries)
+    ones = np.ones((len(cohort.patients), 1), np.uint8)
+    by_group = [np.stack([measured(one, ones)[:, 0] for one in own]) for own in sheets]  # (groups, cells)
+    estimate = np.stack([_summary(mean_where_defined(list(one[:, :, None])), columns)[:, 0] for one in by_group])
+
+    def drawn(block: int) -> NDArray[np.uint8]:
+        return draw(len(cohort.patients), seed, block)
+
+    values = _under(drawn, resamples, sheets, columns, measured, threads)
+    return Replicates(cohort.families, columns, estimate, values, tuple(by_group))
+
+
+def reweighted(
+    cohort: Cohort, weights: NDArray[np.uint8], *, metrics: Sequence[MetricEntry] = (), threads: int | None = None
+) -> NDArray[np.float64]:
+    """Return every metric of every family under weightings of the patients, (F, M, R); metrics as for `resample`.
+
+    Args:
+        cohort: What is judged.
+        weights: (P, R).
+        metrics: Which; none for all that apply to the task and have no other interval.
+        threads: None for as many as the processor grants.
+    """
+    entries = _entries(cohort, metrics)
+
+    def part(block: int) -> NDArray[np.uint8]:
+        return weights[:, block * BLOCK : (block + 1) * BLOCK]
+
     columns = layout(cohort.task, entries)
-    sheets = [
+    return _under(part, weights.shape[1], _sheets(cohort), columns, _measuring(entries), threads)
+
+
+def _entries(cohort: Cohort, metrics: Sequence[MetricEntry]) -> tuple[MetricEntry, ...]:
+    return tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
+
+
+def _sheets(cohort: Cohort) -> list[list[Sheet]]:
+    return [
         [sheet(group.label, group.probs, group.patient) for group in cohort.of(family)] for family in cohort.families
     ]
+
+
+def _measuring(entries: Sequence[MetricEntry]) -> _Measuring:
     measures = [registry.load(entry.measure) for entry in entries]
 
     def measured(one: Sheet, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
         rows: Tally = one.tally(weights)
         return np.concatenate([np.atleast_2d(measure(rows)) for measure in measures])  # (cells, R)
 
+    return measured
+
+
+def _under(
+    weights_of: Callable[[int], NDArray[np.uint8]],
+    n: int,
+    sheets: Sequence[Sequence[Sheet]],
+    columns: Sequence[Column],
+    measured: _Measuring,
+    threads: int | None,
+) -> NDArray[np.float64]:
+    """Return every column of every family under n weightings that come in blocks, (F, M, n)."""
+    values = np.empty((len(sheets), len(columns), n))
+
     def fill(block: int) -> None:
-        weights = draw(len(cohort.patients), seed, block)
-        place = slice(block * BLOCK, min((block + 1) * BLOCK, resamples))
+        weights = weights_of(block)
+        place = slice(block * BLOCK, min((block + 1) * BLOCK, n))
         for family, own in enumerate(sheets):
             average = mean_where_defined([measured(one, weights) for one in own])
             values[family, :, place] = _summary(average, columns)[:, : place.stop - place.start]
 
-    ones = np.ones((len(cohort.patients), 1), np.uint8)
-    by_group = [np.stack([measured(one, ones)[:, 0] for one in own]) for own in sheets]  # (groups, cells)
-    estimate = np.stack([_summary(mean_where_defined(list(one[:, :, None])), columns)[:, 0] for one in by_group])
-    values = np.empty((len(sheets), len(columns), resamples))
     with ThreadPoolExecutor(threads or processors()) as pool:
-        list(pool.map(fill, range(-(-resamples // BLOCK))))
-    return Replicates(cohort.families, columns, estimate, values, tuple(by_group))
+        list(pool.map(fill, range(-(-n // BLOCK))))
+    return values
 
 
 def layout(task: Task, entries: Sequence[MetricEntry]) -> tuple[Column, ...]:

@@ -16,17 +16,20 @@ from types import MappingProxyType
 
 import polars as pl
 
+from grandrounds import tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.answer import Selection
+from grandrounds.evaluate.beside import ANEW, beside
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.catalogue import metrics_for, primary_for
-from grandrounds.evaluate.cohort import Cohort, assemble, checked
+from grandrounds.evaluate.catalogue import MetricEntry, metrics_for, primary_for
+from grandrounds.evaluate.cohort import CELL, Cohort, assemble, checked
 from grandrounds.evaluate.compare import ALPHA, compare
 from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import score
+from grandrounds.evaluate.shipping import best_of
 from grandrounds.tables import Role, Task, Unit
 
 PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
@@ -46,6 +49,7 @@ class Judgement:
         selection: The best family's score corrected for the picking; None where there is nothing to pick from.
         unit: The level at which the families are compared.
         rules: How each trial made one answer of the samples of a unit; empty where the unit is the sample.
+        intervals: Table `intervals`, at that level; empty for valid.
     """
 
     scores: pl.DataFrame
@@ -55,6 +59,7 @@ class Judgement:
     selection: Selection | None = None
     unit: Unit = "sample"
     rules: Mapping[levels.Key, Rule] = field(default_factory=lambda: MappingProxyType({}))
+    intervals: pl.DataFrame = field(default_factory=lambda: tables.empty(tables.INTERVALS))
 
 
 def judge(
@@ -100,17 +105,30 @@ def judge(
     cohorts = {one: assemble(levels.lift(rows, task, one, by[one]), task, role, one) for one in by}
     cohort, replicates = cohorts[declared], resample(cohorts[declared], resamples, seed)
     comparisons, picked = compare(cohort, replicates, entry, margin, seed), None
-    scores = [_scores(cohort, replicates, patient_known)]
+    scores, others = [_scores(cohort, replicates, patient_known)], tables.empty(tables.INTERVALS)
     if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
         further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
         comparisons = pl.concat([comparisons, further], how="diagonal")
         picked = selection(cohort, entry, min(resamples, PICKS), seed, without=floors)
-        others = [one for name, one in cohorts.items() if name != declared]
-        scores += [_scores(one, resample(one, resamples, seed), patient_known) for one in others]
-    notes = (*_notes(cohort, resamples, patient_known), *_combined(declared, by[declared], aggregation, rows))
+        higher = [one for name, one in cohorts.items() if name != declared]
+        scores += [_scores(one, resample(one, resamples, seed), patient_known) for one in higher]
+        others = beside(cohort, replicates, _n_valid(rows))
+    notes = (
+        *_notes(cohort, resamples, patient_known), *_anew(others, scores[0], entry),
+        *_combined(declared, by[declared], aggregation, rows),
+    )  # fmt: skip
     return Judgement(
-        pl.concat(scores), comparisons, curves(cohort, seed), notes, picked, declared, MappingProxyType(by[declared])
-    )
+        pl.concat(scores), comparisons, curves(cohort, seed), notes, picked, declared, MappingProxyType(by[declared]),
+        others,
+    )  # fmt: skip
+
+
+def _n_valid(rows: pl.DataFrame) -> float:
+    """Return the patients of valid in a trial, on average."""
+    valid = rows.filter(pl.col("role") == "valid")
+    if valid.is_empty():
+        return 0.0
+    return float(valid.group_by(CELL).agg(pl.col("patient").n_unique().alias("n"))["n"].to_numpy().mean())
 
 
 def _scores(cohort: Cohort, replicates: Replicates, patient_known: bool) -> pl.DataFrame:  # noqa: FBT001  (passed on)
@@ -122,6 +140,19 @@ def _scores(cohort: Cohort, replicates: Replicates, patient_known: bool) -> pl.D
         + ("" if patient_known else ", assumes independent images"),
     )  # fmt: skip
     return scores if patient_known else scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
+
+
+def _anew(intervals: pl.DataFrame, scores: pl.DataFrame, entry: MetricEntry) -> Iterator[str]:
+    """Yield where the leader would score if it were trained anew, where folds can tell."""
+    overall = pl.col("metric") == entry.name, pl.col("label").is_null()
+    estimates = dict(scores.filter(*overall).drop_nulls("estimate").select("family", "estimate").iter_rows())
+    known = intervals.filter(*overall, pl.col("method") == ANEW).drop_nulls(["low", "high"])
+    leader = best_of(estimates, entry) if estimates else ""
+    for low, high, n in known.filter(family=leader).select("low", "high", "n").iter_rows():
+        yield (
+            f"Trained anew on other patients like these, {leader} would score {low:.3f} to {high:.3f} "
+            f"(corrected after Nadeau and Bengio, {n} folds); the other intervals take the fitted models as they are."
+        )
 
 
 def _combined(

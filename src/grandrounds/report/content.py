@@ -52,6 +52,7 @@ class ReportContent:
         patient_known: Whether it is known which images show the same patient.
         scores: Table `scores`.
         comparisons: Table `comparisons`.
+        intervals: Table `intervals`.
         curves: Table `curves`.
         samples: Table `samples`; empty for a bare CSV of predictions.
         labels: Table `labels`.
@@ -86,6 +87,7 @@ class ReportContent:
     patient_known: bool = True
     scores: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SCORES))
     comparisons: pl.DataFrame = field(default_factory=partial(tables.empty, tables.COMPARISONS))
+    intervals: pl.DataFrame = field(default_factory=partial(tables.empty, tables.INTERVALS))
     curves: pl.DataFrame = field(default_factory=partial(tables.empty, tables.CURVES))
     samples: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SAMPLES))
     labels: pl.DataFrame = field(default_factory=partial(tables.empty, tables.LABELS))

@@ -65,6 +65,7 @@ def gather(folder: Path) -> ReportContent:
         labels=_frame(folder, tables.LABELS),
         predictions=_frame(folder, tables.PREDICTIONS),
         comparisons=_frame(folder, tables.COMPARISONS),
+        intervals=_perhaps(folder, tables.INTERVALS),
         trials=trials,
         history=_frame(folder, tables.HISTORY),
         curves=_frame(folder, tables.CURVES),

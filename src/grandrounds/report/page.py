@@ -20,6 +20,7 @@ from grandrounds.report import (
     readers,
     results,
     subgroups,
+    uncertainty,
 )
 from grandrounds.report.blocks import Section
 from grandrounds.report.content import ReportContent
@@ -31,6 +32,7 @@ from grandrounds.report.rounding import count
 SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     results.ranking,
     results.differences,
+    uncertainty.uncertainty,
     readers.readers,
     cohort.pictures,
     classes.by_class,

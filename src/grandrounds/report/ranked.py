@@ -35,7 +35,7 @@ class Difference(NamedTuple):
     verdict: str
 
 
-_NUMBERS = ("scores", "comparisons", "curves", "trials", "history", "decisions", "suspects", "readers")
+_NUMBERS = ("scores", "comparisons", "intervals", "curves", "trials", "history", "decisions", "suspects", "readers")
 _MIRRORED = {"better": "worse", "worse": "better"}
 
 

@@ -58,6 +58,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         "predictions": predictions,
         "scores": pl.concat([outcome.scores, closer.scores]),
         "comparisons": pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
+        "intervals": outcome.intervals,
         "curves": outcome.curves,
         "decisions": closer.decisions,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grandrounds import tables
@@ -45,6 +45,7 @@ def test_a_table_that_is_none_is_refused(frame, complaint):
         tables.check(frame, tables.SPLITS)
 
 
+@settings(deadline=None)  # it writes to the disk, which may be busy
 @given(st.lists(st.tuples(st.text(min_size=1), st.sampled_from(["train", "test"])), unique_by=lambda row: row[0]))
 def test_what_is_written_is_read(tmp_path_factory, rows):
     """Any text survives as an identifier."""
