@@ -19,9 +19,8 @@ from typing import NamedTuple
 import polars as pl
 
 from grandrounds.data import joining
-from grandrounds.data.draft import COLUMNS, Draft
+from grandrounds.data.draft import COLUMNS, Draft, free_name
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.tables import FILES, SAMPLES
 
 # What a table may speak of, the closest to the image first, and how it calls it, without blanks and underscores.
 _SPOKEN_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -66,8 +65,10 @@ def _joined(draft: Draft, path: Path) -> Draft:
     table = table.with_columns(joining.known(pl.all()).name.keep())
     key = _key(draft.rows, table, path)
     facts, notes = _genes(table, key) if _named(table, _GENE) else (_facts(table, key, path), ())
-    taken = {*COLUMNS, *SAMPLES.columns, *FILES.columns, *draft.rows.columns}
-    facts = facts.rename({name: f"{name}_given" for name in facts.columns if name != key.theirs and name in taken})
+    names = {name: free_name(name) for name in facts.columns if name != key.theirs}
+    facts = facts.rename(
+        {name: f"{free}_given" if free in draft.rows.columns else free for name, free in names.items()}
+    )
     ours, theirs = _plain(pl.col(key.ours)), _plain(pl.col(key.theirs))
     joined = draft.rows.with_columns(ours.alias("_key")).join(
         facts.with_columns(theirs.alias("_key")).drop(key.theirs), on="_key", how="left", maintain_order="left"

@@ -16,12 +16,13 @@ from grandrounds.data import choosing, flow, joining
 from grandrounds.data.consensus import consensus
 from grandrounds.data.dicom_order import REFUSED
 from grandrounds.data.dicom_tree import Tree, survey
-from grandrounds.data.draft import Draft, official_role
+from grandrounds.data.draft import Draft, free_name, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData
 
+_EXAM = "#exam"
 _FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
 
 
@@ -74,23 +75,30 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
     joined = joining.join(table, series, options.join, where=path)
     column = joining.label_column(table, options.label, joined.column, where=path)
     series = _with_exam(series, joined.key)
-    rows = joined.rows.join(series.select("series", "exam"), on="series", maintain_order="left")
-    ratings = rows.unique(["exam", "row"], maintain_order=True).select(
-        "exam",
+    exams = series.select(pl.col("series").alias(joining.SERIES), pl.col("exam").alias(_EXAM))
+    rows = joined.rows.join(exams, on=joining.SERIES, maintain_order="left")
+    ratings = rows.unique([_EXAM, joining.ROW], maintain_order=True).select(
+        pl.col(_EXAM).alias("exam"),
         (pl.col(options.rater) if options.rater else pl.lit("the table")).alias("rater"),
         joining.known(pl.col(column)).alias("label"),
     )
     if options.rater is None:
         _refuse_contradictions(ratings, path)
     agreed = consensus(ratings, options.consensus, options.positive)
-    told = {column, joined.column, options.rater, "row", "series", "exam"}
-    clinical = [name for name in table.columns if name not in told]
-    facts = rows.group_by("exam", maintain_order=True).agg(pl.col(name).first() for name in clinical)
-    found = series.join(agreed.labels, on="exam", how="left", maintain_order="left").join(
-        facts, on="exam", how="left", maintain_order="left", suffix="_of_table"
+    clinical = [name for name in table.columns if name not in {column, joined.column, options.rater}]
+    facts = rows.group_by(pl.col(_EXAM).alias("exam"), maintain_order=True).agg(
+        pl.col(name).first().alias(_of_table(name)) for name in clinical
     )
-    found = found.with_columns(is_named=pl.col("exam").is_in(rows["exam"].unique().implode()))
-    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(name for name in clinical if name in found.columns))
+    found = series.join(agreed.labels, on="exam", how="left", maintain_order="left").join(
+        facts, on="exam", how="left", maintain_order="left"
+    )
+    found = found.with_columns(is_named=pl.col("exam").is_in(facts["exam"].implode()))
+    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(clinical))
+
+
+def _of_table(name: str) -> str:
+    """Return what a column of the table is called beside those of the headers."""
+    return f"#{name}"
 
 
 def _unlabelled(series: pl.DataFrame) -> _Labelled:
@@ -119,16 +127,23 @@ def _rows(
     tree: Tree, read: pl.DataFrame, clinical: tuple[str, ...], unit: str
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Return the draft's rows, and the files of samples that are volumes."""
-    facts = read.select(
-        "series", pl.col("exam").alias("case"), "label", *_FROM_SERIES, *clinical,
-        short=pl.col("series").map_elements(_short, return_dtype=pl.String()),
-    )  # fmt: skip
-    frames = tree.files.join(facts, on="series", how="inner", maintain_order="left")
     role = next((name for name in clinical if name.lower() in ("split", "role", "set")), None)
-    if role is not None:
-        frames = frames.with_columns(pl.col(role).map_elements(official_role, return_dtype=pl.String()).alias("role"))
-        frames = frames.drop(role) if role != "role" else frames
-    return by_unit(frames.drop("sample", strict=False).rename({"short": "sample"}), unit)
+    rest = {name: pl.col(_of_table(name)) for name in clinical if name != role}
+    if "patient" in rest and read[_of_table("patient")].has_nulls():
+        del rest["patient"]  # names of two kinds would make two patients of one
+    stated = [pl.coalesce(rest.pop(name, pl.col(name)), name).alias(name) for name in _FROM_SERIES]
+    facts = read.select(
+        "series",
+        pl.col("exam").alias("case"),
+        "label",
+        *stated,  # the table's word goes before the header's
+        *(value.alias(free_name(name)) for name, value in rest.items()),
+        pl.col("series").map_elements(_short, return_dtype=pl.String()).alias("sample"),
+        (pl.col(_of_table(role)).map_elements(official_role, return_dtype=pl.String()) if role else pl.lit(None))
+        .cast(pl.String())
+        .alias("role"),
+    )
+    return by_unit(tree.files.join(facts, on="series", how="inner", maintain_order="left"), unit)
 
 
 def _short(series: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import polars as pl
 
 from grandrounds.data.dataset import Published
-from grandrounds.tables import Role
+from grandrounds.tables import FILES, SAMPLES, Role
 
 TaskKind = Literal["binary", "multiclass", "ordinal"]
 Progress = Callable[[int, int], None]  # called with (images read, images in all)
@@ -105,6 +105,15 @@ def with_columns(rows: pl.DataFrame) -> pl.DataFrame:
     absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in COLUMNS.items() if name not in rows.columns]
     extras = [name for name in rows.columns if name not in COLUMNS]
     return rows.with_columns(absent).cast(pl.Schema(COLUMNS)).select(*COLUMNS, *extras)
+
+
+def free_name(name: str) -> str:
+    """Return a name for a clinical column that no table of ours uses.
+
+    >>> free_name("packyears"), free_name("order")
+    ('packyears', 'order_given')
+    """
+    return f"{name}_given" if name in {*COLUMNS, *SAMPLES.columns, *FILES.columns} else name
 
 
 def official_role(name: str) -> Role | None:

@@ -22,6 +22,7 @@ NAMES: Mapping[Key, tuple[str, ...]] = MappingProxyType(
         "patient": ("patient", "patientid", "patient_id", "subject", "subject_id", "mrn"),
     }
 )
+ROW, SERIES, _PLAIN, _BARE = "#row", "#series", "#plain", "#bare"
 _UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not known"})
 _LABELS = ("label", "diagnosis", "class", "finding", "target")
 
@@ -31,7 +32,8 @@ class Joined:
     """Labels with the series they speak of.
 
     Args:
-        rows: The rows of the table that found images, with the columns of the table and `series`.
+        rows: The rows of the table that found images, with their number (1 is the first under the heading) as `ROW` and
+            their series as `SERIES`: names that no table has.
         key: What joined.
         column: The column of the table that joined.
         without_images: Rows of the table (1 is the first under the heading) whose images are not there.
@@ -104,35 +106,35 @@ def join(table: pl.DataFrame, series: pl.DataFrame, key: Key | Literal["auto"], 
 
 
 def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> Joined:
-    ours = series.select("series", plain=_plain(pl.col("series" if key == "series" else key)))
-    ours = ours.filter(pl.col("plain").is_not_null())
-    rows = table.with_row_index("row", offset=1).with_columns(plain=_plain(pl.col(column)))
-    exact = rows.join(ours, on="plain", how="inner", maintain_order="left")
-    notes = [f"Labels were joined by {key} (column {column!r}): {exact['row'].n_unique()} of {table.height} rows."]
+    ours = series.select(pl.col("series").alias(SERIES), _plain(pl.col(key)).alias(_PLAIN))
+    ours = ours.filter(pl.col(_PLAIN).is_not_null())
+    rows = table.with_row_index(ROW, offset=1).with_columns(_plain(pl.col(column)).alias(_PLAIN))
+    exact = rows.join(ours, on=_PLAIN, how="inner", maintain_order="left")
+    notes = [f"Labels were joined by {key} (column {column!r}): {exact[ROW].n_unique()} of {table.height} rows."]
     loose = _without_zeros(rows, ours, exact)
     if loose.height:
-        notes.append(f"{loose['row'].n_unique()} rows matched only without leading zeros, as a spreadsheet loses them.")
-    matched = pl.concat([exact, loose]).sort("row", maintain_order=True)
-    without_images = tuple(sorted(set(rows["row"]) - set(matched["row"])))
-    without_label = tuple(sorted(set(series["series"]) - set(matched["series"])))
+        notes.append(f"{loose[ROW].n_unique()} rows matched only without leading zeros, as a spreadsheet loses them.")
+    matched = pl.concat([exact, loose]).sort(ROW, maintain_order=True)
+    without_images = tuple(sorted(set(rows[ROW]) - set(matched[ROW])))
+    without_label = tuple(sorted(set(series["series"]) - set(matched[SERIES])))
     if without_images:
         notes.append(f"{len(without_images)} rows of the table have no images here.")
     if without_label:
         notes.append(f"{len(without_label)} series have no row in the table.")
-    return Joined(matched.drop("plain"), key, column, without_images, without_label, tuple(notes))
+    return Joined(matched.drop(_PLAIN), key, column, without_images, without_label, tuple(notes))
 
 
 def _without_zeros(rows: pl.DataFrame, ours: pl.DataFrame, exact: pl.DataFrame) -> pl.DataFrame:
     """Return what matches once leading zeros are dropped, where that makes no two ids the same."""
-    bare = pl.col("plain").str.strip_chars_start("0")
-    theirs = rows.filter(~pl.col("row").is_in(exact["row"].implode()), pl.col("plain").str.contains(r"^\d+$"))
-    left = ours.filter(~pl.col("series").is_in(exact["series"].implode()))
-    clear = ours.group_by(bare.alias("bare")).agg(pl.col("plain").n_unique().alias("n")).filter(pl.col("n") == 1)
-    left = left.with_columns(bare=bare).join(clear.select("bare"), on="bare", how="semi")
+    bare = pl.col(_PLAIN).str.strip_chars_start("0")
+    theirs = rows.filter(~pl.col(ROW).is_in(exact[ROW].implode()), pl.col(_PLAIN).str.contains(r"^\d+$"))
+    left = ours.filter(~pl.col(SERIES).is_in(exact[SERIES].implode()))
+    clear = ours.group_by(bare.alias(_BARE)).agg(pl.col(_PLAIN).n_unique().alias("n")).filter(pl.col("n") == 1)
+    left = left.with_columns(bare.alias(_BARE)).join(clear.select(_BARE), on=_BARE, how="semi")
     return (
-        theirs.with_columns(bare=bare)
-        .join(left.drop("plain"), on="bare", how="inner", maintain_order="left")
-        .drop("bare")
+        theirs.with_columns(bare.alias(_BARE))
+        .join(left.drop(_PLAIN), on=_BARE, how="inner", maintain_order="left")
+        .drop(_BARE)
     )
 
 

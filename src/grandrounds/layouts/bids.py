@@ -19,11 +19,10 @@ from typing import Any
 import polars as pl
 
 from grandrounds.data import joining
-from grandrounds.data.draft import Draft, with_columns
+from grandrounds.data.draft import Draft, free_name, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 from grandrounds.layouts.volumes import ENDINGS, UNITS, Chosen, choose, first_of_each, samples_of, stem
-from grandrounds.tables import FILES, SAMPLES
 
 PARTICIPANTS, DESCRIPTION = "participants.tsv", "dataset_description.json"
 SUFFIX = "T1w"
@@ -170,8 +169,7 @@ def _columns(facts: _Row, label: str | None) -> _Row:
         elif ours:
             row[ours] = value
         else:
-            taken = {*SAMPLES.columns, *FILES.columns, "label", "role"}
-            row[f"{name}_given" if name in taken else name] = value
+            row[free_name(name)] = value
     return row
 
 

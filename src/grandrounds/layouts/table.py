@@ -8,11 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
-from grandrounds.data.draft import COLUMN_OPTIONS, Draft, official_role, refusals, with_columns
+from grandrounds.data.draft import COLUMN_OPTIONS, Draft, free_name, official_role, refusals, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.catalogue import FORMATS
-from grandrounds.tables import FILES, SAMPLES
 
 # What each column is called elsewhere, written without case, spaces and underscores; the first name is ours and wins.
 _SYNONYMS = {
@@ -48,7 +47,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     taken = set(columns.values())
     rows = table.select(
         *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()),
-        *(pl.col(name).alias(_free(name)) for name in table.columns if name not in taken),
+        *(pl.col(name).alias(free_name(name)) for name in table.columns if name not in taken),
     )
     rows = _with_roles(_with_files(rows, source.parent), source)
     if "side" in rows.columns:
@@ -111,11 +110,6 @@ def _unclear(what: str, names: Sequence[str], source: Path, ours: str) -> BadSpe
     return BadSpec(
         f"{what}; the columns are: {', '.join(names)}", where=source, remedy=f"say which one it is: option {ours!r}"
     )
-
-
-def _free(name: str) -> str:
-    """Return a name for a clinical column that no table of ours uses."""
-    return f"{name}_given" if name in {*SAMPLES.columns, *FILES.columns, "label", "role"} else name
 
 
 def _with_files(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:

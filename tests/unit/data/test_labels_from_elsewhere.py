@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from grandrounds.data import SourceOptions, open_dataset
+from grandrounds.data import SourceOptions, joining, open_dataset
 from grandrounds.data.choosing import choose
 from grandrounds.data.consensus import consensus, fleiss
 from grandrounds.data.joining import join, known, label_column, read_table
@@ -111,10 +111,37 @@ def test_leading_zeros_that_a_spreadsheet_lost(tmp_path):
     table = pl.DataFrame({"accession": ["7", "42"], "label": ["a", "b"]})
     joined = join(table, series.cast(pl.String()), "auto", where=tmp_path)
 
-    assert joined.rows["series"].to_list() == ["1.1"]
+    assert joined.rows[joining.SERIES].to_list() == ["1.1"]
     assert joined.without_images == (2,)
     assert set(joined.without_label) == {"1.2", "1.3"}
     assert any("leading zeros" in note for note in joined.notes)
+
+
+@pytest.mark.parametrize(
+    "name", ["case", "exam", "label", "order", "path", "row", "sample", "series", "sha256", "study"]
+)
+def test_columns_called_like_ours(export, tmp_path, name):
+    """A table may call its columns as it likes; what would hide a column of ours comes along under another name."""
+    rows = [f"A{exam:05d},{'ab'[exam % 2]},v{exam}" for exam in range(1, 9)]
+    options = _with_table(export, tmp_path, "\n".join([f"accession,finding,{name}", *rows]))
+
+    samples = open_dataset(export, options.replaced(unit="volume")).samples
+
+    given = samples[f"{name}_given" if f"{name}_given" in samples.columns else name]
+    assert set(given) == {f"v{exam}" for exam in range(1, 9)}
+
+
+def test_the_word_of_a_table_goes_before_that_of_a_header(export, tmp_path):
+    """Site and patient of the table count; a patient who is told for some exams only is not mixed with the header's."""
+    rows = [f"A{exam:05d},{'ab'[exam % 2]},north,P{exam}" for exam in range(1, 9)]
+    heading = "accession,finding,site,patient"
+    whole = open_dataset(export, _with_table(export, tmp_path, "\n".join([heading, *rows])))
+    rows[0] = rows[0].removesuffix("P1")
+    part = open_dataset(export, _with_table(export, tmp_path, "\n".join([heading, *rows])))
+
+    assert set(whole.samples["site"]) == {"north"}
+    assert set(whole.samples["patient"]) == {f"P{exam}" for exam in range(1, 9)}
+    assert set(part.samples["patient"]) == {f"SIM-{exam:03d}" for exam in range(1, 9)}
 
 
 def test_what_found_no_partner_is_listed_both_ways(export, tmp_path):
