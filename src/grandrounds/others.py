@@ -22,13 +22,14 @@ from grandrounds.evaluate.intake import Intake, intake
 from grandrounds.evaluate.judge import Judgement
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
 from grandrounds.evaluate.readers import readers_of
+from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.report import gather, write_all
 from grandrounds.report.content import ReportContent
 from grandrounds.report.rounding import listed
 from grandrounds.study.record import record
 from grandrounds.study.spec import FLOORS, JudgeSpec
 
-_WRITTEN = ("scores", "intervals", "comparisons", "decisions", "findings", "readers")
+_WRITTEN = ("scores", "intervals", "comparisons", "decisions", "suspects", "findings", "readers")
 
 
 def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
@@ -56,6 +57,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
         comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
         intervals=outcome.intervals, curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
+        suspects=_wrongly(found),
         findings=audits.run(replace(known, decisions=closer.decisions)),
         readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
         notes=(*found.notes, *outcome.notes, *closer.notes),
@@ -92,10 +94,19 @@ def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
     return replace(judged, scores=scores, curves=without_curves(judged.curves, found.scales)), decision
 
 
+def _stated(found: Intake, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of families that state probabilities."""
+    return rows.filter(pl.col("family").is_in([one for one, scale in found.scales.items() if scale == "probability"]))
+
+
+def _wrongly(found: Intake) -> pl.DataFrame:
+    stated = _stated(found, found.predictions)
+    return read_wrongly(stated, found.task, floors=FLOORS)
+
+
 def _closer(lifted: pl.DataFrame, unit: tables.Unit, found: Intake, ask: JudgeSpec) -> Closer:
     """Return a closer look at the families that state probabilities on the test role."""
-    families = [family for family, scale in found.scales.items() if scale == "probability"]
-    stated = lifted.filter(pl.col("family").is_in(families))
+    stated = _stated(found, lifted)
     if stated.filter(role="test").is_empty():
         return nothing()
     return look_closer(

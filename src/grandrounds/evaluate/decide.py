@@ -22,8 +22,10 @@ from grandrounds.evaluate.calibrators import CALIBRATORS
 from grandrounds.evaluate.calling import calling
 from grandrounds.evaluate.catalogue import METRICS, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group, assemble
+from grandrounds.evaluate.conformal import conformal_sets
 from grandrounds.evaluate.crossfit import NONE, Pair, Recalibrated, recalibrated
 from grandrounds.evaluate.declared import declared
+from grandrounds.evaluate.grey import grey_zone
 from grandrounds.evaluate.rules import Reading, Rule, measured
 from grandrounds.evaluate.score import score
 from grandrounds.shapes import ClassIndex, Probs
@@ -35,7 +37,7 @@ PROBABILITIES = "probabilities"  # the rule that decides nothing
 _OF_PROBABILITIES = ("brier", "log_loss", "ece")
 _REFITTED = ("calibration_slope", "calibration_intercept")
 
-RULES: tuple[Callable[[Reading], Iterator[Rule]], ...] = (declared, calling)
+RULES: tuple[Callable[[Reading], Iterator[Rule]], ...] = (declared, calling, grey_zone, conformal_sets)
 
 
 class Decided(NamedTuple):

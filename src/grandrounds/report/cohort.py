@@ -20,7 +20,8 @@ _OUTCOMES = ("finding", "tip", "not applicable", "passed")
 def pictures(ranked: Ranked) -> Section | None:
     """Return example images of every class."""
     content = ranked.content
-    images = {sample: data for sample, data in content.thumbnails.items() if data.startswith(_PNG)}
+    chosen = content.thumbnails if content.examples is None else content.examples
+    images = {sample: data for sample, data in content.thumbnails.items() if sample in chosen and data.startswith(_PNG)}
     shown = _labelled(ranked).filter(pl.col("sample").is_in(list(images)))
     sheets = []
     for label in ranked.classes:

@@ -76,6 +76,7 @@ class ReportContent:
         record: Versions, hardware, dates, command, fingerprints; may be nested.
         links: Label and relative address of other reports.
         thumbnails: Sample to PNG bytes.
+        examples: Those of them that show what the images look like; None for all.
     """
 
     title: str
@@ -111,3 +112,4 @@ class ReportContent:
     record: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     links: tuple[tuple[str, str], ...] = ()
     thumbnails: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    examples: frozenset[str] | None = None

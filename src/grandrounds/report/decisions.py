@@ -20,12 +20,17 @@ _HOW = (
 _CAPTIONS = {
     "ece": "How good the probabilities are, as stated and recalibrated",
     "log_loss": "How good they are where the classes have their declared shares",
+    "coverage": "Sets of classes, and how often they hold the true one; every patient counts once",
+    "decided": "Who is decided on, and what is right among these",
     "recall": "What is called from a threshold on",
 }
 _WORDS = {
     "recall": "Sensitivity",
     "precision": "Positive predictive value",
     "precision_at_prevalence": "PPV at the declared prevalence",
+    "set_size": "Classes in a set",
+    "decided": "Share decided",
+    "right_if_decided": "Right among the decided",
     "npv_at_prevalence": "NPV at the declared prevalence",
 }
 _Rows = list[dict[str, Any]]

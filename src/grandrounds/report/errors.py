@@ -6,12 +6,12 @@ import base64
 
 import polars as pl
 
+from grandrounds.evaluate.wrongly import SUSPECT, WORST
 from grandrounds.report.blocks import Block, Cell, Column, Folded, Pictures, Prose, Section, Table
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, share
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-WORST, SUSPECT = "worst error", "label suspect"
 MOST_SHOWN = 12
 _SUSPECTS = (
     "Families that never saw the patient agree against these labels. That is a reason to look at the image again, "

@@ -83,6 +83,7 @@ def gather(folder: Path) -> ReportContent:
         record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
         links=tuple((label, address) for label, address in record["links"]),
         thumbnails=_pictures(folder / "pictures"),
+        examples=frozenset(_index(folder / "pictures").get("examples", {})),
     )
 
 
@@ -133,9 +134,16 @@ def _without_folders(study_toml: str) -> str:
 
 
 def _pictures(folder: Path) -> dict[str, bytes]:
+    names = {sample: name for kind in _index(folder).values() for sample, name in kind.items()}
+    return {sample: (folder / name).read_bytes() for sample, name in names.items()}
+
+
+def _index(folder: Path) -> dict[str, dict[str, str]]:
+    """Return for each kind of picture the files by sample; a run of an earlier version has examples alone."""
     if not (folder / "index.json").exists():
         return {}
-    return {sample: (folder / name).read_bytes() for sample, name in _json(folder / "index.json").items()}
+    content = _json(folder / "index.json")
+    return {"examples": content} if any(isinstance(one, str) for one in content.values()) else content
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.answering import answer
 from grandrounds.evaluate.closer import look_closer
 from grandrounds.evaluate.cohort import checked
+from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
 from grandrounds.study.evidence import evidence
@@ -61,6 +62,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         "intervals": outcome.intervals,
         "curves": outcome.curves,
         "decisions": closer.decisions,
+        "suspects": read_wrongly(predictions, task, floors=FLOORS),
     }
     meta: dict[str, object] = {
         "task": task.model_dump(), "split": plan.identity, "notes": [*outcome.notes, *closer.notes],

@@ -63,7 +63,9 @@ def conclude(
     store.write_json(LEDGER, times)
     decision = judge_run(study, store, workspace.plan, dataset.task, names)
     labels = dataset.labels.select("case", "label")
-    pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed)
+    suspects = tables.read(tables.SUSPECTS, store.folder / "suspects.parquet").frame
+    shown = pictures.to_show(suspects, (decision.leader, decision.ships))  # of all families the page would grow too big
+    pictures.write(store.folder / "pictures", dataset.samples, labels, workspace.prepared, study.seed, shown)
     facts = record() | {
         "study": study.identity(),
         "dataset": dataset.fingerprint,
