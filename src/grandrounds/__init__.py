@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from grandrounds.api import Outcome, audit, demo, inspect, plan, predict, rereport, run
     from grandrounds.data import Dataset, SourceOptions, open_dataset
     from grandrounds.errors import Refusal
+    from grandrounds.evaluate.columns import Columns
     from grandrounds.splits import SplitSpec
     from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
 
@@ -24,6 +25,7 @@ __version__ = importlib.metadata.version("grandrounds")
 
 _HOMES = {
     "Ask": "grandrounds.study.spec",
+    "Columns": "grandrounds.evaluate.columns",
     "DataSpec": "grandrounds.study.spec",
     "Dataset": "grandrounds.data",
     "JudgeSpec": "grandrounds.study.spec",
@@ -45,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "Ask",
+    "Columns",
     "DataSpec",
     "Dataset",
     "JudgeSpec",

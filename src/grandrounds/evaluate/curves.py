@@ -24,6 +24,7 @@ from grandrounds import tables
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
 from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
+from grandrounds.evaluate.compiled import compiled
 from grandrounds.tables import Task
 
 GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates, and recalls
@@ -31,7 +32,7 @@ THRESHOLDS = np.linspace(0.01, 0.99, 99)  # probabilities from which a positive 
 N_BINS = 10  # of the reliability curve
 
 _Row = dict[str, Any]
-_Heights = Callable[[Group, int, NDArray[np.float64]], NDArray[np.float64]]
+_Heights = Callable[[Group, int, NDArray[np.uint8]], NDArray[np.float64]]
 
 
 def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
@@ -72,7 +73,7 @@ def _averaged(
     """Yield a curve on the grid, averaged over folds and seeds, and its mean over classes where there are several."""
     drawn = []
     for klass, name in _shown(task):
-        heights = [_in_parts(partial(heights_of, one, klass), one.patient, weights) for one in groups]
+        heights = [_in_parts(partial(heights_of, one, klass), len(one.patient), weights) for one in groups]
         drawn.append(mean_where_defined(heights))
         yield from _banded(curve, name, GRID, drawn[-1])
     if len(drawn) > 1:
@@ -80,22 +81,39 @@ def _averaged(
 
 
 def _descent(
-    probs: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+    probs: NDArray[np.float64], positive: NDArray[np.bool_], patient: NDArray[np.int64], weights: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return scores (ties,), and the weight of hits and alarms at or above each, from none on, (ties + 1, R)."""
     order = np.argsort(-probs, kind="stable")
-    score, hit = probs[order], positive[order][:, None]
-    ends = np.flatnonzero(np.r_[score[1:] != score[:-1], True])  # last row of each tie
-    start = np.zeros((1, weight.shape[1]))
-    hits = np.concatenate([start, np.cumsum(weight[order] * hit, axis=0)[ends]])
-    alarms = np.concatenate([start, np.cumsum(weight[order] * ~hit, axis=0)[ends]])
-    return score[ends], hits, alarms
+    score = probs[order]
+    last = np.r_[score[1:] != score[:-1], True]  # last row of each tie
+    return score[last], *_cumulated(patient[order], positive[order], last, np.ascontiguousarray(weights))
 
 
-def _precisions(group: Group, klass: int, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+@compiled
+def _cumulated(
+    patient: NDArray[np.int64], positive: NDArray[np.bool_], last: NDArray[np.bool_], weights: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n_draws = weights.shape[1]
+    hits = np.zeros((last.sum() + 1, n_draws))
+    alarms = np.zeros((last.sum() + 1, n_draws))
+    tie = 1
+    for i in range(len(patient)):
+        counted = hits if positive[i] else alarms
+        for r in range(n_draws):
+            counted[tie, r] += weights[patient[i], r]
+        if last[i]:
+            tie += 1
+            if tie < len(hits):
+                hits[tie] = hits[tie - 1]
+                alarms[tie] = alarms[tie - 1]
+    return hits, alarms
+
+
+def _precisions(group: Group, klass: int, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the precision at the first score that reaches each recall of the grid, (101, R); NaN where undefined."""
-    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, weight)
-    precisions = np.full((len(GRID), weight.shape[1]), np.nan)
+    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, group.patient, weights)
+    precisions = np.full((len(GRID), weights.shape[1]), np.nan)
     for r in np.flatnonzero(hits[-1] > 0):
         found = hits[1:, r]
         at = np.searchsorted(found, GRID * found[-1] * (1 - 1e-12))
@@ -108,7 +126,7 @@ def _net_benefit(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint
     probs, label = np.concatenate([one.probs for one in groups]), np.concatenate([one.label for one in groups])
     patient = np.concatenate([one.patient for one in groups])
     for klass, name in _shown(task):
-        drawn = _in_parts(partial(_benefits, probs[:, klass], label == klass), patient, weights)
+        drawn = _in_parts(partial(_benefits, probs[:, klass], label == klass, patient), len(patient), weights)
         yield from _banded("decision", name, THRESHOLDS, drawn)
 
 
@@ -120,10 +138,10 @@ def _treat_all(cohort: Cohort, weights: NDArray[np.uint8]) -> Iterator[_Row]:
 
 
 def _benefits(
-    probs: NDArray[np.float64], positive: NDArray[np.bool_], weight: NDArray[np.float64]
+    probs: NDArray[np.float64], positive: NDArray[np.bool_], patient: NDArray[np.int64], weights: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """Return net benefit at each threshold, (99, R): hits less alarms at the threshold's odds, per patient's image."""
-    score, hits, alarms = _descent(probs, positive, weight)
+    score, hits, alarms = _descent(probs, positive, patient, weights)
     called = np.searchsorted(-score, -THRESHOLDS, side="right")  # ties at or above each threshold
     odds = (THRESHOLDS / (1 - THRESHOLDS))[:, None]
     n = hits[-1] + alarms[-1]
@@ -131,10 +149,10 @@ def _benefits(
     return np.asarray(np.divide(benefits, n, out=np.full(benefits.shape, np.nan), where=n > 0))
 
 
-def _heights(group: Group, klass: int, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _heights(group: Group, klass: int, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the true-positive rate at each false-positive rate of the grid, (101, R); NaN where undefined."""
-    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, weight)
-    heights = np.full((len(GRID), weight.shape[1]), np.nan)
+    _, hits, alarms = _descent(group.probs[:, klass], group.label == klass, group.patient, weights)
+    heights = np.full((len(GRID), weights.shape[1]), np.nan)
     for r in np.flatnonzero((hits[-1] > 0) & (alarms[-1] > 0)):
         heights[:, r] = np.interp(GRID, alarms[:, r] / alarms[-1, r], hits[:, r] / hits[-1, r])
     return heights
@@ -149,27 +167,27 @@ def _calibration(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint
         order = np.argsort(bins, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(bins[order]) > 0])  # first row of each bin that is not empty
         x = np.add.reduceat(predicted[order], starts) / np.diff(np.r_[starts, len(order)])
-        yield from _banded(
-            "calibration", name, x, _in_parts(partial(_shares, true[order], starts), patient[order], weights)
-        )
+        shares = partial(_shares, true[order], starts, patient[order])
+        yield from _banded("calibration", name, x, _in_parts(shares, len(patient), weights))
 
 
-def _shares(true: NDArray[np.bool_], starts: NDArray[np.int64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(
+    true: NDArray[np.bool_], starts: NDArray[np.int64], patient: NDArray[np.int64], weights: NDArray[np.uint8]
+) -> NDArray[np.float64]:
     """Return the share of each bin that came true, (bins, R); NaN where a draw leaves a bin empty."""
+    weight = weights[patient].astype(np.float64)
     n = np.add.reduceat(weight, starts, axis=0)
     hits = np.add.reduceat(weight * true[:, None], starts, axis=0)
     return np.asarray(np.divide(hits, n, out=np.full(n.shape, np.nan), where=n > 0))
 
 
 def _in_parts(
-    curve: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    patient: NDArray[np.int64],
-    weights: NDArray[np.uint8],
+    curve: Callable[[NDArray[np.uint8]], NDArray[np.float64]], n_rows: int, weights: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Return a curve (points, R) from the weights of its rows, some draws at a time so that memory stays small."""
-    n_parts = 1 + len(patient) * weights.shape[1] // 2_000_000
+    """Return a curve (points, R) from the weights of patients, some draws at a time so that memory stays small."""
+    n_parts = 1 + n_rows * weights.shape[1] // 2_000_000
     parts = np.array_split(weights, min(n_parts, weights.shape[1]), axis=1)
-    return np.concatenate([curve(part[patient].astype(np.float64)) for part in parts], axis=1)
+    return np.concatenate([curve(part) for part in parts], axis=1)
 
 
 def _confusion(groups: tuple[Group, ...], task: Task) -> Iterator[_Row]:

@@ -244,8 +244,10 @@ def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
     frame = frame.with_columns(pl.lit(None, dtype=pl.String()).alias(name) for name in lacking)
     frame = frame.with_columns(pl.coalesce("role", pl.lit("test")), pl.coalesce("case", "sample"))
     frame = _with_patients(frame)
-    trials = [digest(list(row)) for row in frame.select("family", *_RUN).iter_rows()]
-    return frame.with_columns(pl.lit(task.name).alias("task"), pl.Series("trial", trials))
+    runs = frame.select("family", *_RUN).unique(maintain_order=True)
+    runs = runs.with_columns(pl.Series("trial", [digest(list(row)) for row in runs.iter_rows()]))
+    frame = frame.drop("trial", strict=False).join(runs, on=["family", *_RUN], how="left", maintain_order="left")
+    return frame.with_columns(pl.lit(task.name).alias("task"))
 
 
 def _with_patients(frame: pl.DataFrame) -> pl.DataFrame:
