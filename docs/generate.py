@@ -51,20 +51,19 @@ def families() -> str:
 
 
 def datasets() -> str:
-    """Return the table of sources and the names that need no file."""
+    """Return the table of sources, with the address to ask at behind the licence, and the names that need no file."""
     rows = (
         (
             f"`{one.name}`",
-            one.summary,
+            one.summary.replace("*", r"\*"),
             f"`{one.how}`",
-            one.licence or "your own images",
-            f"<{one.ask}>" if one.ask else "–",
+            f"[{one.licence}]({one.ask})" if one.ask else one.licence or "your own images",
         )
         for one in SOURCES
     )
     names = ", ".join(f"`{name}`" for one in SOURCES for name in one.names)
     return (
-        table(("source", "what it is", "how", "licence", "where to ask"), rows)
+        table(("source", "what it is", "how", "licence, and where to ask"), rows)
         + f"\n\nNames that need no file: {names}.\n"
     )
 
