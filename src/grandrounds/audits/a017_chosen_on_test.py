@@ -42,7 +42,7 @@ def audit(tables: AuditTables) -> Finding:
 
 def _set_on_test(rules: pl.DataFrame) -> list[str]:
     """Return family and rule of each that was set on the judged role."""
-    found = rules.filter(pl.col("chosen_on") == _JUDGED).select("family", "rule", "calibration")
+    found = rules.filter(pl.col("chosen_on").str.starts_with(_JUDGED)).select("family", "rule", "calibration")
     return [
         f"{family}: {rule}" + (f", recalibrated ({how})" if how not in (None, "none") else "")
         for family, rule, how in found.unique(maintain_order=True).iter_rows()

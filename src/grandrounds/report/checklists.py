@@ -183,7 +183,8 @@ def _limits(ranked: Ranked) -> str:
 
 
 def _output(ranked: Ranked) -> str:
-    rules = ranked.content.decisions.select("rule", "chosen_on").unique(maintain_order=True).rows()
+    set_once = ranked.content.decisions.filter(pl.col("threshold").is_not_null())
+    rules = set_once.select("rule", "chosen_on").unique(maintain_order=True).rows()
     how = f" Thresholds: {listed([f'{rule} (set on {role})' for rule, role in rules])}." if rules else ""
     return (
         f"One probability for each of {listed(list(ranked.classes))}; the highest is called.{how}"

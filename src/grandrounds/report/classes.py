@@ -27,7 +27,8 @@ def by_class(ranked: Ranked) -> Section | None:
     figures = tuple(_bars(ranked, metric) for metric in drawn)
     numbers = Folded("The numbers, with the other metrics by class", tuple(_numbers(ranked, name) for name in listed))
     why = ranked.reasons(drawn, by_class=True)
-    blocks = (*_positive(ranked), *_three(ranked), *figures, *((Prose(why, listed=True),) if why else ()), numbers)
+    undefined = (Folded("Why some are undefined", (Prose(why, listed=True),)),) if why else ()
+    blocks = (*_positive(ranked), *_three(ranked), *figures, *undefined, numbers)
     return Section("classes", "Class by class", blocks)
 
 
