@@ -25,11 +25,11 @@ from grandrounds.families import FAMILIES, params_of
 from grandrounds.families.catalogue import PREFIXED
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.prepare import STEPS, Pipeline, build_step
-from grandrounds.specs import parse, to_toml
-from grandrounds.study.spec import COMMENTS, Ask, DataSpec, Recipe, Study
+from grandrounds.specs import to_toml
+from grandrounds.study.spec import COMMENTS, Ask, DataSpec, Study
 
 HERE = Path(__file__).parent
-COMMANDS = ("demo", "inspect", "plan", "run", "report", "audit", "predict", "describe", "names", "list")
+COMMANDS = ("demo", "inspect", "plan", "run", "tune", "report", "audit", "predict", "describe", "names", "list")
 KINDS = {"added": "Added", "changed": "Changed", "fixed": "Fixed", "removed": "Removed"}
 WIDTH = 100  # columns of a terminal, for the help pages
 
@@ -114,8 +114,8 @@ def schemas() -> str:
 def study() -> str:
     """Return a study with every default, as `grandrounds plan` writes it, with its comments."""
     ask = Ask(name="breastmnist", data=DataSpec(source="breastmnist"), seeds=3)
-    recipes = tuple(parse(Recipe, {"family": name}) for name in ask.families)
-    shared = {name: getattr(ask, name) for name in Ask.model_fields if name != "families"}
+    recipes = tuple(ask.wanted.values())
+    shared = {name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "recipes")}
     eight_bits = Pipeline(whole=(build_step({"step": "scale", "low": 0, "high": 255}),))
     content = to_toml(Study(prepare=eight_bits, recipes=recipes, **shared), COMMENTS)
     return f"```toml\n{content}```\n"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -134,7 +133,7 @@ def run(
     saved = _saved(ask, folder) if isinstance(what, Ask) else what
     if saved is not None and is_finished(saved, folder) and (folder / REPORT).exists():
         return _outcome(saved, folder, did_something=False)
-    with _executor(ask) as executor:
+    with engine.workers(ask.means.workers) as executor:
         if saved is None:
             study, workspace = _planned(ask, folder, listener, cache, executor)
         else:
@@ -319,7 +318,7 @@ def _saved(ask: Ask, folder: Path) -> Study | None:
     if not (folder / STUDY).exists():
         return None
     study = specs.read(Study, folder / STUDY)
-    changed = study.asked().differences(ask)
+    changed = study.differences(ask)
     if changed:
         raise BadSpec(
             f"this folder holds a study that was asked for differently ({', '.join(changed)})",
@@ -336,22 +335,11 @@ def _planned(
     if executor is not None:
         study, prices = plan_study(ask, workspace, executor)
     else:
-        with _executor(ask) as own:
+        with engine.workers(ask.means.workers) as own:
             study, prices = plan_study(ask, workspace, own)
     listener.priced(study, prices)
     save_study(study, workspace.store)
     return study, workspace
-
-
-@contextmanager
-def _executor(ask: Ask) -> Iterator[Executor]:
-    executor = engine.processes(ask.means.workers)
-    try:
-        yield executor
-    except BaseException:
-        engine.stop(executor)
-        raise
-    executor.shutdown()
 
 
 def _ship(family: str, study: Study, workspace: Workspace) -> None:

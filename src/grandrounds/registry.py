@@ -6,10 +6,12 @@ entries in a `catalogue.py` that one can read; other people's packages add their
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -26,6 +28,7 @@ class Entry(Protocol):
 
 
 E = TypeVar("E", bound=Entry)
+_LABEL = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 class Registry(Generic[E]):
@@ -37,15 +40,23 @@ class Registry(Generic[E]):
         group: Entry-point group through which other packages add entries; None for none.
         prefixes: What names outside the catalogue may begin with, and `"module:function"` that makes the entry of
             such a name; they are not listed, since nobody knows them all.
+        labelled: Whether `name@label` is the entry `name` under that other name, so that two of it can be told apart.
     """
 
     def __init__(
-        self, kind: str, entries: Sequence[E], *, group: str | None = None, prefixes: Mapping[str, str] | None = None
+        self,
+        kind: str,
+        entries: Sequence[E],
+        *,
+        group: str | None = None,
+        prefixes: Mapping[str, str] | None = None,
+        labelled: bool = False,
     ) -> None:
         self.kind = kind
         self._entries = {entry.name: entry for entry in entries}
         self._group = group
         self._prefixes = dict(prefixes or {})
+        self._labelled = labelled
         self._merged: dict[str, E] | None = None
         if len(self._entries) != len(entries):
             raise BadSpec(f"two entries of the {kind} registry share a name")
@@ -66,6 +77,10 @@ class Registry(Generic[E]):
         entries = self._all()
         if name in entries:
             return entries[name]
+        bare, at, label = name.rpartition("@")
+        if self._labelled and at and _LABEL.fullmatch(label):
+            labelled: E = dataclasses.replace(self.get(bare), name=name)  # type: ignore[type-var]
+            return labelled
         for prefix, path in self._prefixes.items():
             if name.startswith(prefix):
                 made: E = load(path)(name)

@@ -285,3 +285,19 @@ def test_the_ledger_counts_each_opening_of_the_test_role(archive, tmp_path):
 
     assert len(ledger) == 4
     assert all("trial" in json.loads(line) for line in ledger)
+
+
+def test_the_best_recipe_of_a_tuning_runs_beside_the_usual_one(archive, tmp_path):
+    """`tune` writes a recipe that `run` takes, and both stand in every table under their own names."""
+    said = grandrounds("tune", archive, "thumbnail", "--set", "side_px=1,16", "--seeds", "1", cwd=tmp_path)
+    recipe = tmp_path / "runs/stripes/tuning/thumbnail.toml"
+    families = f"prior,thumbnail,{recipe}"
+    options = ("--families", families, "--resamples", "200", "--budget", "20s", "--seeds", "1")
+    grandrounds("run", archive, *options, cwd=tmp_path)
+    scores = tables.read(tables.SCORES, tmp_path / "runs/stripes/scores.parquet").frame
+
+    assert "the test role stayed closed" in recipe.read_text(encoding="utf-8")
+    assert 'family = "thumbnail@tuned"' in recipe.read_text(encoding="utf-8")
+    assert "picked by the cases that score it" in " ".join(said.split())
+    assert set(scores["family"]) == {"prior", "thumbnail", "thumbnail@tuned"}
+    assert "nothing was trained" in grandrounds("run", archive, *options, cwd=tmp_path)

@@ -46,6 +46,14 @@ Ctrl-C loses at most the trials in hand; the same command goes on. A finished st
     grandrounds run breastmnist.npz -o runs/breast --seeds 3
     grandrounds run images/ --budget 5m --families prior,lbp-svm,resnet-18
     grandrounds run runs/breast""",
+    "tune": """Compare recipes of one family on valid alone; the test role stays closed.
+
+Prints what each recipe gave on valid, and writes the best one as a .toml file that `run` takes among its families. The
+same command goes on where it stopped.
+
+    grandrounds tune breastmnist.npz resnet-18
+    grandrounds tune breastmnist.npz resnet-18 --set learning_rate=1e-3,3e-3 --set mixup=0,0.2 --full
+    grandrounds tune breastmnist.npz vit-tiny --random 20 --set learning_rate=1e-4..3e-3""",
     "report": """Write the report of a run, or of anybody's predictions in CSVs.
 
 A CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient, case,
@@ -76,7 +84,7 @@ One row per image with one probability column per class; an image that cannot be
 Needs the images and the run's key. The table names patients: keep it where the images are.
 
     grandrounds names runs/breast -o who-is-who.csv""",
-    "list": """List families, datasets, metrics or audits.
+    "list": """List families, recipes, datasets, metrics or audits.
 
     grandrounds list families
     grandrounds list metrics --json""",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.console import Console
 from grandrounds import api
 from grandrounds.cli import listing, options, show
 from grandrounds.cli.options import Judged, Wanted
+from grandrounds.cli.tried import Tried
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
@@ -109,6 +110,36 @@ def run_(
     with show.Terminal() as listener:
         outcome = api.run(task, out or home or options.RUNS / task.name, listener)
     _conclude(outcome, json_)
+
+
+def tune_(
+    what: str, family: str, /, out: Out = None, *, wanted: Tried | None = None, read: Read = None, json_: Json = False
+) -> None:
+    """Compare recipes of one family on valid alone, and write the best one as a recipe.
+
+    Args:
+        what: Data as for `plan`, a run folder, or a study.toml.
+        family: Name of a family or of a recipe.
+        out: Folder of the trials; runs/NAME/tuning by default.
+        wanted: What is tried.
+        read: How the source is read.
+        json_: Print the table as JSON.
+    """
+    from grandrounds.study.tuned import tune  # noqa: PLC0415  (brings numba; only judging and tuning need it)
+
+    tried = wanted or Tried()
+    planned = api.study_in(Path(what))
+    task: Ask | Study = planned[0] if planned is not None else tried.ask(what, read)
+    folder = out or (planned and planned[1]) or options.RUNS / task.name
+    with show.Terminal() as listener:
+        found = tune(task, folder if out else folder / "tuning", tried.tuning(task, family), listener)
+    if json_:
+        _console.print_json(json.dumps(found.table.to_dicts()))
+        return
+    _console.print(listing.tried_table(family, found.table))
+    for sentence in found.sentences:
+        _say(sentence)
+    _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")
 
 
 def report_(
@@ -215,7 +246,7 @@ def names_(folder: Path, /, out: Out = None) -> None:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
 
 
-def list_(kind: Literal["families", "datasets", "metrics", "audits"], /, *, json_: Json = False) -> None:
+def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
     """List what grandrounds knows.
 
     Args:

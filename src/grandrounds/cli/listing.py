@@ -13,7 +13,7 @@ from grandrounds.data.catalogue import SOURCES
 from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.data.fingerprint_text import lines
 from grandrounds.evaluate import METRICS
-from grandrounds.families import FAMILIES
+from grandrounds.families import FAMILIES, recipes
 from grandrounds.families.catalogue import PREFIXED
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
 _NONE = "–"
 _OUTCOMES = ("finding", "tip", "not applicable", "passed")
-Kind = Literal["families", "datasets", "metrics", "audits"]
+Kind = Literal["families", "recipes", "datasets", "metrics", "audits"]
 
 
 def rows(kind: Kind) -> list[dict[str, str]]:
@@ -37,6 +37,13 @@ def rows(kind: Kind) -> list[dict[str, str]]:
                 "reference": entry.reference,
             }
             for entry in (*FAMILIES, *PREFIXED)
+        ]
+    if kind == "recipes":
+        said = {name: recipes.head(path) for name, path in recipes.shipped().items()}
+        columns = {"recipe": "what it is", "our choice": "our choice", "expected": "expected", "reference": "reference"}
+        return [
+            {"name": name, **{column: head.get(key, "–") for key, column in columns.items()}}
+            for name, head in said.items()
         ]
     if kind == "datasets":
         return [
@@ -55,6 +62,28 @@ def rows(kind: Kind) -> list[dict[str, str]]:
             for entry in METRICS
         ]
     return [{"name": entry.name, "title": entry.title, "summary": entry.summary} for entry in AUDITS]
+
+
+_MEASURED = {  # column of the tuning's table: title, form
+    "mean": ("mean", "{:.4f}"), "sd": ("SD", "{:.4f}"), "log_loss": ("log loss", "{:.3f}"),
+    "best_epoch": ("epoch", "{:.0f}"), "fit_s": ("s", "{:.0f}"), "passes": ("passes", "{:.2f}"), "note": ("note", "{}"),
+}  # fmt: skip
+_UNSHOWN = ("parameters", "trials")
+
+
+def tried_table(family: str, tried: pl.DataFrame) -> Table:
+    """Return the recipes of a family that were compared on valid, the best first."""
+    drawn = Table(
+        title=f"{family} on valid, the best first", title_justify="left", padding=(0, 0),
+        caption="passes: part of all passes that were trained; what was dropped early stands last",
+    )  # fmt: skip
+    shown = [name for name in tried.columns if name not in _UNSHOWN and tried[name].null_count() < tried.height]
+    forms = {name: _MEASURED.get(name, (name, "{}")) for name in shown}
+    for name, (title, _) in forms.items():
+        drawn.add_column(title, justify="right" if name in _MEASURED else "left", overflow="fold")
+    for row in tried.select(shown).iter_rows(named=True):
+        drawn.add_row(*("–" if row[name] is None else form.format(row[name]) for name, (_, form) in forms.items()))
+    return drawn
 
 
 def table(kind: Kind, content: list[dict[str, str]]) -> Table:

@@ -15,9 +15,10 @@ from cyclopts import Parameter
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.aims import Aims
+from grandrounds.families import recipes
 from grandrounds.specs import parse
 from grandrounds.splits import SplitSpec
-from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means
+from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means, Recipe
 
 RUNS = Path("runs")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
@@ -91,7 +92,7 @@ class Wanted:
 
     Args:
         budget: Training time of the whole study, such as 90s, 5m or 2h.
-        families: Names, separated by commas.
+        families: Names of families or recipes, or .toml files of recipes, separated by commas.
         seeds: How often each family is trained on each fold; by default 3 where there is one fold, else 1.
         seed: Root of all randomness.
         scheme: auto takes the official split where the data bring one, otherwise k-fold.
@@ -119,19 +120,27 @@ class Wanted:
 
     def ask(self, source: str, read: SourceOptions | None, judged: Judged | None) -> Ask:
         """Return the request for a data source."""
+        wanted = [name.strip() for name in self.families.split(",") if name.strip()]
         cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
         return Ask(
             name=name_of(source),
             data=DataSpec(
                 source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()
             ),
-            families=tuple(name.strip() for name in self.families.split(",") if name.strip()),
+            families=tuple(name for name in wanted if not name.endswith(".toml")),
+            recipes=tuple(recipe_in(Path(name)) for name in wanted if name.endswith(".toml")),
             seeds=self.seeds,
             seed=self.seed,
             split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
             means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
             judge=(judged or Judged()).spec(),
         )
+
+
+def recipe_in(path: Path) -> Recipe:
+    """Return the recipe in a TOML file."""
+    file = recipes.read(path)
+    return parse(Recipe, {"family": file.family, "params": file.params}, where=path)
 
 
 def seconds(text: str) -> float:

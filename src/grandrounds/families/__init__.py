@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grandrounds import registry
+from grandrounds.families import recipes
 from grandrounds.families.catalogue import CATALOGUE, PREFIXED
 from grandrounds.families.protocol import Family, FamilyEntry, Fitted
 from grandrounds.registry import Registry
@@ -21,6 +22,7 @@ FAMILIES: Registry[FamilyEntry] = Registry(
     CATALOGUE,
     group="grandrounds.families",
     prefixes={one.name.partition("<")[0]: "grandrounds.families.by_name:entry" for one in PREFIXED},
+    labelled=True,
 )
 
 
@@ -32,13 +34,13 @@ def params_spec(name: str) -> type[Spec]:
 
 
 def params_of(name: str, params: Mapping[str, Any] | None = None) -> Spec:
-    """Return the parameters of a family: those given, over the entry's own defaults.
+    """Return the parameters of a family: those given, over its recipe, over what makes it this family.
 
     Raises:
         BadSpec: There is no such family or parameter, or a value is out of range.
     """
-    content = dict(FAMILIES.get(name).defaults) | dict(params or {})
-    return parse(params_spec(name), content, where=f"family {name}")
+    own = recipes.over(dict(FAMILIES.get(name).defaults), recipes.params(name))
+    return parse(params_spec(name), recipes.over(own, params or {}), where=f"family {name}")
 
 
 def build(name: str, params: Mapping[str, Any] | None = None) -> Family:

@@ -35,7 +35,7 @@ def resnet(params: ResNetParams, shape: Shape, n_classes: int) -> Network:
     # timm fixes a plain stem at 64 channels; the deep one takes any width, and we put one convolution in its place.
     module = timm.create_model(
         params.variant, in_chans=shape[0], num_classes=n_classes, channels=channels, stem_type="deep",
-        stem_width=channels[0] // 2,
+        stem_width=channels[0] // 2, drop_rate=params.dropout, drop_path_rate=params.drop_path,
     )  # fmt: skip
     side, stride = (3, 1) if small else (7, 2)
     module.conv1 = nn.Conv2d(shape[0], channels[0], side, stride, side // 2, bias=False)

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from grandrounds import families
 from grandrounds.errors import BadSpec
 from grandrounds.families.architectures import ARCHITECTURES
-from grandrounds.families.built import Shape
+from grandrounds.families.built import Shape, resized_to
 
 _NOTHING = (nn.Identity, nn.Dropout)  # once training is over
 _FEW = 3  # parts: a network of so few is drawn layer by layer
@@ -83,8 +83,9 @@ def describe(name: str, params: Mapping[str, Any], shape: Shape, n_classes: int)
     architecture = next((one for one in ARCHITECTURES.values() if one.params is type(spec)), None)
     if architecture is None:
         raise BadSpec(f"{name} has no network to draw", remedy="see what it does with: grandrounds list families")
-    built = architecture.network(spec, shape, n_classes)
-    return _described(built.note, built.module.eval(), shape)
+    inner = resized_to(getattr(spec, "side_px", None), shape)
+    built = architecture.network(spec, inner, n_classes)
+    return _described(built.note, built.module.eval(), inner)
 
 
 def _described(note: str, network: nn.Module, shape: Shape) -> Description:

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import input_layer, state
-from grandrounds.families.architectures import ARCHITECTURES, Teaching
-from grandrounds.families.built import Shape
+from grandrounds.families.architectures import ARCHITECTURES, Architecture, Teaching
+from grandrounds.families.built import Network, Shape, resize, resized_to
 from grandrounds.families.input_layer import InputLayer
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
-from grandrounds.shapes import Probs
+from grandrounds.shapes import Probs, Weights
 from grandrounds.specs import parse
 from grandrounds.training import machine
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
-from grandrounds.training.losses import Distilled, Loss, LossKind, OfLabels
+from grandrounds.training.losses import Distilled, Loss, OfLabels
 from grandrounds.training.spec import TrainingSpec
 
 _FIRST = "first."  # where the numbers of the input layer are kept among the weights
@@ -33,21 +33,36 @@ class WithInput(nn.Module):
     """A network behind its input layer: images (B, C, H, W) to logits (B, K), in training perhaps of several heads.
 
     Args:
-        loss: What the network is trained with.
+        first: What is done to the images before they are resized.
+        network: What reads them.
+        params: How they are resized, and what the network was trained with.
+        mirrors: Whether images may be mirrored.
     """
 
-    def __init__(self, first: InputLayer, network: nn.Module, loss: LossKind) -> None:
+    def __init__(self, first: InputLayer, network: nn.Module, params: TrainingSpec, *, mirrors: bool) -> None:
         super().__init__()
         self.first = first
         self.network = network
-        self.loss = loss
+        self.loss, self.side_px = params.loss, params.side_px
+        self.mirrors = mirrors and params.test_mirror
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        logits: Tensor = self.network(self.first(images))
-        if self.loss == "binary" and not self.training:
-            return F.logsigmoid(logits)  # so that softmax gives each class's own probability, made to sum to one
-        return logits
+        images = resize(self.first(images), self.side_px)
+        logits: Tensor = self.network(images)
+        if self.training:
+            return logits
+        if self.mirrors:
+            both = self._log_probs(logits), self._log_probs(self.network(images.flip(-1)))
+            return torch.logaddexp(*both)  # but for a constant the logarithm of the mean probability
+        return self._own(logits)
+
+    def _own(self, logits: Tensor) -> Tensor:
+        # With the binary loss, softmax then gives each class's own probability, made to sum to one.
+        return F.logsigmoid(logits) if self.loss == "binary" else logits
+
+    def _log_probs(self, logits: Tensor) -> Tensor:
+        return F.log_softmax(self._own(logits), dim=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,7 @@ class FittedNetwork:
         shape: (C, H, W) that it reads.
         n_classes: How many classes it tells apart.
         module: The network, on the CPU.
+        mirrors: Whether the images that it was trained on may be mirrored.
     """
 
     record: FitRecord
@@ -68,6 +84,7 @@ class FittedNetwork:
     shape: Shape
     n_classes: int
     module: WithInput
+    mirrors: bool
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K).
@@ -90,6 +107,7 @@ class FittedNetwork:
             "params": self.params.model_dump(mode="json"),
             "shape": self.shape,
             "n_classes": self.n_classes,
+            "mirrors": self.mirrors,
         }
         arrays = {name: value.numpy() for name, value in self.module.state_dict().items()}
         state.save(folder, self.record, content, arrays)
@@ -98,15 +116,15 @@ class FittedNetwork:
     def load(cls, folder: Path) -> Self:
         """Return what `save` wrote."""
         saved = state.load(folder)
-        name, n_classes = saved.content["architecture"], saved.content["n_classes"]
+        name, n_classes, mirrors = (saved.content[key] for key in ("architecture", "n_classes", "mirrors"))
         shape: Shape = tuple(saved.content["shape"])
         params = parse(ARCHITECTURES[name].params, saved.content["params"], where=folder)
-        built = ARCHITECTURES[name].network(params, shape, n_classes).module
+        built = ARCHITECTURES[name].network(params, resized_to(params.side_px, shape), n_classes).module
         fitted = {key.removeprefix(_FIRST): value for key, value in saved.arrays.items() if key.startswith(_FIRST)}
-        module = WithInput(InputLayer(params.input, fitted), built, params.loss)
+        module = WithInput(InputLayer(params.input, fitted), built, params, mirrors=mirrors)
         module.to(memory_format=torch.channels_last)  # as it was when trained, so that no last bit differs
         module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
-        return cls(saved.record, name, params, shape, n_classes, module.eval())
+        return cls(saved.record, name, params, shape, n_classes, module.eval(), mirrors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,24 +146,14 @@ class NetworkFamily:
 
     def _fit(self, train_view: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedNetwork:
         name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
-        labels, choice = training_labels(train_view), choose_by(valid)
+        labels, choice = training_labels(train_view), choose_by(valid, self.params.choose)
         shape: Shape = train_view.pixels.shape[1:]
-        architecture = ARCHITECTURES[name]
-        built = architecture.network(self.params, shape, train_view.n_classes)
-        if architecture.start is not None:
-            built = architecture.start(self.params, shape, built)
+        built = self._built(ARCHITECTURES[name], shape, train_view.n_classes)
         first = input_layer.fitted(self.params.input, train_view.pixels)
-        module = WithInput(first, built.module, self.params.loss).to(budget.device)
+        module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
-        of_labels = OfLabels.weighed(self.params.loss, weighing.weights, self.params.label_smoothing, budget.device)
-        loss: Loss = of_labels
-        taught: tuple[str, ...] = ()
-        if architecture.teaching is not None:
-            teaching = architecture.teaching(self.params)
-            teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
-            loss = _distilled(of_labels, teaching, teacher, budget.device)
-            taught = (f"teacher: {teacher.record.notes[0]}, epoch {teacher.record.best_epoch} on valid",)
+        loss, taught = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
         plan = Plan(
             n_epochs=min(budget.epochs, self.params.max_epochs),
             cap_s=budget.cap_s,
@@ -153,6 +161,8 @@ class NetworkFamily:
             device=budget.device,
             flips=train_view.flips,
             loss=loss,
+            trunk=frozenset(f"network.{one}" for one in built.trunk),
+            trunk_rate=getattr(self.params, "trunk_rate", 1.0),
         )
         outcome = drive(
             train(
@@ -170,7 +180,32 @@ class NetworkFamily:
             truncated=outcome.truncated,
             notes=(built.note, *taught, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
         )
-        return FittedNetwork(record, name, self.params, shape, train_view.n_classes, module.cpu().eval())
+        return FittedNetwork(
+            record, name, self.params, shape, train_view.n_classes, module.cpu().eval(), train_view.flips
+        )
+
+    def _built(self, architecture: Architecture, shape: Shape, n_classes: int) -> Network:
+        """Return the network, with other weights than random ones where the parameters say so."""
+        inner = resized_to(self.params.side_px, shape)
+        built = architecture.network(self.params, inner, n_classes)
+        started = built if architecture.start is None else architecture.start(self.params, inner, built)
+        return started if inner == shape else started._replace(note=f"{started.note}, {_resizing(shape, inner)}")
+
+    def _loss(
+        self, architecture: Architecture, weights: Weights, train_view: View, valid: View, budget: Budget, seed: int
+    ) -> tuple[Loss, tuple[str, ...]]:
+        """Return what is made small, and what a reader should be told of a teacher."""
+        of_labels = OfLabels.weighed(self.params.loss, weights, self.params.label_smoothing, budget.device)
+        if architecture.teaching is None:
+            return of_labels, ()
+        teaching = architecture.teaching(self.params)
+        teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
+        note = f"teacher: {teacher.record.notes[0]}, epoch {teacher.record.best_epoch} on valid"
+        return _distilled(of_labels, teaching, teacher, budget.device), (note,)
+
+
+def _resizing(shape: Shape, inner: Shape) -> str:
+    return f"reading images of {shape[1]} × {shape[2]} resized to {inner[1]} × {inner[2]}"
 
 
 def _distilled(of_labels: OfLabels, teaching: Teaching, teacher: FittedNetwork, device: str) -> Distilled:

@@ -1,7 +1,7 @@
 """Parameters of the families; known without importing what the families need.
 
-The defaults of the networks were chosen on training and validation parts alone, so that a few hundred small images
-suffice within a minute of one thread.
+How long and how fast each network learns stands in its recipe (`grandrounds list recipes`), which is laid over the
+defaults here.
 """
 
 from __future__ import annotations
@@ -104,9 +104,6 @@ class Li2014Params(TrainingSpec):
 
     dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Pooling = "max"
-    max_epochs: int = Field(default=80, ge=1)
-    batch_size: int = Field(default=16, ge=2)
-    learning_rate: float = Field(default=5e-4, gt=0)
 
 
 class ResNetParams(TrainingSpec):
@@ -119,15 +116,16 @@ class ResNetParams(TrainingSpec):
             `"auto"` takes the small one up to 64 pixels.
         shortcut: What is added to a block's output. Where the shape changes, `"a"` takes every second pixel and fills
             new channels with zeros, `"b"` projects by a 1×1 convolution; `"c"` projects everywhere.
+        dropout: Part of the values that is dropped before the last layer.
+        drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """
 
     variant: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = "resnet18"
     width: float = Field(default=0.25, gt=0, le=2)
     stem: Literal["auto", "small", "large"] = "auto"
     shortcut: Literal["a", "b", "c"] = "b"
-    max_epochs: int = Field(default=15, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=3e-3, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
 
 
 class ViTParams(TrainingSpec):
@@ -138,17 +136,16 @@ class ViTParams(TrainingSpec):
         dim: Length of a token.
         depth: Number of blocks.
         heads: Attention heads in a block; they divide `dim`.
+        dropout: Part of the values that is dropped after each dense layer.
+        drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """
 
     patch_px: int | None = Field(default=None, ge=1)
     dim: int = Field(default=96, ge=8)
     depth: int = Field(default=4, ge=1)
     heads: int = Field(default=3, ge=1)
-    max_epochs: int = Field(default=60, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=5e-4, gt=0)
-    rotate_deg: float = Field(default=10.0, ge=0, le=180)
-    gain: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
 
 
 class DeiTParams(ViTParams):
@@ -176,6 +173,8 @@ class SwinParams(TrainingSpec):
         dim: Channels of the first stage; each stage has twice as many.
         depths: Blocks of each stage.
         head_dim: Channels of an attention head.
+        dropout: Part of the values that is dropped after each dense layer.
+        drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """
 
     patch_px: int = Field(default=4, ge=1)
@@ -183,11 +182,8 @@ class SwinParams(TrainingSpec):
     dim: int = Field(default=48, ge=8)
     depths: tuple[int, ...] = Field(default=(2, 2, 2), min_length=1, max_length=4)
     head_dim: int = Field(default=16, ge=1)
-    max_epochs: int = Field(default=60, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    rotate_deg: float = Field(default=10.0, ge=0, le=180)
-    gain: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    drop_path: float = Field(default=0.1, ge=0, lt=1)
 
 
 class NinParams(TrainingSpec):
@@ -202,9 +198,6 @@ class NinParams(TrainingSpec):
     width: float = Field(default=0.25, gt=0, le=2)
     dropout: float = Field(default=0.25, ge=0, lt=1)
     norm: bool = True
-    max_epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0)
 
 
 class AlexNetParams(TrainingSpec):
@@ -219,9 +212,6 @@ class AlexNetParams(TrainingSpec):
     width: float = Field(default=0.25, gt=0, le=2)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Pooling = "max"
-    max_epochs: int = Field(default=40, ge=1)
-    batch_size: int = Field(default=16, ge=2)
-    learning_rate: float = Field(default=5e-4, gt=0)
 
 
 class VggParams(TrainingSpec):
@@ -240,9 +230,6 @@ class VggParams(TrainingSpec):
     dropout: float = Field(default=0.5, ge=0, lt=1)
     norm: bool = True
     pooling: Pooling = "max"
-    max_epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=1e-3, gt=0)
 
 
 class GoogLeNetParams(TrainingSpec):
@@ -255,9 +242,6 @@ class GoogLeNetParams(TrainingSpec):
 
     width: float = Field(default=0.25, gt=0, le=1, multiple_of=0.125)
     pooling: Pooling = "max"
-    max_epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0)
 
 
 class SppParams(TrainingSpec):
@@ -274,9 +258,6 @@ class SppParams(TrainingSpec):
     levels: tuple[int, ...] = Field(default=(4, 2, 1), min_length=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     pooling: Pooling = "max"
-    max_epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0)
 
 
 class CommitteeParams(Spec):
@@ -314,10 +295,12 @@ class TorchvisionParams(TrainingSpec):
         model: torchvision's name; the family's name sets it.
         weights: A safetensors file with the network's published weights to start from; None: from scratch. The last
             layer starts anew where it tells apart other classes.
+        trunk_rate: Learning rate of the layers that start from such weights, as a part of the others'.
     """
 
     model: str = "resnet18"
     weights: str | None = None
+    trunk_rate: float = Field(default=1.0, gt=0, le=1)
     max_epochs: int = Field(default=15, ge=1)
 
     @field_validator("weights")
@@ -335,9 +318,14 @@ class TimmParams(TorchvisionParams):
         model: timm's name, with a tag of its weights or without; the family's name sets it.
         pretrained: Whether to start from the weights that timm's hub keeps for it as safetensors; this needs a
             network the first time.
+        dropout: Part of the values that is dropped before the last layer.
+        drop_path: How often the last block is skipped in training, as a part of all images; 0 also for networks that
+            know no such thing.
     """
 
     pretrained: bool = False
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:

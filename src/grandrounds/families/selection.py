@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from grandrounds.errors import BadData
 from grandrounds.families.protocol import View
 from grandrounds.shapes import ClassIndex, Probs
+from grandrounds.training.spec import Chosen
 
 _TINY = 1e-12
 
@@ -50,9 +51,19 @@ def patients_of(train: View, valid: View) -> frozenset[str]:
     return train.patients | valid.patients
 
 
-def choose_by(valid: View) -> Choice:
-    """Return macro AUC, or minus the log loss where `valid` lacks a class and AUC is not defined."""
-    if len(np.unique(labels_of(valid))) == valid.n_classes:
+def choose_by(valid: View, how: Chosen = "auto") -> Choice:
+    """Return the metric that chooses; log loss where `valid` lacks a class and AUC, if wanted, is not defined.
+
+    Args:
+        valid: Whose labels it will be asked about.
+        how: As `TrainingSpec.choose` has it; `"last"` is shown AUC, though it chooses nothing.
+    """
+    complete = len(np.unique(labels_of(valid))) == valid.n_classes
+    if how in ("log loss", "balanced accuracy", "kappa"):
+        return Choice(_METRICS[how], f"chosen by {how} on valid")
+    if how == "last":
+        return Choice(macro_auc if complete else minus_log_loss, "not chosen: the last one is kept")
+    if complete:
         return Choice(macro_auc, "chosen by macro AUC on valid")
     return Choice(minus_log_loss, "chosen by log loss on valid, for AUC is undefined there: a class is missing")
 
@@ -70,6 +81,27 @@ def minus_log_loss(labels: ClassIndex, probs: Probs) -> float:
     return float(np.log(np.maximum(probs[np.arange(len(labels)), labels], _TINY)).mean())
 
 
+def balanced_accuracy(labels: ClassIndex, probs: Probs) -> float:
+    """Return the mean over the classes that are there of how many of their images are told rightly."""
+    if not np.isfinite(probs).all():
+        return float("nan")
+    right = probs.argmax(axis=1) == labels
+    return float(np.mean([right[labels == k].mean() for k in np.unique(labels)]))
+
+
+def quadratic_kappa(labels: ClassIndex, probs: Probs) -> float:
+    """Return how far ordered classes are agreed on beyond chance, misses weighed by their squared distance.
+
+    Reference: Cohen, Weighted kappa, Psychol Bull 1968;70:213.
+    """
+    if not np.isfinite(probs).all():
+        return float("nan")
+    told = probs.argmax(axis=1)
+    missed = np.mean((labels - told) ** 2.0)
+    by_chance = np.var(labels) + np.var(told) + (labels.mean() - told.mean()) ** 2  # of all pairs
+    return float(1 - missed / by_chance) if by_chance else 0.0
+
+
 def _auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
     # Mann and Whitney's statistic from mid-ranks.
     _, level, count = np.unique(score, return_inverse=True, return_counts=True)
@@ -77,3 +109,10 @@ def _auc(positive: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     return float((mid_rank[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+
+
+_METRICS: dict[str, Callable[[ClassIndex, Probs], float]] = {
+    "log loss": minus_log_loss,
+    "balanced accuracy": balanced_accuracy,
+    "kappa": quadratic_kappa,
+}

@@ -37,6 +37,7 @@ def swin(params: SwinParams, shape: Shape, n_classes: int) -> Network:
     module = timm.create_model(
         "swin_tiny_patch4_window7_224", img_size=shape[1:], patch_size=params.patch_px, window_size=params.window,
         in_chans=shape[0], num_classes=n_classes, embed_dim=params.dim, depths=params.depths, num_heads=heads,
+        proj_drop_rate=params.dropout, drop_path_rate=params.drop_path,
     )  # fmt: skip
     blocks = "-".join(map(str, params.depths))
     words = f"Swin with stages of {blocks} blocks from {params.dim} channels, patches of {params.patch_px} px, windows"
@@ -69,6 +70,7 @@ def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
     return {
         "img_size": shape[1:], "patch_size": patch, "in_chans": shape[0], "embed_dim": params.dim,
         "depth": params.depth, "num_heads": params.heads,
+        "proj_drop_rate": params.dropout, "drop_path_rate": params.drop_path,
     }  # fmt: skip
 
 

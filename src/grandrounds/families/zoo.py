@@ -40,7 +40,9 @@ def names(library: str) -> list[str]:
 def of_timm(params: TimmParams, shape: Shape, n_classes: int) -> Network:
     """Return a network of timm."""
     _require("timm", params.model)
-    create = partial(_create_timm, params.model, shape, num_classes=n_classes)
+    dropping = {"drop_rate": params.dropout, "drop_path_rate": params.drop_path}
+    wanted = {name: rate for name, rate in dropping.items() if rate}  # not every network knows them
+    create = partial(_create_timm, params.model, shape, num_classes=n_classes, **wanted)
     return _fitting(f"timm:{params.model}", shape, n_classes, create)
 
 
@@ -147,7 +149,8 @@ def _started(built: Network, note: str, published: Callable[[], nn.Module]) -> N
     own = built.module.state_dict()
     fitting = {name: value for name, value in given.items() if value.shape == own[name].shape}
     built.module.load_state_dict(own | fitting)
-    return Network(built.module, f"{built.note}, starting from {note}")
+    trunk = frozenset(name for name, _ in built.module.named_parameters() if name in fitting)
+    return Network(built.module, f"{built.note}, starting from {note}", trunk)
 
 
 def _from_hub(model: str) -> tuple[Path, str]:

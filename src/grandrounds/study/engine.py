@@ -6,13 +6,14 @@ are through a small file a trial, so that progress needs no channel but the run 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -90,6 +91,18 @@ def processes(workers: int) -> ProcessPoolExecutor:
     """Return an executor of fresh worker processes that end with their parent and leave Ctrl-C to it."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+
+
+@contextlib.contextmanager
+def workers(n: int) -> Iterator[Executor]:
+    """Give an executor of `n` worker processes, which are ended at once where the block fails."""
+    executor = processes(n)
+    try:
+        yield executor
+    except BaseException:
+        stop(executor)
+        raise
+    executor.shutdown()
 
 
 def stop(executor: Executor) -> None:

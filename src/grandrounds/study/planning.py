@@ -15,7 +15,7 @@ from grandrounds import families
 from grandrounds.errors import BadData
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
-from grandrounds.specs import parse, to_toml
+from grandrounds.specs import to_toml
 from grandrounds.study.shares import Cost, epochs_for, share_s
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
 from grandrounds.study.workspace import Workspace
@@ -26,23 +26,23 @@ CAP_FACTOR, CAP_FLOOR_S = 10.0, 600.0  # the clock stops a trial that takes this
 
 def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Study, pl.DataFrame]:
     """Return the study with every family's epochs worked out, and its price list."""
-    recipes = {name: parse(Recipe, {"family": name}) for name in ask.families}
+    recipes = ask.wanted
     prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     n_folds = len(workspace.plan.folds())
     seeds = ask.seeds or (SEEDS_OF_ONE_FOLD if n_folds == 1 else 1)
     n_trials = n_folds * seeds
-    contenders = sum(families.FAMILIES.get(name).kind != "floor" for name in ask.families)
+    contenders = sum(families.FAMILIES.get(name).kind != "floor" for name in recipes)
     share = share_s(contenders, n_trials=n_trials, budget_s=ask.means.budget_s, workers=ask.means.workers)
     epochs = {name: epochs_for(cost, share) for name, cost in costs.items()}
     study = Study(
         prepare=workspace.pipeline,
         recipes=tuple(
             recipes[name].replaced(epochs=epochs[name], cap_s=_cap_s(costs[name].seconds(epochs[name])))
-            for name in ask.families
+            for name in recipes
         ),
         seeds=seeds,
-        **{name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "seeds")},
+        **{name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "recipes", "seeds")},
     )
     return study, price_list(study, prices, costs, n_trials)
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
@@ -40,7 +41,7 @@ class Recipe(Spec):
     """One family with everything that decides what it does.
 
     Args:
-        family: Name in the registry of families.
+        family: Name in the registry of families; with `@NAME` behind it where the family stands in a study twice.
         epochs: Passes over the training images, its share of the budget; 0 for families that do not iterate.
         cap_s: Seconds after which the clock stops a trial; None for never.
         params: The family's own parameters, all of them.
@@ -61,9 +62,7 @@ class Recipe(Spec):
     def _typed(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401
         if isinstance(value, Spec) or "family" not in info.data:
             return value
-        family = info.data["family"]
-        defaults = dict(families.FAMILIES.get(family).defaults)
-        return parse(families.params_spec(family), defaults | dict(value), where=f"parameters of {family}")
+        return families.params_of(info.data["family"], dict(value))
 
 
 class Means(Spec):
@@ -114,7 +113,8 @@ class Ask(Spec):
         name: Name of the study, also of its run folder.
         seed: Root of all randomness.
         seeds: How often each family is trained on each fold; None for three where there is one fold, else one.
-        families: Names in the registry.
+        families: Names in the registry, or of recipes.
+        recipes: Recipes with parameters of their own, which run beside those families.
         data: Which images.
         split: How they are divided.
         means: What may be used.
@@ -126,6 +126,7 @@ class Ask(Spec):
     seed: int = 0
     seeds: int | None = Field(default=None, ge=1)
     families: tuple[str, ...] = DEFAULT_FAMILIES
+    recipes: tuple[Recipe, ...] = ()
     split: SplitSpec = SplitSpec()
     means: Means = Means()
     judge: JudgeSpec = JudgeSpec()
@@ -135,17 +136,27 @@ class Ask(Spec):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             families.FAMILIES.get(name)
+            families.recipes.refuse_unknown(name)
         return names
 
-    def differences(self, other: Ask) -> list[str]:
-        """Return the fields in which another request differs from this one.
+    @model_validator(mode="after")
+    def _one_recipe_a_name(self) -> Self:
+        _refuse_twice([*self.families, *(recipe.family for recipe in self.recipes)])
+        return self
 
-        What the other leaves open and how many trials run side by side do not count.
-        """
-        alike = other.replaced(
-            means=other.means.replaced(workers=self.means.workers).model_dump(), seeds=other.seeds or self.seeds
+    @property
+    def wanted(self) -> dict[str, Recipe]:
+        """Every recipe that is to run, by the name under which it stands in every table."""
+        named = {name: parse(Recipe, {"family": name}) for name in self.families}
+        return named | {recipe.family: recipe for recipe in self.recipes}
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"{', '.join(twice)} stands twice in the study; give one of them a name of its own: {twice[0]}@NAME"
         )
-        return [name for name in Ask.model_fields if getattr(self, name) != getattr(alike, name)]
 
 
 class Study(Spec):
@@ -162,19 +173,32 @@ class Study(Spec):
     recipes: tuple[Recipe, ...]
 
     @model_validator(mode="after")
-    def _one_recipe_a_family(self) -> Study:
-        names = [recipe.family for recipe in self.recipes]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"the family {', '.join(twice)} stands twice in the study")
+    def _one_recipe_a_name(self) -> Study:
+        _refuse_twice([recipe.family for recipe in self.recipes])
         return self
 
     def asked(self) -> Ask:
-        """Return what was asked for, so that a repeated command can be told from another one."""
-        return Ask(
-            families=tuple(recipe.family for recipe in self.recipes),
-            **{name: getattr(self, name) for name in Ask.model_fields if name != "families"},
+        """Return what was asked for, with the recipes in full."""
+        shared = {name: getattr(self, name) for name in Ask.model_fields if name not in ("families", "recipes")}
+        return Ask(families=(), recipes=self.recipes, **shared)
+
+    def differences(self, ask: Ask) -> list[str]:
+        """Return the fields in which a request differs from the one that this study came from.
+
+        What it leaves open and how many trials run side by side do not count, nor the defaults of its families, which
+        a later version may have changed.
+        """
+        alike = ask.replaced(
+            means=ask.means.replaced(workers=self.means.workers).model_dump(), seeds=ask.seeds or self.seeds
         )
+        own = {recipe.family: recipe.params for recipe in self.recipes}
+        changed = any(own.get(recipe.family) != recipe.params for recipe in ask.recipes)
+        shared = [name for name in Ask.model_fields if name not in ("families", "recipes")]
+        return [
+            *(["families"] if list(own) != [*ask.families, *(one.family for one in ask.recipes)] else []),
+            *(["recipes"] if changed else []),
+            *(name for name in shared if getattr(self, name) != getattr(alike, name)),
+        ]
 
 
 COMMENTS = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 import threading
 import time
 import traceback
@@ -81,6 +82,7 @@ class Job:
         prepared: File of the prepared images.
         data: The folder or file of the images, beside which the ledger lies.
         flips: Whether mirroring keeps label and anatomy plausible.
+        opens_test: Whether the test role is predicted; tuning leaves it closed, and keeps no model.
     """
 
     trial: Trial
@@ -88,6 +90,7 @@ class Job:
     prepared: Path
     data: Path
     flips: bool
+    opens_test: bool = True
 
 
 def run_trial(job: Job) -> str:
@@ -130,24 +133,32 @@ def _failure(error: Exception, folder: Path) -> dict[str, object]:
 
 
 def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str, object]:
-    """Save the model, predict valid and test, and return what the trials table says of it."""
+    """Save the model, predict valid and perhaps test, and return what the trials table says of it."""
     home = folder / FITTED
     home.mkdir()
     fitted.save(home)
     started = time.perf_counter()
-    valid = fitted.predict(views.of("valid", labelled=False))
-    ledger.open_test(
-        job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
-    )
-    test = fitted.predict(views.of("test", labelled=False))
+    predicted = [views.predictions("valid", fitted.predict(views.of("valid", labelled=False)))]
+    if job.opens_test:
+        ledger.open_test(
+            job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
+        )
+        predicted.append(views.predictions("test", fitted.predict(views.of("test", labelled=False))))
     predict_s = time.perf_counter() - started
-    frame = pl.concat([views.predictions("valid", valid), views.predictions("test", test)])
+    frame = pl.concat(predicted)
     tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", {"task": views.task.model_dump()})
+    row = _facts(views, fitted, home) | {"predict_s": predict_s}
+    if not job.opens_test:
+        shutil.rmtree(home)
+    return row
+
+
+def _facts(views: _Views, fitted: Fitted, home: Path) -> dict[str, object]:
+    """Return what the trials table says of a fitted model that was saved."""
     return {
         "status": "truncated" if fitted.record.truncated else "done",
         "epochs": fitted.record.epochs,
         "best_epoch": fitted.record.best_epoch,
-        "predict_s": predict_s,
         "latency_ms": _latency_ms(fitted, views.of("valid", labelled=False)),
         "n_parameters": fitted.record.n_parameters,
         "size_bytes": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()),

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from grandrounds import seeds
+from grandrounds.errors import BadData
 from grandrounds.shapes import Batch, ClassIndex, Probs
-from grandrounds.training import augment
+from grandrounds.training import augment, machine
 from grandrounds.training.epoch import Epoch
-from grandrounds.training.losses import Loss
+from grandrounds.training.losses import Loss, Mixed, Outputs, Truth
+from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
 from grandrounds.training.spec import TrainingSpec
 
 Metric = Callable[[ClassIndex, Probs], float]
@@ -46,6 +47,8 @@ class Plan:
         device: Where it runs.
         flips: Whether images may be mirrored.
         loss: What it makes small.
+        trunk: Names of parameters that started from published weights.
+        trunk_rate: Their learning rate, as a part of the others'.
     """
 
     n_epochs: int
@@ -54,6 +57,8 @@ class Plan:
     device: str
     flips: bool
     loss: Loss
+    trunk: frozenset[str] = frozenset()
+    trunk_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +90,26 @@ def train(
 
     Among equals the later epoch wins: its learning rate is lower. A loss that is no longer a number stops the training;
     the best epoch before it is kept.
+
+    Raises:
+        BadData: The loss was no number in the first epoch already, so that there is nothing to keep.
     """
-    steps = _Steps(network, train_set, spec, plan)
-    best, best_metric, best_epoch = _copy(network), -math.inf, 0
-    began, notes, done, out_of_time = time.perf_counter(), [], 0, False
+    steps, kept = _Steps(network, train_set, spec, plan), _Kept(last=spec.choose == "last")
+    began, notes, done, out_of_time = time.perf_counter(), list[str](), 0, False
     while done < plan.n_epochs and not out_of_time:
         done += 1
         loss, images_per_s, out_of_time = steps.one_pass(began)
         shown = steps.averaged
         score = metric(valid.labels, predict(shown, valid.pixels, plan.device)) if math.isfinite(loss) else math.nan
         if not math.isfinite(score):
-            notes.append(
-                f"training stopped in epoch {done}: the loss was no longer a number; epoch {best_epoch} is kept"
-            )
+            notes.append(_no_number(done, kept))
             break
-        if score >= best_metric:
-            best, best_metric, best_epoch = _copy(shown), score, done
+        kept.offer(shown, score, done)
         now_s = time.perf_counter() - began
         yield Epoch(done, plan.n_epochs, loss, score, steps.learning_rate, images_per_s, now_s)
+        if spec.patience and done - kept.gained >= spec.patience and done < plan.n_epochs:
+            notes.append(f"training stopped in epoch {done}: no gain on valid in {spec.patience} epochs")
+            break
     if steps.n_parts > 1:
         notes.append(
             f"memory did not hold a batch: each was read in {steps.n_parts} parts, and norms saw one part at once"
@@ -110,7 +117,34 @@ def train(
     truncated = out_of_time and (done < plan.n_epochs or not steps.complete)
     if truncated:
         notes.append(f"the clock stopped training in epoch {done} of {plan.n_epochs}")
-    return Outcome(best, done, best_epoch, truncated, tuple(notes))
+    return Outcome(kept.weights, done, kept.epoch, truncated, tuple(notes))
+
+
+class _Kept:
+    """The weights that a training has kept so far."""
+
+    def __init__(self, *, last: bool) -> None:
+        self._last, self._best = last, -math.inf
+        self.weights: dict[str, Tensor] = {}
+        self.epoch = self.gained = 0  # whose weights are kept, and when the metric last grew
+
+    def offer(self, network: nn.Module, score: float, epoch: int) -> None:
+        """Keep the weights of an epoch if they are as good as the best before, or in any case the last are wanted."""
+        if score > self._best:
+            self.gained = epoch
+        if score >= self._best or self._last:
+            self.weights, self.epoch = _copy(network), epoch
+        self._best = max(score, self._best)
+
+
+def _no_number(epoch: int, kept: _Kept) -> str:
+    """Return the sentence on a loss that is no longer a number, or refuse where nothing good came before it."""
+    if not kept.epoch:
+        raise BadData(
+            "the loss was not a number in the first epoch, so there is no network to keep",
+            remedy="lower learning_rate, or set clip",
+        )
+    return f"training stopped in epoch {epoch}: the loss was no longer a number; epoch {kept.epoch} is kept"
 
 
 @torch.inference_mode()
@@ -124,43 +158,38 @@ def predict(network: nn.Module, pixels: Batch, device: str = "cpu") -> Probs:
     return torch.cat(rows).numpy()  # (N, K)
 
 
-def learning_rate(step: int, n_steps: int, spec: TrainingSpec) -> float:
-    """Return the learning rate of a step counted from 0: a linear warm-up, then a cosine down to zero."""
-    n_warm = math.ceil(spec.warmup * n_steps)
-    if step < n_warm:
-        return spec.learning_rate * (step + 1) / n_warm
-    return spec.learning_rate * (1 + math.cos(math.pi * (step - n_warm) / max(1, n_steps - n_warm))) / 2
-
-
 class _Steps:
     """The training images, the optimiser and the random state of one training."""
 
     def __init__(self, network: nn.Module, train_set: Labelled, spec: TrainingSpec, plan: Plan) -> None:
         self._network, self._spec, self._plan = network, spec, plan
+        self._flips = plan.flips and spec.mirror == "auto"
         self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
         self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
         self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
-        self._optimiser = _optimiser(network, spec)
-        self._average = _average(network, spec.averaging) if spec.averaging else None
+        self._precision = machine.precision(spec.precision, plan.device)
+        self._mixing = seeds.generator(plan.seed, "mixup")
+        self._optimiser = optimiser_of(network, spec, plan.trunk, plan.trunk_rate)
         self._n_batches = max(1, round(len(self._labels) / spec.batch_size))
-        self._step = 0
+        self._step, self._n_steps = 0, self._n_batches * plan.n_epochs
+        self._mean = WeightMean(network, spec, self._n_steps)
         self.n_parts = 1  # of a batch, whose gradients are added up where memory is short
 
     @property
     def learning_rate(self) -> float:
         """The rate of the last step."""
-        return learning_rate(max(0, self._step - 1), self._n_batches * self._plan.n_epochs, self._spec)
+        return learning_rate(max(0, self._step - 1), self._n_steps, self._spec)
 
     @property
     def averaged(self) -> nn.Module:
         """The network with its averaged weights, or as it is where none are averaged."""
-        return self._network if self._average is None else self._average.module
+        return self._mean.network
 
     @property
     def complete(self) -> bool:
         """Whether every planned step was made."""
-        return self._step == self._n_batches * self._plan.n_epochs
+        return self._step == self._n_steps
 
     def one_pass(self, began: float) -> tuple[float, float, bool]:
         """Return mean loss, images per second and whether the clock ran out, after a pass over the images."""
@@ -180,7 +209,7 @@ class _Steps:
         # Drawn for the whole pass and applied to many batches at once: for a small network, small draws and small
         # resamplings would cost as much as its step.
         space = tuple(self._pixels.shape[1:-1])
-        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._plan.flips)
+        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._flips)
         # Batches of nearly equal size: a left-over of one image would break batch normalisation.
         order = torch.randperm(len(self._labels), generator=self._order)
         batches = torch.tensor_split(order, self._n_batches)
@@ -194,55 +223,55 @@ class _Steps:
             yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), strict=True)
 
     def _one_step(self, images: Tensor, labels: Tensor) -> Tensor:
-        rate = learning_rate(self._step, self._n_batches * self._plan.n_epochs, self._spec)
+        rate = learning_rate(self._step, self._n_steps, self._spec)
         for group in self._optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         loss = self._backward(images, labels)
+        if self._spec.clip:
+            nn.utils.clip_grad_norm_(self._network.parameters(), self._spec.clip)
         self._optimiser.step()
-        if self._average is not None:
-            self._average.update_parameters(self._network)
+        self._mean.after_step()
         self._step += 1
         return loss
 
     def _backward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch whose gradients are ready; in smaller parts where memory does not hold it all."""
+        share = float(self._mixing.beta(self._spec.mixup, self._spec.mixup)) if self._spec.mixup else None
         while True:
             self._optimiser.zero_grad(set_to_none=True)
             try:
-                return self._accumulated(images, labels)
+                return self._accumulated(images, labels, share)
             except RuntimeError as error:
                 if not _out_of_memory(error) or 4 * self.n_parts > len(labels):  # norms need two images
                     raise
             self.n_parts *= 2
 
-    def _accumulated(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _accumulated(self, images: Tensor, labels: Tensor, share: float | None) -> Tensor:
         total = torch.zeros((), device=labels.device)
         for some, of_some in zip(images.tensor_split(self.n_parts), labels.tensor_split(self.n_parts), strict=True):
-            loss = self._plan.loss(self._network(some), some, of_some) * (len(of_some) / len(labels))
+            given, truth = (some, of_some) if share is None else _mixed(some, of_some, share)
+            with self._precision:
+                outputs = self._network(given)
+            loss = self._plan.loss(_single(outputs), given, truth) * (len(of_some) / len(labels))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
 
-def _optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
-    parameters = [one for one in network.parameters() if one.requires_grad]
-    groups = [
-        {"params": [one for one in parameters if one.ndim > 1], "weight_decay": spec.weight_decay},
-        {"params": [one for one in parameters if one.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if spec.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=spec.learning_rate, momentum=0.9, nesterov=True, fused=True)
-    return torch.optim.AdamW(groups, lr=spec.learning_rate, fused=True)
+def _mixed(images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Truth]:
+    """Return each image mixed with its neighbour, which in a shuffled batch is any other, and both labels.
+
+    Reference: Zhang, Cisse, Dauphin, Lopez-Paz, mixup: beyond empirical risk minimization, ICLR 2018.
+    """
+    return share * images + (1 - share) * images.roll(1, 0), Mixed(labels, labels.roll(1, 0), share)
+
+
+def _single(outputs: Outputs) -> Outputs:
+    return outputs.float() if isinstance(outputs, Tensor) else tuple(head.float() for head in outputs)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _average(network: nn.Module, decay: float) -> AveragedModel:
-    """Return a copy of the network that follows its weights as an exponential mean, running means of norms included."""
-    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
 
 
 def _resident(pixels: Batch, device: str) -> Tensor:

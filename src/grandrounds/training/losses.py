@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +13,24 @@ from torch import Tensor, nn
 
 from grandrounds.shapes import Weights
 
+
+class Mixed(NamedTuple):
+    """Labels of images that were mixed from two.
+
+    Args:
+        labels: (B,), of the one image.
+        others: (B,), of the other.
+        share: Of the one, 0 to 1.
+    """
+
+    labels: Tensor
+    others: Tensor
+    share: float
+
+
 Outputs = Tensor | tuple[Tensor, ...]  # logits (B, K), of several heads where a network has them
-Loss = Callable[[Outputs, Tensor, Tensor], Tensor]  # of outputs, images (B, C, H, W) and labels (B,)
+Truth = Tensor | Mixed  # labels (B,), or two of each image
+Loss = Callable[[Outputs, Tensor, Truth], Tensor]  # of outputs, images (B, C, H, W) and what is true of them
 LossKind = Literal["cross-entropy", "binary"]
 _AUXILIARY = 0.3  # weight of each further head: Szegedy et al., CVPR 2015
 
@@ -39,11 +55,14 @@ class OfLabels:
         unequal = bool(np.ptp(weights))
         return cls(kind, torch.tensor(weights, dtype=torch.float32, device=device) if unequal else None, smoothing)
 
-    def __call__(self, outputs: Outputs, images: Tensor, labels: Tensor) -> Tensor:  # noqa: ARG002  (as `Loss` has it)
+    def __call__(self, outputs: Outputs, images: Tensor, truth: Truth) -> Tensor:
         """Return the mean loss; of further heads a part."""
+        if isinstance(truth, Mixed):
+            one, other = (self(outputs, images, labels) for labels in (truth.labels, truth.others))
+            return truth.share * one + (1 - truth.share) * other
         if isinstance(outputs, Tensor):
-            return self._of(outputs, labels)
-        main, *others = (self._of(head, labels) for head in outputs)
+            return self._of(outputs, truth)
+        main, *others = (self._of(head, truth) for head in outputs)
         return main + _AUXILIARY * torch.stack(others).sum()
 
     def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -79,7 +98,7 @@ class Distilled:
     temperature: float
     share: float
 
-    def __call__(self, outputs: Outputs, images: Tensor, labels: Tensor) -> Tensor:
+    def __call__(self, outputs: Outputs, images: Tensor, truth: Truth) -> Tensor:
         """Return the mean loss of the two heads."""
         own, taught = outputs
         with torch.no_grad():
@@ -93,4 +112,4 @@ class Distilled:
                 reduction="batchmean",
                 log_target=True,
             )
-        return (1 - self.share) * self.of_labels(own, images, labels) + self.share * second
+        return (1 - self.share) * self.of_labels(own, images, truth) + self.share * second

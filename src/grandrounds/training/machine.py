@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 
@@ -23,3 +24,13 @@ def reserved(threads: int, seed: int) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(n_before)
+
+
+def precision(kind: Literal["auto", "single", "mixed"], device: str) -> torch.autocast:
+    """Return the context in which a network is applied in training: in bfloat16 where that is asked for or pays.
+
+    bfloat16 has the range of single precision, so that no loss needs to be scaled; what is summed up stays single.
+    """
+    able = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+    mixed = kind == "mixed" or (kind == "auto" and able)
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mixed)

@@ -46,7 +46,7 @@ def test_overfits_one_batch(name):
 @pytest.mark.parametrize(("shape", "stride"), [((1, 28, 28), 1), ((3, 96, 96), 2)])
 def test_resnet_stem_suits_the_image(shape, stride):
     """Small images keep their size in the stem; large ones are shrunk as published."""
-    module, note = resnet(ResNetParams(), shape, 3)
+    module, note, _ = resnet(ResNetParams(), shape, 3)
     module.eval()
 
     assert module.conv1.stride == (stride, stride)
@@ -57,7 +57,7 @@ def test_resnet_stem_suits_the_image(shape, stride):
 
 def test_full_width_resnet_has_the_published_size():
     """At full width with the large stem and a thousand classes: 11,689,512 parameters."""
-    module, _ = resnet(ResNetParams(width=1, stem="large"), (3, 224, 224), 1000)
+    module, *_ = resnet(ResNetParams(width=1, stem="large"), (3, 224, 224), 1000)
 
     assert sum(one.numel() for one in module.parameters()) == 11_689_512
 
@@ -126,7 +126,7 @@ def test_images_of_any_channel_count():
 def test_deep_resnets_have_the_published_size(params, published):
     """He et al. give 25.6, 44.5 and 60.2 million parameters."""
     with torch.device("meta"):
-        module, _ = resnet(params, (3, 224, 224), 1000)
+        module, *_ = resnet(params, (3, 224, 224), 1000)
 
     assert sum(one.numel() for one in module.parameters()) == published
 
@@ -134,7 +134,7 @@ def test_deep_resnets_have_the_published_size(params, published):
 @pytest.mark.parametrize("pooling", ["max", "average"])
 def test_full_width_googlenet_is_torchvisions(pooling):
     """At full width the layers are those of torchvision, auxiliary heads included."""
-    ours, _ = plain.googlenet(GoogLeNetParams(width=1, pooling=pooling), (3, 224, 224), 1000)
+    ours, *_ = plain.googlenet(GoogLeNetParams(width=1, pooling=pooling), (3, 224, 224), 1000)
     theirs = models.googlenet(weights=None, init_weights=False)
 
     assert {name: value.shape for name, value in ours.state_dict().items()} == {
@@ -144,7 +144,7 @@ def test_full_width_googlenet_is_torchvisions(pooling):
 
 def test_googlenet_shows_its_heads_in_training_only():
     """Three outputs to train on, one to use."""
-    module, _ = plain.googlenet(GoogLeNetParams(width=0.125), (1, 32, 32), 4)
+    module, *_ = plain.googlenet(GoogLeNetParams(width=0.125), (1, 32, 32), 4)
 
     assert [head.shape for head in module(torch.zeros(2, 1, 32, 32))] == [(2, 4)] * 3
     assert module.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 4)

@@ -96,3 +96,54 @@ def test_nothing_to_do_costs_nothing(batch):
     change = draw((12, 20), 3, TrainingSpec(shift=0), torch.Generator(), flips=False)
 
     assert apply(batch, change) is batch
+
+
+@pytest.mark.parametrize("space", [(12, 20), (6, 12, 20)])
+def test_every_change_repeats_in_planes_and_volumes(space):
+    """All changes at once are drawn alike for the same seed, keep the shape, and write to nothing."""
+    spec = TrainingSpec(shift=0.2, rotate_deg=15, zoom=0.2, elastic=0.03, gain=0.2, noise=0.1, erase=0.5)
+    images = torch.rand(8, 2, *space, generator=torch.Generator().manual_seed(0))
+    before = images.clone()
+
+    def changed(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return apply(images, draw(space, 8, spec, generator, flips=True), generator)
+
+    assert torch.equal(changed(1), changed(1))
+    assert not torch.equal(changed(1), changed(2))
+    assert changed(1).shape == images.shape
+    assert torch.equal(images, before)
+
+
+def test_zoom_makes_things_larger_or_smaller():
+    """A disc of a quarter of the side grows and shrinks by no more than the factor."""
+    axis = torch.arange(64) - 31.5
+    disc = ((axis[:, None] ** 2 + axis[None, :] ** 2).sqrt() < 16).float().expand(200, 1, 64, 64)
+    change = draw((64, 64), 200, TrainingSpec(shift=0, zoom=0.25), torch.Generator().manual_seed(0), flips=False)
+    areas = apply(disc, change).sum(dim=(1, 2, 3)) / disc[0].sum()
+
+    assert 1 / 1.25**2 - 0.03 < areas.min() < 0.75
+    assert 1.4 < areas.max() < 1.25**2 + 0.03
+
+
+def test_elastic_displacement_has_the_wanted_size():
+    """Neighbours move together, and pixels move by about the standard deviation."""
+    ramp = torch.linspace(0.0, 1.0, 65)[:-1].expand(300, 1, 64, 64)  # each pixel's own column, as part of the side
+    change = draw((64, 64), 300, TrainingSpec(shift=0, elastic=0.02), torch.Generator().manual_seed(0), flips=False)
+    moved = (apply(ramp, change) - ramp)[:, :, 16:48, 16:48]
+
+    assert 0.01 < moved.std() < 0.025
+    assert (moved[..., 1:] - moved[..., :-1]).abs().mean() < moved.std() / 5
+
+
+def test_an_erased_box_shows_the_mean():
+    """Chosen images lose a box to their mean; the others stay as they are."""
+    images = torch.rand(100, 2, 20, 30, generator=torch.Generator().manual_seed(0))
+    change = draw((20, 30), 100, TrainingSpec(shift=0, erase=0.4), torch.Generator().manual_seed(1), flips=False)
+    shown = apply(images, change)
+    covered = (shown != images).any(dim=1)  # (N, H, W)
+    chosen = covered.any(dim=(1, 2))
+
+    assert 25 < int(chosen.sum()) < 55
+    assert torch.allclose(shown[chosen][0][0][covered[chosen][0]], images[chosen][0][0].mean())
+    assert 0.005 < covered[chosen].float().mean() < 0.17

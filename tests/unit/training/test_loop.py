@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from grandrounds.training.loop import Labelled, Plan, drive, learning_rate, predict, train
-from grandrounds.training.losses import OfLabels
+from grandrounds.errors import BadData
+from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.losses import Mixed, OfLabels
+from grandrounds.training.optimiser import learning_rate
 from grandrounds.training.spec import TrainingSpec
 
 SPEC = TrainingSpec(shift=0, batch_size=8, learning_rate=1e-2)
@@ -74,11 +76,122 @@ def test_keeps_the_epoch_that_valid_prefers():
 
 def test_a_loss_that_is_no_number_stops_training():
     """The last finite best epoch is kept, and a note says so."""
-    outcome, epochs = run(SPEC.replaced(optimiser="sgd", learning_rate=1e30))
+    scores = iter([0.5, 0.7, math.nan])
+    outcome, epochs = run(metric=lambda labels, probs: next(scores))
 
-    assert len(epochs) < 4
-    assert "no longer a number" in outcome.notes[0]
-    assert all(value.isfinite().all() for value in outcome.weights.values())
+    assert len(epochs) == 2
+    assert outcome.best_epoch == 2
+    assert outcome.notes == ("training stopped in epoch 3: the loss was no longer a number; epoch 2 is kept",)
+
+
+def test_nothing_is_kept_of_a_training_that_never_worked():
+    """A loss that is no number from the start is refused, rather than an untrained network handed on."""
+    with pytest.raises(BadData, match="first epoch"):
+        run(SPEC.replaced(optimiser="sgd", learning_rate=1e30))
+
+
+def test_the_last_epoch_can_be_kept():
+    """With `choose = "last"` valid chooses nothing."""
+    scores = iter([0.1, 0.9, 0.3, 0.2])
+    outcome, _ = run(SPEC.replaced(choose="last"), metric=lambda labels, probs: next(scores))
+
+    assert outcome.best_epoch == 4
+
+
+def test_patience_ends_a_training_without_gain():
+    """Training stops after so many epochs that bring nothing; equally good ones are no gain."""
+    scores = iter([0.1, 0.9, 0.9, 0.2])
+    outcome, epochs = run(SPEC.replaced(patience=2), plan=dataclasses.replace(PLAN, n_epochs=9),
+                          metric=lambda labels, probs: next(scores))  # fmt: skip
+
+    assert len(epochs) == 4
+    assert outcome.best_epoch == 3
+    assert "no gain" in outcome.notes[0]
+    assert not outcome.truncated
+
+
+def test_clipping_bounds_a_step():
+    """No step of plain gradient descent is longer than the rate times the greatest norm."""
+    net = network()
+    before = [one.detach().clone() for one in net.parameters()]
+    spec = SPEC.replaced(
+        optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=1e-3, learning_rate=1.0, schedule="flat", warmup=0.0
+    )
+    run(spec, plan=dataclasses.replace(PLAN, n_epochs=1), net=net)
+    moved = (
+        sum(float((one.detach() - other).square().sum()) for one, other in zip(net.parameters(), before, strict=True))
+        ** 0.5
+    )
+
+    assert 0 < moved <= 5 * 1e-3 * 1.01  # 40 images are five steps
+
+
+def test_the_mean_of_the_last_steps_is_kept():
+    """Over all steps, the kept weights are the mean of what each step left."""
+    net, left = network(), []
+    spec = SPEC.replaced(swa=1.0, batch_size=40, choose="last")
+    outcome, _ = run(spec, net=net, metric=lambda labels, probs: left.append(net[3].weight.detach().clone()) or 0.5)
+
+    assert len(left) == 4
+    assert torch.allclose(outcome.weights["3.weight"], torch.stack(left).mean(dim=0), atol=1e-6)
+
+
+def test_published_weights_learn_slower():
+    """Parameters of the trunk move by their part of the rate."""
+    net = network()
+    before = {name: one.detach().clone() for name, one in net.named_parameters()}
+    plan = dataclasses.replace(PLAN, trunk=frozenset({"0.weight", "0.bias"}), trunk_rate=1e-6)
+    run(plan=plan, net=net)
+    moved = {name: float((one.detach() - before[name]).abs().max()) for name, one in net.named_parameters()}
+
+    assert moved["0.weight"] < 1e-5
+    assert moved["3.weight"] > 1e-3
+
+
+def test_mixed_images_have_both_labels():
+    """With mixup the loss is asked about two labels of each image, and the task is still learnt."""
+    truths = []
+
+    def loss(outputs, images, truth):
+        truths.append(truth)
+        return OfLabels()(outputs, images, truth)
+
+    _, epochs = run(SPEC.replaced(mixup=0.4), plan=dataclasses.replace(PLAN, loss=loss))
+
+    assert all(isinstance(truth, Mixed) and 0 <= truth.share <= 1 for truth in truths)
+    assert len({truth.share for truth in truths}) == len(truths)
+    assert epochs[-1].valid_metric == 1
+
+
+def test_mixed_precision_learns_and_hands_on_single():
+    """Multiplications are done in bfloat16; weights, loss and predictions stay in single precision."""
+    seen, net = set(), network()
+    net[0].register_forward_hook(lambda _module, _given, out: seen.add((net.training, out.dtype)))
+    outcome, epochs = run(SPEC.replaced(precision="mixed"), net=net)
+
+    assert seen == {(True, torch.bfloat16), (False, torch.float32)}
+    assert epochs[-1].valid_metric == 1
+    assert {value.dtype for value in outcome.weights.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory"])
+def test_a_batch_too_large_for_memory_is_read_in_parts(message):
+    """Gradients of smaller parts add up to those of the batch, and a note says so."""
+
+    class Hungry(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, images):
+            if self.training and len(images) > 2:
+                raise torch.OutOfMemoryError(message) if "CUDA" in message else RuntimeError(message)
+            return self.inner(images)
+
+    hungry, fed = run(net=Hungry())[0], run()[0]
+
+    assert "in 4 parts" in hungry.notes[0]
+    assert torch.allclose(hungry.weights["inner.3.weight"], fed.weights["3.weight"], atol=1e-4)
 
 
 def test_the_clock_stops_training():
@@ -98,6 +211,16 @@ def test_schedule():
     assert rates.index(max(rates)) in (9, 10)
     assert rates[0] < rates[5]
     assert rates[-1] < 0.01 * SPEC.learning_rate
+
+
+def test_other_schedules():
+    """By steps the rate falls to a tenth twice; flat it stays."""
+    steps, flat = (SPEC.replaced(schedule=schedule, warmup=0.0) for schedule in ("steps", "flat"))
+
+    assert [learning_rate(step, 100, steps) for step in (0, 49, 50, 74, 75, 99)] == pytest.approx(
+        [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4]
+    )
+    assert {learning_rate(step, 100, flat) for step in range(100)} == {1e-2}
 
 
 def test_class_weights_move_the_decision():

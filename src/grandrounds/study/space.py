@@ -1,0 +1,143 @@
+"""What tuning tries: values or ranges of a family's parameters, all combinations of them or a random few."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grandrounds import seeds
+from grandrounds.errors import BadSpec
+from grandrounds.specs import Spec
+
+Values = dict[str, Any]
+_FROM_FACTOR = 10  # a range over so many times its lower end is drawn from evenly by its logarithm
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A range of numbers, ends included; whole ones where both ends are."""
+
+    low: float
+    high: float
+
+    def drawn(self, random: np.random.Generator) -> float:
+        """Return one number, of two digits or three."""
+        logarithmic = self.low > 0 and self.high / self.low >= _FROM_FACTOR
+        low, high = (math.log(self.low), math.log(self.high)) if logarithmic else (self.low, self.high)
+        number = random.uniform(low, high)
+        number = math.exp(number) if logarithmic else number
+        return round(number) if isinstance(self.low, int) and isinstance(self.high, int) else float(f"{number:.2g}")
+
+
+Space = Mapping[str, Sequence[Any] | Between]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What is to be compared, and how thoroughly.
+
+    Args:
+        family: Name of the family.
+        base: Its parameters but for what is tried.
+        tried: What differs from them, one a recipe.
+        primary: The metric that decides, on `valid`.
+        seeds: How often each recipe is trained on each fold.
+        seed: Root of all randomness.
+        folds: On how many folds.
+        halving: Whether a third of the passes with one seed first decides which third is trained in full.
+    """
+
+    family: str
+    base: Spec
+    tried: Sequence[Values]
+    primary: str = "auc"
+    seeds: int = 3
+    seed: int = 0
+    folds: int = 1
+    halving: bool = True
+
+
+def space_of(given: Sequence[str]) -> Space:
+    """Return the space that texts such as `learning_rate=1e-3,3e-3` and `weight_decay=1e-4..1e-1` describe.
+
+    Raises:
+        BadSpec: A text cannot be read.
+
+    >>> space_of(["batch_size=16,32", "optimiser=sgd", "learning_rate=1e-4..1e-2"])
+    {'batch_size': [16, 32], 'optimiser': ['sgd'], 'learning_rate': Between(low=0.0001, high=0.01)}
+    """
+    found: dict[str, Sequence[Any] | Between] = {}
+    for text in given:
+        name, _, values = (part.strip() for part in text.partition("="))
+        if not name or not values:
+            raise BadSpec(f"{text!r} is not name=values", remedy="for example: --set learning_rate=1e-3,3e-3")
+        low, dots, high = values.partition("..")
+        if dots:
+            found[name] = _between(text, *_values(low), *_values(high))
+        else:
+            found[name] = _values(values)
+    return found
+
+
+def usual(params: Spec) -> Space:
+    """Return the space that pays first: learning rate, weight decay and batch size about what the recipe has.
+
+    Raises:
+        BadSpec: The family has none of them, since it chooses its settings itself.
+    """
+    if not hasattr(params, "learning_rate"):
+        raise BadSpec(
+            "this family chooses its settings on valid itself, so there is nothing to try",
+            remedy="name parameters and values with --set",
+        )
+    rate, batch = float(params.learning_rate), int(params.batch_size)  # type: ignore[attr-defined]
+    return {
+        "learning_rate": [float(f"{rate * factor:.2g}") for factor in (0.3, 1, 3)],
+        "weight_decay": [0.0, 0.05, 0.5],
+        "batch_size": [max(2, batch // 2), batch, 2 * batch],
+    }
+
+
+def candidates(space: Space, n_random: int | None, seed: int) -> list[Values]:
+    """Return every combination, or `n_random` different ones; nothing but different ones in any case.
+
+    Raises:
+        BadSpec: A range was given, of which there is no every value.
+    """
+    if n_random is None:
+        ranges = [name for name, values in space.items() if isinstance(values, Between)]
+        if ranges:
+            raise BadSpec(f"{', '.join(ranges)}: of a range only some values can be tried", remedy="add --random 20")
+        combinations = itertools.product(*(values for values in space.values() if not isinstance(values, Between)))
+        return _different([dict(zip(space, one, strict=True)) for one in combinations])
+    random = seeds.generator(seed, "tuning candidates")
+    drawn = [{name: _drawn(values, random) for name, values in space.items()} for _ in range(20 * n_random)]
+    return _different(drawn)[:n_random]
+
+
+def _drawn(values: Sequence[Any] | Between, random: np.random.Generator) -> Any:  # noqa: ANN401
+    return values.drawn(random) if isinstance(values, Between) else values[int(random.integers(len(values)))]
+
+
+def _different(drawn: Sequence[Values]) -> list[Values]:
+    return [one for place, one in enumerate(drawn) if one not in drawn[:place]]
+
+
+def _values(text: str) -> list[Any]:
+    try:
+        values: list[Any] = tomllib.loads(f"x = [{text}]")["x"]
+    except tomllib.TOMLDecodeError:
+        return [part.strip() for part in text.split(",")]  # bare words are meant as text
+    return values
+
+
+def _between(text: str, low: Any, high: Any) -> Between:  # noqa: ANN401
+    if not all(isinstance(end, int | float) for end in (low, high)) or low >= high:
+        raise BadSpec(f"{text!r} is no range of numbers", remedy="for example: --set learning_rate=1e-4..1e-2")
+    return Between(low, high)

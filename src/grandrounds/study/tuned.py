@@ -1,0 +1,112 @@
+"""What tuning leaves: a table of every recipe, and the best one as a file that a study can run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import tomlkit
+
+from grandrounds import families, tables
+from grandrounds.evaluate.catalogue import METRICS, spoken
+from grandrounds.specs import Spec
+from grandrounds.study import engine
+from grandrounds.study.engine import Listener, Silent
+from grandrounds.study.record import processor
+from grandrounds.study.space import Tuning, Values
+from grandrounds.study.spec import Ask, Means, Study
+from grandrounds.study.tuning import compare
+from grandrounds.study.workspace import Workspace, open_workspace
+
+LABEL = "tuned"
+
+
+class Tuned(NamedTuple):
+    """The outcome of tuning.
+
+    Args:
+        table: One row a recipe, the best first, with its values and what they gave on `valid`.
+        recipe: The best one, as a file.
+        sentences: What a reader should be told.
+    """
+
+    table: pl.DataFrame
+    recipe: Path
+    sentences: tuple[str, ...]
+
+
+def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | None = None) -> Tuned:
+    """Return the recipes of one family compared on `valid` alone; write their table and the best of them.
+
+    The same call goes on where it stopped. The test role is neither read nor predicted.
+
+    Args:
+        what: The data with their split, as for `run`; a planned study brings its preparation.
+        folder: Where trials are kept; none of them counts in a study.
+        tuning: What is to be compared.
+        listener: Told how it goes.
+
+    Raises:
+        BadData: No recipe could be trained.
+    """
+    listener = listener or Silent()
+    ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
+    workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
+    with engine.workers(ask.means.workers) as executor:
+        table = compare(tuning, workspace, ask.means, executor, listener)
+    best = table.row(0, named=True)
+    chosen = next(one for one in tuning.tried if all(str(best[name]) == str(value) for name, value in one.items()))
+    name = tuning.family.replace(":", "-")
+    with tables.atomic(workspace.store.folder / f"{name}.csv") as temporary:
+        temporary.write_text(table.write_csv(), encoding="utf-8")
+    text = _recipe(tuning, chosen, _head(tuning, best, table.height, workspace, ask.means))
+    path = workspace.store.write_text(f"{name}.toml", text)
+    return Tuned(table, path, tuple(_told(tuning, table.height, workspace)))
+
+
+def _told(tuning: Tuning, n_recipes: int, workspace: Workspace) -> list[str]:
+    sentences = []
+    if n_recipes > 1:
+        sentences.append(
+            f"The best of {n_recipes} recipes was picked by the cases that score it: expect less than its value above."
+        )
+    n_folds = len(workspace.plan.folds())
+    if n_folds > 1:
+        sentences.append(
+            f"Patients of these {tuning.folds} of {n_folds} folds are tested in others: use this recipe on other "
+            f"images, or let each fold choose for itself with sweep:{tuning.family}."
+        )
+    return sentences
+
+
+def _head(tuning: Tuning, best: dict[str, Any], n_recipes: int, workspace: Workspace, means: Means) -> list[str]:
+    metric = spoken(METRICS.get(tuning.primary), workspace.dataset.task)
+    spread = "" if best["sd"] is None else f" (SD {best['sd']:.4f} over {best['trials']} trainings)"
+    seen = f"{tuning.folds} of {len(workspace.plan.folds())} folds of split {workspace.plan.identity}"
+    cost = f"{best['fit_s']:.0f} s a training with {means.threads} threads of {processor()}"
+    return [
+        f"{tuning.family} as tuned on {workspace.dataset.name}.",
+        f"Reference: {families.FAMILIES.get(tuning.family).reference}",
+        f"Our choice: the best of {n_recipes} recipes by {metric} on valid; {seen}; the test role stayed closed",
+        f"Expected: {metric} of {best['mean']:.4f} on valid{spread}; {cost}",
+    ]
+
+
+def _recipe(tuning: Tuning, chosen: Values, head: list[str]) -> str:
+    """Return the recipe as TOML: only what differs from the default recipe of its family."""
+    family = tuning.family.partition("@")[0]
+    usual = families.params_of(family)
+    params = families.params_of(family, families.recipes.over(tuning.base.model_dump(), chosen))
+    document = tomlkit.document()
+    for line in head:
+        document.add(tomlkit.comment(line))
+    document.add(tomlkit.nl())
+    document.add("family", tomlkit.item(f"{family}@{LABEL}"))
+    document.add("params", tomlkit.item(_different(params, usual)))
+    return tomlkit.dumps(document)
+
+
+def _different(params: Spec, usual: Spec) -> dict[str, Any]:
+    own, other = params.model_dump(mode="json"), usual.model_dump(mode="json")
+    return {name: value for name, value in own.items() if value != other[name] and value is not None}

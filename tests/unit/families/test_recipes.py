@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from grandrounds import families
+from grandrounds.errors import BadSpec
+from grandrounds.families import recipes
+from grandrounds.specs import parse
+from grandrounds.study.spec import Ask, DataSpec, Recipe, Study
+
+
+@pytest.mark.parametrize("name", families.FAMILIES.names())
+def test_every_family_has_a_recipe(name):
+    """It names its family, says where its values come from, and sets parameters that exist."""
+    path = recipes.shipped()[name]
+    head = recipes.head(path)
+
+    assert recipes.read(path).family == name
+    assert {"recipe", "reference", "taken from it", "our choice"} <= set(head)
+    assert all(head.values())
+    assert families.params_of(name)
+
+
+@pytest.mark.parametrize("name", sorted(recipes.shipped()))
+def test_every_recipe_is_of_a_family(name):
+    """A file's name is that of its recipe, and of a family before any @."""
+    assert recipes.read(recipes.shipped()[name]).family == name
+    assert name.partition("@")[0] in families.FAMILIES.names()
+
+
+def test_a_recipe_is_laid_over_what_makes_the_family():
+    """A study may change one value, also inside a table, and the rest stays the recipe's."""
+    params = families.params_of("deit-tiny", {"teacher": {"width": 0.125}})
+
+    assert params.teacher.width == 0.125
+    assert params.teacher.learning_rate == families.params_of("resnet-18").learning_rate
+    assert families.params_of("resnet-50").variant == "resnet50"
+
+
+def test_two_recipes_of_a_family_stand_side_by_side():
+    """A name behind @ tells them apart; without it the second is refused with a hint."""
+    wide = {"family": "resnet-18@wide", "params": {"width": 0.5}}
+    ask = Ask(name="x", data=DataSpec(source="x"), families=("resnet-18",), recipes=(parse(Recipe, wide),))
+
+    assert [one.params.width for one in ask.wanted.values()] == [0.25, 0.5]
+    assert families.FAMILIES.get("resnet-18@wide").kind == "resnet"
+    with pytest.raises(BadSpec, match="resnet-18@NAME"):
+        parse(Ask, ask.model_dump() | {"recipes": [wide | {"family": "resnet-18"}]})
+
+
+def test_unknown_recipes_are_refused():
+    """On the command line a name behind @ must be that of a recipe that is here."""
+    with pytest.raises(BadSpec, match="no recipe called 'resnet-18@wide'"):
+        Ask(name="x", data=DataSpec(source="x"), families=("resnet-18@wide",))
+
+
+def test_a_study_knows_what_was_asked_for():
+    """Another value of a given recipe is a difference; the order of the families is, too."""
+    given = parse(Recipe, {"family": "thumbnail@small", "params": {"side_px": 4}})
+    ask = Ask(name="x", data=DataSpec(source="x"), families=("prior",), recipes=(given,), seeds=1)
+    shared = {name: getattr(ask, name) for name in Study.model_fields if name in Ask.model_fields and name != "recipes"}
+    study = Study(recipes=tuple(ask.wanted.values()), prepare={}, **shared)
+    other = given.replaced(params={"side_px": 5})
+
+    assert study.differences(ask) == []
+    assert study.differences(study.asked()) == []
+    assert study.differences(ask.replaced(recipes=[other.model_dump()])) == ["recipes"]
+    assert study.differences(ask.replaced(families=("thumbnail",))) == ["families"]

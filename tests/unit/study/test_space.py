@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from grandrounds.errors import BadSpec
+from grandrounds.families import params_of
+from grandrounds.study.space import Between, candidates, space_of, usual
+
+
+def test_a_space_is_read_as_it_is_written():
+    """Numbers, words, lists, switches and ranges are told apart."""
+    space = space_of(["batch_size=16,32", "optimiser=sgd,adamw", "levels=[4, 2],[2]", "test_mirror=true", "mixup=0..1"])
+
+    assert space == {
+        "batch_size": [16, 32],
+        "optimiser": ["sgd", "adamw"],
+        "levels": [[4, 2], [2]],
+        "test_mirror": [True],
+        "mixup": Between(0, 1),
+    }
+
+
+@pytest.mark.parametrize("text", ["mixup", "=1", "mixup=", "mixup=2..1", "mixup=a..b"])
+def test_what_cannot_be_read_is_refused(text):
+    """The message shows the form."""
+    with pytest.raises(BadSpec, match="for example: --set"):
+        space_of([text])
+
+
+def test_all_combinations_come_once():
+    """The grid holds every combination, and nothing twice."""
+    tried = candidates({"a": [1, 2, 2], "b": ["x", "y"]}, None, seed=0)
+
+    assert tried == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_random_combinations_differ_and_repeat():
+    """The same seed draws the same few; ranges over decades are drawn evenly by their logarithm."""
+    space = {"rate": Between(1e-5, 1e-1), "batch": Between(8, 64), "kind": ["x", "y"]}
+    tried = candidates(space, 200, seed=3)
+
+    assert tried == candidates(space, 200, seed=3)
+    assert len({tuple(one.items()) for one in tried}) == 200
+    assert all(1e-5 <= one["rate"] <= 1e-1 and isinstance(one["batch"], int) for one in tried)
+    assert 70 < sum(one["rate"] < 1e-3 for one in tried) < 130
+
+
+def test_a_range_has_no_every_value():
+    """Ranges need a number of draws."""
+    with pytest.raises(BadSpec, match="--random"):
+        candidates({"rate": Between(1e-4, 1e-2)}, None, seed=0)
+
+
+def test_the_usual_space_surrounds_the_recipe():
+    """Learning rate, weight decay and batch size come first; a family that chooses for itself has none of them."""
+    rate = params_of("resnet-18").learning_rate
+
+    assert usual(params_of("resnet-18"))["learning_rate"][1] == rate
+    with pytest.raises(BadSpec, match="--set"):
+        usual(params_of("thumbnail"))

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from grandrounds import tables
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.families import params_of
+from grandrounds.splits import ledger
+from grandrounds.study.engine import InProcess, Silent
+from grandrounds.study.space import Tuning
+from grandrounds.study.spec import Ask, DataSpec, Means
+from grandrounds.study.tuning import compare, rungs
+from grandrounds.study.workspace import open_workspace
+
+
+class Counting(Silent):
+    """Remembers how many trials each round has, and how many of them were there."""
+
+    def __init__(self):
+        self.planned = []
+
+    def trials_planned(self, n_trials, n_done):
+        """Remember both."""
+        self.planned.append((n_trials, n_done))
+
+
+@pytest.fixture(scope="module")
+def workspace(archive, tmp_path_factory):
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True))
+    return open_workspace(ask, tmp_path_factory.mktemp("tuning"), lambda _: None, pipeline=None, cache=None)
+
+
+def tuning(sides, family="thumbnail", **options):
+    return Tuning(family, params_of(family), [{"side_px": side} for side in sides], **options)
+
+
+def run(workspace, wanted):
+    listener = Counting()
+    return compare(wanted, workspace, Means(), InProcess(), listener), listener.planned
+
+
+def test_recipes_are_compared_on_valid_alone(workspace):
+    """The best recipe comes first; the test role is neither predicted nor counted as opened."""
+    table, _ = run(workspace, tuning([1, 16], seeds=2))
+    trials = list((workspace.store.folder / "trials").iterdir())
+    roles = pl.concat([tables.read(tables.PREDICTIONS, one / "predictions.parquet").frame for one in trials])["role"]
+
+    assert set(table["side_px"]) == {16, 1}
+    assert table["mean"].is_sorted(descending=True)
+    assert set(roles) == {"valid"}
+    assert ledger.count(workspace.dataset.root, workspace.dataset.fingerprint).n == 0
+    assert not list(workspace.store.folder.rglob("*.safetensors"))
+
+
+def test_two_thirds_are_dropped_after_a_third_of_the_passes(workspace):
+    """Of six recipes two are trained with every seed, the others with one; the same call again trains nothing."""
+    wanted = tuning([1, 2, 3, 5, 8, 12], seeds=2, seed=1)
+    table, planned = run(workspace, wanted)
+
+    assert planned == [(6, 0), (4, 2)]  # thumbnails have no passes, so that the first round's are there
+    assert table["trials"].to_list() == [2, 2, 1, 1, 1, 1]
+    assert run(workspace, wanted)[1] == [(6, 6), (4, 4)]
+    assert run(workspace, tuning([1, 2, 3, 5, 8, 12, 16], seeds=2, seed=1))[1][0] == (7, 6)
+
+
+def test_a_recipe_that_fails_is_last_and_says_why(workspace):
+    """Others go on; where none works, the tuning is refused with the family's own words."""
+    mixed = Tuning("swin-tiny", params_of("swin-tiny", {"max_epochs": 1}), [{"patch_px": 64}], seeds=1)
+    with pytest.raises(BadData, match="no recipe could be trained"):
+        run(workspace, mixed)
+
+
+def test_a_metric_that_cannot_decide_is_refused(workspace):
+    """The judge's own rule on primary metrics holds here too."""
+    with pytest.raises(BadSpec, match="cannot be the primary metric"):
+        run(workspace, tuning([1, 2], primary="calibration_slope"))
+
+
+@pytest.mark.parametrize(("n", "halving", "kept"), [(12, True, [4, 1]), (3, True, [1]), (12, False, [1])])
+def test_rungs(n, halving, kept):
+    """Few recipes are trained in full at once."""
+    assert [rung.n_kept for rung in rungs(n, 3, halving=halving)] == kept
