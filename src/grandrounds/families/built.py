@@ -17,11 +17,13 @@ class Network(NamedTuple):
 
     Args:
         trunk: Names of the parameters that started from published weights.
+        licence: Of those weights; None where there are none, or nobody says.
     """
 
     module: nn.Module
     note: str
     trunk: frozenset[str] = frozenset()
+    licence: str | None = None
 
 
 def resized_to(side_px: int | None, shape: Shape) -> Shape:

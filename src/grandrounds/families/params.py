@@ -6,9 +6,9 @@ defaults here.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
@@ -288,6 +288,9 @@ class CommitteeParams(Spec):
         return families.params_of(self.member)
 
 
+HUB, IN_PACKAGE = "hub", "package:"
+
+
 class TorchvisionParams(TrainingSpec):
     """Any classifier of torchvision, as torchvision builds it.
 
@@ -305,10 +308,11 @@ class TorchvisionParams(TrainingSpec):
 
     @field_validator("weights")
     @classmethod
-    def _never_a_pickle(cls, path: str | None) -> str | None:
-        if path is not None and not path.endswith(".safetensors"):
+    def _never_a_pickle(cls, source: str | None) -> str | None:
+        elsewhere = source == HUB or (source or "").startswith(IN_PACKAGE)
+        if source is not None and not elsewhere and not source.endswith(".safetensors"):
             raise ValueError("weights are read from .safetensors files alone: other formats can run code when opened")
-        return path
+        return source
 
 
 class TimmParams(TorchvisionParams):
@@ -316,19 +320,13 @@ class TimmParams(TorchvisionParams):
 
     Args:
         model: timm's name, with a tag of its weights or without; the family's name sets it.
-        pretrained: Whether to start from the weights that timm's hub keeps for it as safetensors; this needs a
-            network the first time.
+        weights: A safetensors file with the network's published weights to start from; `"hub"` fetches those that
+            timm's hub keeps for it, which needs a network the first time; `"package:NAME"` takes those of an installed
+            package; None: from scratch. The last layer starts anew where it tells apart other classes.
         dropout: Part of the values that is dropped before the last layer.
         drop_path: How often the last block is skipped in training, as a part of all images; 0 also for networks that
             know no such thing.
     """
 
-    pretrained: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _one_start(self) -> Self:
-        if self.pretrained and self.weights is not None:
-            raise ValueError("pretrained and weights are two starts; give one of them")
-        return self

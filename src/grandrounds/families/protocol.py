@@ -76,6 +76,7 @@ class FitRecord:
         best_epoch: The pass whose weights are kept; 0 for families that do not iterate.
         truncated: Whether the clock stopped it.
         notes: What a reader should be told, for example how class imbalance was met.
+        licences: Of published weights that it started from; a model that ships carries them.
     """
 
     patients: frozenset[str]
@@ -84,6 +85,7 @@ class FitRecord:
     best_epoch: int = 0
     truncated: bool = False
     notes: tuple[str, ...] = field(default=())
+    licences: tuple[str, ...] = ()
 
 
 Watch = Callable[[Epoch], None]

