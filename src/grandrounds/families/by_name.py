@@ -1,4 +1,4 @@
-"""Families whose name says what they are made of: `timm:resnet10t`, `torchvision:alexnet`, `ensemble:li2014`."""
+"""Families whose name says what they are made of: `timm:resnet10t`, `ensemble:li2014`, `sweep:li2014`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from grandrounds.families import FAMILIES
 from grandrounds.families.catalogue import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
+_OF_A_FAMILY = ("ensemble", "sweep")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
 
@@ -25,8 +26,8 @@ def entry(name: str) -> FamilyEntry:
         BadSpec: There is no such network or family; the message lists the nearest ones.
     """
     library, _, model = name.partition(":")
-    if library == "ensemble":
-        return _committee(name, model)
+    if library in _OF_A_FAMILY:
+        return _of_members(name, library, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
     found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
     if model in _written(library) or importlib.util.find_spec(library) is None:
@@ -42,12 +43,15 @@ def entry(name: str) -> FamilyEntry:
     )
 
 
-def _committee(name: str, family: str) -> FamilyEntry:
-    """Return the committee of a family, which reads what its members read."""
-    pattern = next(one for one in PREFIXED if one.name.startswith("ensemble:"))
+def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
+    """Return the committee or the sweep of a family, which reads what its members read."""
+    pattern = next(one for one in PREFIXED if one.name.startswith(f"{kind}:"))
     member = FAMILIES.get(family)
+    if kind == "sweep" and not member.iterates:
+        raise BadSpec(f"{family} has no learning rate to sweep; it chooses its settings on valid itself")
     return dataclasses.replace(
         pattern, name=name, defaults=(("member", family),), requires=member.requires, iterates=member.iterates,
+        fitted=pattern.fitted or member.fitted,
         reads=member.reads, smallest_px=member.smallest_px, dims=member.dims,
     )  # fmt: skip
 

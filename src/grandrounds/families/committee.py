@@ -66,19 +66,24 @@ class CommitteeFamily:
         """
         n_members = self.params.n_members
         member = families.build(self.params.member)
-        share = budget.replaced(
-            epochs=max(1, budget.epochs // n_members),
-            cap_s=None if budget.cap_s is None else budget.cap_s / n_members,
-        )
+        share = shared(budget, n_members)
         fitted: list[Fitted] = []
-        told = _Told(watch, n_members)
+        told = Told(watch, n_members)
         for turn in range(n_members):
             fitted.append(member.fit(train, valid, share, seeds.derive(seed, "member", turn=turn), told.one))
             told.next_member()
         return FittedCommittee(_record(self.params.member, fitted), self.params.member, tuple(fitted))
 
 
-class _Told:
+def shared(budget: Budget, n_members: int) -> Budget:
+    """Return what each of so many trainings may spend."""
+    return budget.replaced(
+        epochs=max(1, budget.epochs // n_members),
+        cap_s=None if budget.cap_s is None else budget.cap_s / n_members,
+    )
+
+
+class Told:
     """Passes the members' epochs on as those of one long training."""
 
     def __init__(self, watch: Watch, n_members: int) -> None:

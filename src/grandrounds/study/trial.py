@@ -213,6 +213,7 @@ class _Views:
             labels=self._index(rows) if labelled and role != "test" else None,
             task=self.task,
             flips=self._job.flips,
+            cache=self._job.prepared.parent / "features",
         )
 
     def predictions(self, role: Role, probs: Probs) -> pl.DataFrame:

@@ -44,7 +44,8 @@ def test_recipes_are_compared_on_valid_alone(workspace):
     """The best recipe comes first; the test role is neither predicted nor counted as opened."""
     table, _ = run(workspace, tuning([1, 16], seeds=2))
     trials = list((workspace.store.folder / "trials").iterdir())
-    roles = pl.concat([tables.read(tables.PREDICTIONS, one / "predictions.parquet").frame for one in trials])["role"]
+    frames = [tables.read(tables.PREDICTIONS, one / "predictions.parquet").frame for one in trials]
+    roles = pl.concat([frame["role"] for frame in frames])
 
     assert set(table["side_px"]) == {16, 1}
     assert table["mean"].is_sorted(descending=True)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grandrounds import families
+from grandrounds.errors import BadSpec
+from grandrounds.families.price import noise_view
+from grandrounds.families.protocol import Budget
+
+VIEW = noise_view((1, 16, 16), 24, 2)
+
+
+def test_a_sweep_keeps_the_rate_that_valid_prefers(tmp_path):
+    """Three rates share the budget, the best on valid is kept as a plain member, and the note has all three."""
+    told = []
+    family = families.build("sweep:li2014")
+    fitted = family.fit(VIEW, VIEW, Budget(epochs=9), 0, told.append)
+    fitted.save(tmp_path)
+    loaded = families.load("sweep:li2014", tmp_path)
+    middle = families.params_of("li2014").learning_rate
+    note = next(one for one in fitted.record.notes if one.startswith("learning rate"))
+    scores = [float(part.rpartition(": ")[2]) for part in note.partition("(")[2].rstrip(")").split(", ")]
+
+    assert [epoch.epoch for epoch in told] == list(range(1, 10))
+    assert fitted.record.epochs == 9
+    assert [f"{middle * factor:.3g}" in note for factor in (1 / 3, 1, 3)] == [True] * 3
+    assert fitted.params.learning_rate == pytest.approx(middle * 3.0 ** (np.argmax(scores) - 1), rel=0.01)
+    assert np.array_equal(loaded.predict(VIEW), fitted.predict(VIEW))
+
+
+def test_a_sweep_needs_a_learning_rate():
+    """Families that choose their settings on valid have nothing to sweep."""
+    with pytest.raises(BadSpec, match="no learning rate"):
+        families.FAMILIES.get("sweep:lbp-svm")
+
+
+def test_a_sweep_is_priced_as_all_of_its_members():
+    """Enough passes for a sweep are those of all of its members."""
+    assert families.params_of("sweep:li2014").max_epochs == 3 * families.params_of("li2014").max_epochs
