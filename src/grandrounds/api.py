@@ -29,7 +29,9 @@ from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
+from grandrounds.study.trial import Trial
 from grandrounds.study.workspace import Workspace, open_workspace
+from grandrounds.training import launched
 
 if TYPE_CHECKING:
     from grandrounds.families.description import Description
@@ -133,6 +135,11 @@ def run(
     saved = _saved(ask, folder) if isinstance(what, Ask) else what
     if saved is not None and is_finished(saved, folder) and (folder / REPORT).exists():
         return _outcome(saved, folder, did_something=False)
+    if saved is None and launched.several():
+        raise BadSpec(
+            "several processes cannot plan a study, for each would time it anew", where=folder,
+            remedy="plan it first, in one process: grandrounds plan DATA",
+        )  # fmt: skip
     with engine.workers(ask.means.workers) as executor:
         if saved is None:
             study, workspace = _planned(ask, folder, listener, cache, executor)
@@ -140,7 +147,9 @@ def run(
             study, workspace = saved, open_workspace(ask, folder, listener.says, pipeline=saved.prepare, cache=cache)
             save_study(study, workspace.store)
             listener.priced(study, price_study(study, workspace, executor))
-        trials = train(study, workspace, executor, listener)
+        trials = _trained(study, workspace, executor, listener)
+    if not launched.first():
+        return Outcome(folder, study, (), None, did_something=True)
     listener.says("Judging: resampling patients and comparing families.")
     decision = conclude(study, workspace, trials, links)
     if decision.ships is not None:
@@ -340,6 +349,13 @@ def _planned(
     listener.priced(study, prices)
     save_study(study, workspace.store)
     return study, workspace
+
+
+def _trained(study: Study, workspace: Workspace, executor: Executor, listener: Listener) -> list[Trial]:
+    if not launched.several():
+        return train(study, workspace, executor, listener)
+    with registry.load("grandrounds.training.ranks:joined")(study.means.device):
+        return train(study, workspace, executor, listener)
 
 
 def _ship(family: str, study: Study, workspace: Workspace) -> None:

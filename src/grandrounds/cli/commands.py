@@ -18,7 +18,9 @@ from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.terminal import ranking
+from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
+from grandrounds.training import launched
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -108,8 +110,9 @@ def run_(
     else:
         task, home = (wanted or Wanted()).ask(what, read, judged), None
     with show.Terminal() as listener:
-        outcome = api.run(task, out or home or options.RUNS / task.name, listener)
-    _conclude(outcome, json_)
+        outcome = api.run(task, out or home or options.RUNS / task.name, listener if launched.first() else Silent())
+    if launched.first():
+        _conclude(outcome, json_)
 
 
 def tune_(

@@ -25,6 +25,7 @@ from grandrounds.errors import StoreTrouble
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
 from grandrounds.study.trial import Job, Trial, run_trial
+from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 
 P = ParamSpec("P")
@@ -95,8 +96,11 @@ def processes(workers: int) -> ProcessPoolExecutor:
 
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[Executor]:
-    """Give an executor of `n` worker processes, which are ended at once where the block fails."""
-    executor = processes(n)
+    """Give an executor of `n` worker processes, which are ended at once where the block fails.
+
+    Processes that `torchrun` has started do all of the work themselves, each on its part of every batch.
+    """
+    executor = InProcess() if launched.several() else processes(n)
     try:
         yield executor
     except BaseException:

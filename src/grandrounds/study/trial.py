@@ -6,6 +6,7 @@ role is predicted once, after fitting, and that opening is counted in the ledger
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import shutil
@@ -33,6 +34,7 @@ from grandrounds.splits import Fold, SplitPlan, ledger
 from grandrounds.study.spec import Recipe
 from grandrounds.study.store import Store
 from grandrounds.tables import PROB, Role, Task
+from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 
 FITTED = "fitted"  # the folder of a trial that holds the model
@@ -98,6 +100,8 @@ def run_trial(job: Job) -> str:
     store, trial = Store(job.run), job.trial
     if trial.name in store:
         return "done"
+    if not launched.first():
+        return _help(job)
     views, history = _Views(job), list[Epoch]()
     with store.writing(trial.name) as folder, _PeakMemory() as peak, threadpool_limits(trial.threads):
         started = time.perf_counter()
@@ -113,6 +117,14 @@ def run_trial(job: Job) -> str:
         row |= {"fit_s": fit_s, "peak_mib": peak.mib} | _key_columns(trial)
         _save_tables(trial, row, history, folder)
     return str(row["status"])
+
+
+def _help(job: Job) -> str:
+    """Fit along with the first process, which alone predicts and writes."""
+    if families.FAMILIES.get(job.trial.recipe.family).iterates:
+        with contextlib.suppress(Exception):  # the first process meets it too, and records it
+            _fit(job.trial, _Views(job), lambda _: None)
+    return "done"
 
 
 def _fit(trial: Trial, views: _Views, watch: Callable[[Epoch], None]) -> Fitted:

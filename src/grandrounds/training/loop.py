@@ -21,6 +21,7 @@ from grandrounds.training import augment, machine
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.losses import Loss, Mixed, Outputs, Truth
 from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
+from grandrounds.training.ranks import Ranks
 from grandrounds.training.spec import TrainingSpec
 
 Metric = Callable[[ClassIndex, Probs], float]
@@ -110,10 +111,7 @@ def train(
         if spec.patience and done - kept.gained >= spec.patience and done < plan.n_epochs:
             notes.append(f"training stopped in epoch {done}: no gain on valid in {spec.patience} epochs")
             break
-    if steps.n_parts > 1:
-        notes.append(
-            f"memory did not hold a batch: each was read in {steps.n_parts} parts, and norms saw one part at once"
-        )
+    notes += steps.remarks
     truncated = out_of_time and (done < plan.n_epochs or not steps.complete)
     if truncated:
         notes.append(f"the clock stopped training in epoch {done} of {plan.n_epochs}")
@@ -163,6 +161,7 @@ class _Steps:
 
     def __init__(self, network: nn.Module, train_set: Labelled, spec: TrainingSpec, plan: Plan) -> None:
         self._network, self._spec, self._plan = network, spec, plan
+        self._ranks = Ranks(network)
         self._flips = plan.flips and spec.mirror == "auto"
         self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
@@ -174,12 +173,24 @@ class _Steps:
         self._n_batches = max(1, round(len(self._labels) / spec.batch_size))
         self._step, self._n_steps = 0, self._n_batches * plan.n_epochs
         self._mean = WeightMean(network, spec, self._n_steps)
-        self.n_parts = 1  # of a batch, whose gradients are added up where memory is short
+        self._n_parts = 1  # of a batch, whose gradients are added up where memory is short
 
     @property
     def learning_rate(self) -> float:
         """The rate of the last step."""
         return learning_rate(max(0, self._step - 1), self._n_steps, self._spec)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader should be told of how batches were read."""
+        remarks = []
+        if self._n_parts > 1:
+            remarks.append(
+                f"memory did not hold a batch: each was read in {self._n_parts} parts, and norms saw one part at once"
+            )
+        if self._ranks.n > 1:
+            remarks.append(f"trained by {self._ranks.n} processes, each with its part of every batch")
+        return remarks
 
     @property
     def averaged(self) -> nn.Module:
@@ -195,17 +206,24 @@ class _Steps:
         """Return mean loss, images per second and whether the clock ran out, after a pass over the images."""
         self._network.train()
         start, losses, n_seen, out_of_time = time.perf_counter(), [], 0, False
-        for images, labels in self._batches():
-            losses.append(self._one_step(images, labels))
+        for images, labels, weight in self._batches():
+            losses.append(self._one_step(images, labels, weight))
             n_seen += len(labels)
-            out_of_time = self._plan.cap_s is not None and time.perf_counter() - began > self._plan.cap_s
+            out_of_time = self._is_late(began)
             if out_of_time:
                 break
-        loss = float(torch.stack(losses).mean())
-        return loss, n_seen / (time.perf_counter() - start), out_of_time
+        self._ranks.alike(self._network)
+        self._ranks.alike(self.averaged)
+        loss = self._ranks.mean(float(torch.stack(losses).mean()))
+        return loss, self._ranks.n * n_seen / (time.perf_counter() - start), out_of_time
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the changed images (B, C, H, W) and labels (B,) of each batch of one pass."""
+    def _is_late(self, began: float) -> bool:
+        """Whether the clock has run out, for any of the processes."""
+        cap_s = self._plan.cap_s
+        return cap_s is not None and self._ranks.mean(float(time.perf_counter() - began > cap_s)) > 0
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor, float]]:
+        """Yield our changed images (B, C, H, W) and labels (B,) of each batch of one pass, and our part's weight."""
         # Drawn for the whole pass and applied to many batches at once: for a small network, small draws and small
         # resamplings would cost as much as its step.
         space = tuple(self._pixels.shape[1:-1])
@@ -215,18 +233,20 @@ class _Steps:
         batches = torch.tensor_split(order, self._n_batches)
         n_abreast = max(1, _AUGMENT_ABREAST // len(batches[0]))
         for start in range(0, len(batches), n_abreast):
-            some = batches[start : start + n_abreast]
+            whole = batches[start : start + n_abreast]
+            some = [self._ranks.part(batch) for batch in whole]
             rows = torch.cat(some)
             images = augment.apply(_nchw(self._pixels[rows]), changes.of(rows), self._augment)
             images = images.contiguous(memory_format=torch.channels_last)
             sizes = [len(batch) for batch in some]
-            yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), strict=True)
+            weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]
+            yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), weights, strict=True)
 
-    def _one_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _one_step(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
         rate = learning_rate(self._step, self._n_steps, self._spec)
         for group in self._optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        loss = self._backward(images, labels)
+        loss = self._backward(images, labels, weight)
         if self._spec.clip:
             nn.utils.clip_grad_norm_(self._network.parameters(), self._spec.clip)
         self._optimiser.step()
@@ -234,25 +254,26 @@ class _Steps:
         self._step += 1
         return loss
 
-    def _backward(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _backward(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
         """Return the loss of a batch whose gradients are ready; in smaller parts where memory does not hold it all."""
         share = float(self._mixing.beta(self._spec.mixup, self._spec.mixup)) if self._spec.mixup else None
         while True:
             self._optimiser.zero_grad(set_to_none=True)
             try:
-                return self._accumulated(images, labels, share)
+                return self._accumulated(images, labels, weight, share)
             except RuntimeError as error:
-                if not _out_of_memory(error) or 4 * self.n_parts > len(labels):  # norms need two images
+                too_small = 4 * self._n_parts > len(labels)  # norms need two images
+                if not _out_of_memory(error) or too_small or self._ranks.n > 1:  # the others would wait for ever
                     raise
-            self.n_parts *= 2
+            self._n_parts *= 2
 
-    def _accumulated(self, images: Tensor, labels: Tensor, share: float | None) -> Tensor:
+    def _accumulated(self, images: Tensor, labels: Tensor, weight: float, share: float | None) -> Tensor:
         total = torch.zeros((), device=labels.device)
-        for some, of_some in zip(images.tensor_split(self.n_parts), labels.tensor_split(self.n_parts), strict=True):
+        for some, of_some in zip(images.tensor_split(self._n_parts), labels.tensor_split(self._n_parts), strict=True):
             given, truth = (some, of_some) if share is None else _mixed(some, of_some, share)
             with self._precision:
-                outputs = self._network(given)
-            loss = self._plan.loss(_single(outputs), given, truth) * (len(of_some) / len(labels))
+                outputs = self._ranks.wrapped(given)
+            loss = self._plan.loss(_single(outputs), given, truth) * (weight * len(of_some) / len(labels))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
