@@ -33,7 +33,13 @@ QUICK = {
     "googlenet": {"batch_size": 8, "width": 0.25, "shift": 0.0},
     "spp": {"batch_size": 8, "width": 8, "dropout": 0.0, "shift": 0.0},
     "efficientnet-lite0-probe": {"side_px": None},
-    "efficientnet-lite0": {"batch_size": 8, "learning_rate": 2e-3, "side_px": None, "shift": 0.0},
+    "efficientnet-lite0": {
+        "batch_size": 8,
+        "learning_rate": 5e-3,
+        "trunk_rate": 0.2,
+        "side_px": None,
+        "shift": 0.0,
+    },
     "vit-small": {"batch_size": 8, "learning_rate": 2e-3, "dim": 48, "depth": 2, "shift": 0.0},
     "deit-tiny": {
         "batch_size": 8,
