@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grandrounds.data.patches import PatchSpec
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.registry import Registry
 
@@ -19,6 +20,7 @@ MEDMNIST = (  # the plain name is the size of 28 pixels
     *(f"{name}{size}" for name in _MEDMNIST_3D for size in ("", "_64")),
 )
 _TABLE = ("labels", "label", "join", "rater", "consensus")
+_PATCHES = tuple(f"patches.{name}" for name in PatchSpec.model_fields)
 _SERIES = tuple(f"series.{name}" for name in SeriesSpec.model_fields)
 
 
@@ -94,7 +96,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="CC0 1.0",
             names=("simulated-hrct",),
             named="grandrounds.layouts.named:simulated_hrct",
-            reads=("hrct", "patches"),
+            reads=("hrct", *_PATCHES),
         ),
         SourceEntry(
             "geneva-ild",
@@ -111,7 +113,7 @@ SOURCES: Registry[SourceEntry] = Registry(
                 ("ILD_DB/ILD_DB_volumeROIs",),
                 ("*_patch[0-9]*_patient*[0-9]_[0-9]*.tif",),
             ),
-            reads=("patches",),
+            reads=_PATCHES,
         ),
         SourceEntry(
             "mrnet",
@@ -200,7 +202,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             ask="https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX",
             suffixes=("/",),
             telltales=(("LIDC-IDRI-[0-9]*",), ("LIDC-IDRI/LIDC-IDRI-[0-9]*",), ("*/LIDC-IDRI/LIDC-IDRI-[0-9]*",)),
-            reads=(*_TABLE, "patches", "unit", *_SERIES),
+            reads=(*_TABLE, "patches.size_px", "patches.max_patches", "unit", *_SERIES),
         ),
     ],
     group="grandrounds.datasets",

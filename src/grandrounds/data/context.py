@@ -83,7 +83,7 @@ def _joined(draft: Draft, path: Path) -> Draft:
         )
     _refuse_repeated(joined, [name for name in facts.columns if name != key.theirs], path)
     absent = spoken_of - set(joined["_key"])
-    told = f"{path.name} was joined by {key.ours}: it speaks of {n_found:,} of {joined.height:,} samples"
+    told = f"Facts were joined by {key.ours}: they speak of {n_found:,} of {joined.height:,} samples"
     told += f", and of {len(absent)} others." if absent else "."
     return replace(draft, rows=joined.drop("_key"), notes=(*draft.notes, told, *notes))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,3 +68,11 @@ def spread(items: Sequence[T], n: int | None) -> list[T]:
     if n is None or len(items) <= n:
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, n).round().astype(int)]
+
+
+def thinned(rows: Sequence[dict[str, Any]], n: int | None) -> list[dict[str, Any]]:
+    """Return the rows with at most `n` of each patient and label, spread evenly; groups in the order they come."""
+    groups: dict[tuple[str, str | None], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[row["patient"], row["label"]].append(row)
+    return [row for group in groups.values() for row in spread(group, n)]

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from grandrounds.data.draft import Draft
 from grandrounds.data.options import SourceOptions
-from grandrounds.data.patches import Box, PatchSpec, boxes, spread
+from grandrounds.data.patches import Box, PatchSpec, boxes, thinned
 from grandrounds.errors import BadData
 from grandrounds.layouts import talisman
 from grandrounds.layouts.geneva_files import LUNGS, Series, only, series_of, tree_of
@@ -100,7 +100,7 @@ def read(root: Path, spec: PatchSpec, *, name: str = NAME) -> Draft:
     return Draft(
         name=name,
         root=root,
-        rows=pl.DataFrame(_thinned(rows, spec.max_patches), infer_schema_length=None),
+        rows=pl.DataFrame(thinned(rows, spec.max_patches), infer_schema_length=None),
         task="tissue",
         task_kind="multiclass",
         classes=tuple(CLASSES.values()),
@@ -179,10 +179,3 @@ def _header(path: Path) -> dict[str, Any]:
 
 def _text(value: object) -> str | None:
     return str(value) if value not in (None, "") else None
-
-
-def _thinned(rows: list[dict[str, Any]], n: int | None) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["patient"], row["label"]].append(row)
-    return [row for group in groups.values() for row in spread(group, n)]

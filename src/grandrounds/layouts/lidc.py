@@ -27,7 +27,7 @@ from grandrounds.data.dicom_headers import facts_of
 from grandrounds.data.draft import Draft, refusals, with_columns
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
-from grandrounds.data.patches import Box, PatchSpec, spread
+from grandrounds.data.patches import Box, PatchSpec, thinned
 from grandrounds.errors import BadData
 from grandrounds.layouts.lidc_outlines import MOST_READERS, Mark, Scan, located, nodules_of, scans, section
 
@@ -86,7 +86,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     return Draft(
         name="lidc",
         root=source,
-        rows=with_columns(pl.DataFrame(_thinned(rows, options.patches.max_patches), infer_schema_length=None)),
+        rows=with_columns(pl.DataFrame(thinned(rows, options.patches.max_patches), infer_schema_length=None)),
         task="malignancy",
         task_kind="binary",
         classes=CLASSES,
@@ -193,10 +193,3 @@ def _told(nodules: Sequence[_Nodule], spec: PatchSpec) -> Iterator[str]:
 def _width(marks: Sequence[Mark]) -> int:
     """Return the greatest height or width of a nodule, in pixels."""
     return max(int(np.ptp(points, axis=0).max()) for mark in marks for points in mark.outlines.values()) + 1
-
-
-def _thinned(rows: Sequence[dict[str, Any]], n: int | None) -> list[dict[str, Any]]:
-    groups: dict[tuple[str, str | None], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        groups[row["patient"], row["label"]].append(row)
-    return [row for group in groups.values() for row in spread(group, n)]

@@ -155,7 +155,7 @@ def _from_table(
         found[case] = {"label": row[label]} | ({"patient": row[patient]} if patient else {})
     counts = {"cases have no row in the table": cases - set(found), "rows have no images": set(found) - cases}
     unmatched = (f"{len(names)} {what}." for what, names in counts.items() if names)
-    return found, (f"The label is the column {label!r} of {path.name}.", *unmatched)
+    return found, (f"The label is the column {label!r} of the table.", *unmatched)
 
 
 def _case(cell: str, cases: set[str]) -> str:

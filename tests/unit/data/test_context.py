@@ -65,7 +65,7 @@ def test_genes_of_mice_are_left_out(lungs):
 def test_what_has_no_partner_is_counted_both_ways(lungs):
     """A disease that nobody here has, and patients whose disease the table does not know."""
     assert any(
-        note == "context0.csv was joined by diagnosis: it speaks of 4 of 6 samples, and of 1 others."
+        note == "Facts were joined by diagnosis: they speak of 4 of 6 samples, and of 1 others."
         for note in opened(lungs, GENES).notes
     )
 

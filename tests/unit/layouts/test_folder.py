@@ -89,7 +89,10 @@ def test_refusals(tmp_path, picture):
         (SourceOptions(unit="volume"), "a file, so unit does not fit"),
         (SourceOptions(series=SeriesSpec(plane="axial")), r"a file, so series\.plane does not fit"),
         (SourceOptions(patient="x"), "folder does not read the option patient"),
-        (SourceOptions(patches=PatchSpec(size_px=8)), "folder does not read the option patches"),
+        (
+            SourceOptions(patches=PatchSpec(size_px=8, max_patches=20)),
+            r"folder does not read the option patches\.size_px",
+        ),
     ],
 )
 def test_options_that_say_nothing_here(tmp_path, picture, options, words):

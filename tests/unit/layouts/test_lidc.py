@@ -12,7 +12,7 @@ import pytest
 
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.patches import PatchSpec
-from grandrounds.errors import BadData, MissingExtra
+from grandrounds.errors import BadData, BadSpec, MissingExtra
 from grandrounds.layouts.copies_lidc import write_lidc
 from grandrounds.layouts.lidc_outlines import Mark, Scan, located, nodules_of, scans
 
@@ -125,6 +125,12 @@ def test_size_and_number_of_patches(root):
     assert dataset.load(f"{LEFT}-01").space == (6, 6)
     assert dataset.samples.filter(patient="LIDC-IDRI-9003").height == 2  # one of each class, unknown among them
     assert any("7 nodules are wider than a patch" in note for note in dataset.notes)
+
+
+def test_patches_around_a_nodule_lie_on_no_grid(root):
+    """What speaks of a grid or of lung masks is refused here."""
+    with pytest.raises(BadSpec, match=r"patches\.lung_fraction, patches\.stride_px"):
+        open_dataset(root, SourceOptions(patches=PatchSpec(stride_px=8, lung_fraction=0.5)))
 
 
 @pytest.mark.parametrize("inside", ["LIDC-IDRI", "."])
