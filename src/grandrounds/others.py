@@ -60,7 +60,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         suspects=_wrongly(found),
         findings=audits.run(replace(known, decisions=closer.decisions)),
         readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
-        notes=(*found.notes, *outcome.notes, *closer.notes),
+        notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
     for name in _WRITTEN:
@@ -76,6 +76,13 @@ def _known(found: Intake, ask: JudgeSpec) -> AuditTables:
         predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
         floors=FLOORS, prevalence=ask.decide.prevalence,
     )  # fmt: skip
+
+
+def _one_by_one(found: Intake) -> tuple[str, ...]:
+    """Return why nothing is said over readers where there are some."""
+    if not found.readers or found.task.kind == "binary":
+        return ()
+    return ("Readers are compared one by one: over readers and cases only two classes can be compared.",)
 
 
 def _record(paths: Sequence[Path]) -> dict[str, object]:

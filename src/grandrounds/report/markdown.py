@@ -86,7 +86,8 @@ def _block(block: Block) -> Iterator[str]:
         case Table():
             yield from _table(block)
         case Prose():
-            yield from (f"- {sentence(one)}" if block.listed else f"{sentence(one)}\n" for one in block.sentences)
+            lines = [f"- {sentence(one)}" if block.listed else sentence(one) for one in block.sentences]
+            yield ("\n" if block.listed else "\n\n").join(lines)
         case Listing():
             yield from _listing(block)
         case Terms():

@@ -86,3 +86,20 @@ def test_a_run_folder_brings_its_own_columns(tmp_path: Path, csv: Path) -> None:
         api.rereport([tmp_path, csv])
     with pytest.raises(BadSpec, match="a run folder stands alone"):
         api.audit(tmp_path, columns=THEIRS)
+
+
+def test_readers_of_three_classes_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Decisions among three classes have no analysis over readers, and the page says so."""
+    draw = np.random.default_rng(0)
+    label = draw.choice(["a", "b", "c"], 45)
+    rows = [
+        pl.DataFrame({"sample": [f"s{k}" for k in range(45)], "label": label, "reader": name,
+                      "decision": np.where(draw.random(45) < right, label, "a")})
+        for name, right in (("R1", 0.6), ("R2", 0.8))
+    ]  # fmt: skip
+    pl.concat(rows).write_csv(tmp_path / "decided.csv")
+    page = api.rereport(tmp_path / "decided.csv", judge=QUICK).read_text(encoding="utf-8")
+
+    assert "only two classes can be compared" in page
+    assert "Readers and models" not in page
+    assert "a decision is not a probability" in page
