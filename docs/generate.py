@@ -29,7 +29,20 @@ from grandrounds.specs import to_toml
 from grandrounds.study.spec import COMMENTS, Ask, DataSpec, Study
 
 HERE = Path(__file__).parent
-COMMANDS = ("demo", "inspect", "plan", "run", "tune", "report", "audit", "predict", "describe", "names", "list")
+COMMANDS = (
+    "demo",
+    "inspect",
+    "plan",
+    "run",
+    "tune",
+    "report",
+    "audit",
+    "predict",
+    "evaluate",
+    "describe",
+    "names",
+    "list",
+)
 KINDS = {"added": "Added", "changed": "Changed", "fixed": "Fixed", "removed": "Removed"}
 WIDTH = 100  # columns of a terminal, for the help pages
 

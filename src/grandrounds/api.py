@@ -34,6 +34,7 @@ from grandrounds.study.workspace import Workspace, open_workspace
 from grandrounds.training import launched
 
 if TYPE_CHECKING:
+    from grandrounds.external import Elsewhere
     from grandrounds.families.description import Description
 
 Watch = Callable[[str, int, int], None]  # called with what is being done, how much of it is done and how much there is
@@ -205,6 +206,29 @@ def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
     from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     return Predictor(model / MODEL if (model / MODEL).is_dir() else model).predict(images)
+
+
+def evaluate(
+    model: Path, source: str, options: SourceOptions | None = None,
+    *, classes: Mapping[str, str] | None = None, out: Path | None = None, skip_bad: bool = False,
+    namesakes: bool = False,
+) -> Elsewhere:  # fmt: skip
+    """Judge the model that a run ships on data from elsewhere, and return what came of it; no ranking changes.
+
+    Args:
+        model: A finished run folder, or a bundle.
+        source: A path, or the name of a set.
+        options: What looking does not tell.
+        classes: Their class to ours, to the empty word where cases are left out; None where they have one name.
+        out: Folder for the tables; None for `external/NAME` in the run folder.
+        skip_bad: Whether to go on without images that cannot be read.
+        namesakes: Whether patients of the same name as in training are known to be other people.
+    """
+    from grandrounds import external  # noqa: PLC0415  (imports torch; only prediction needs it)
+
+    return external.evaluate(
+        model, source, options, classes or {}, out=out, skip_bad=skip_bad, namesakes=namesakes
+    )  # fmt: skip
 
 
 def rereport(

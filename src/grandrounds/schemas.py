@@ -225,6 +225,30 @@ READERS = Schema(
     required=("arm", "holds_for"),
     key=("task", "metric", "arm", "against", "holds_for"),
 )
+EXTERNAL = Schema(
+    "external",
+    {
+        "name": _text,  # of the data from elsewhere
+        "family": _text,  # null for what is said of the patients
+        "kind": _text,  # "performance", "calibration" or "mix"
+        "what": _text,  # the metric; of a mix "class" or "slice"
+        "label": _text,
+        "home": _number,  # on the test role of the study
+        "home_low": _number,
+        "home_high": _number,
+        "external": _number,
+        "external_low": _number,
+        "external_high": _number,
+        "difference": _number,  # external minus home
+        "low": _number,
+        "high": _number,
+        "n_patients": _count,  # of the other data
+        "n_samples": _count,
+        "note": _text,
+    },
+    required=("name", "kind", "what"),
+    key=("name", "family", "kind", "what", "label"),
+)
 TRIALS = Schema(
     "trials",
     {
@@ -296,6 +320,6 @@ SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
         SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, INTERVALS, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
-        DECISIONS, SUSPECTS, READERS,
+        DECISIONS, SUSPECTS, EXTERNAL, READERS,
     )
 }  # fmt: skip

@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 
 HOME = Path(__file__).parent
-COMMANDS = ("", "demo", "inspect", "plan", "run", "tune", "report", "audit", "predict", "describe", "names", "list")
+COMMANDS = (
+    "",
+    "demo",
+    "inspect",
+    "plan",
+    "run",
+    "tune",
+    "report",
+    "audit",
+    "predict",
+    "evaluate",
+    "describe",
+    "names",
+    "list",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -75,6 +75,13 @@ What cannot be audited is not applicable, with what is missing. Findings leave t
 One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.
 
     grandrounds predict runs/breast new-images/ -o predictions.csv""",
+    "evaluate": """Judge the model that a run ships on data from elsewhere.
+
+The drop, its interval, the drift of calibration and how the patients differ go into the run's report, in a section of
+their own. Images or patients of the study are refused.
+
+    grandrounds evaluate runs/breast other-hospital/
+    grandrounds evaluate runs/breast theirs.csv --classes cancer=malignant --classes cyst=benign --classes unclear=""",
     "describe": """Draw the network of a family as it is really built: layers, sizes, parameters, multiply-adds.
 
     grandrounds describe resnet-18 --size 1x28x28

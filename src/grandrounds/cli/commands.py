@@ -199,6 +199,42 @@ def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
 
 
+def evaluate_(
+    model: Path,
+    source: str,
+    /,
+    out: Out = None,
+    *,
+    classes: Annotated[list[str] | None, Parameter(negative="")] = None,
+    skip_bad: Annotated[bool, Parameter(negative="")] = False,
+    namesakes: Annotated[bool, Parameter(negative="")] = False,
+    json_: Json = False,
+    read: Read = None,
+) -> None:
+    """Judge the model that a run ships on data from elsewhere; the ranking stays as it is.
+
+    Args:
+        model: A finished run folder, or its folder `model`.
+        source: The other data, as for `plan`.
+        out: Folder for the tables; external/NAME in the run folder by default.
+        classes: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
+        skip_bad: Go on without images that cannot be read.
+        namesakes: Patients of the same name as in training are other people.
+        json_: Print the table as JSON.
+        read: How the source is read.
+    """
+    found = api.evaluate(
+        model, options.located(source), read, classes=options.pairs(classes or []), out=out, skip_bad=skip_bad,
+        namesakes=namesakes,
+    )  # fmt: skip
+    if json_:
+        _console.print_json(json.dumps(found.found.to_dicts()))
+        return
+    for line in (*listing.external_lines(found.found), *found.notes):
+        _say(line)
+    _say(f"\nTables: {found.folder}\nReport: {found.page}")
+
+
 def describe_(
     family: str,
     /,

@@ -120,6 +120,17 @@ def layer_table(family: str, found: Description) -> Table:
     return drawn
 
 
+def external_lines(found: pl.DataFrame) -> Iterator[str]:
+    """Yield what a model is worth elsewhere, a line for each metric of performance."""
+    for row in found.filter(kind="performance").iter_rows(named=True):
+        if row["external"] is None:
+            continue
+        label = f" of {row['label']}" if row["label"] else ""
+        span = f" ({row['external_low']:.3f} to {row['external_high']:.3f})" if row["external_low"] is not None else ""
+        home = f"; at home {row['home']:.3f}, {row['difference']:+.3f}" if row["difference"] is not None else ""
+        yield f"{row['family']}, {row['what']}{label}: {row['external']:.3f}{span}{home}"
+
+
 def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
     """Yield the findings as plain lines, what there is to act on first, with a count at the end."""
     for outcome in _OUTCOMES:

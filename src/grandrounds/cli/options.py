@@ -185,6 +185,24 @@ def image_shape(text: str) -> tuple[int, int, int]:
     return sizes[0], sizes[1], sizes[2]
 
 
+def pairs(words: Sequence[str]) -> dict[str, str]:
+    """Return their class to ours from `theirs=ours`.
+
+    Raises:
+        BadSpec: A word is no pair.
+
+    >>> pairs(["nodule=malignant", "unclear="])
+    {'nodule': 'malignant', 'unclear': ''}
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        theirs, equals, ours = (part.strip() for part in word.partition("="))
+        if not theirs or not equals:
+            raise BadSpec(f"{word!r} is not theirs=ours", remedy="for example: --classes nodule=malignant")
+        found[theirs] = ours
+    return found
+
+
 def settings(pairs: Sequence[str]) -> dict[str, Any]:
     """Return parameters from `name=value` pairs, values as in a study's TOML.
 

@@ -63,6 +63,7 @@ class ReportContent:
         findings: Table `findings`.
         decisions: Table `decisions`.
         suspects: Table `suspects`.
+        external: Table `external`, of all data from elsewhere; no ranking rests on it.
         readers: Table `readers`.
         flow: Columns `stage, reason, n_images, n_cases, n_patients`, from found to analysed; None where nobody counted.
         floors: Families that a useful one must beat.
@@ -99,6 +100,7 @@ class ReportContent:
     findings: pl.DataFrame = field(default_factory=partial(tables.empty, tables.FINDINGS))
     decisions: pl.DataFrame = field(default_factory=partial(tables.empty, tables.DECISIONS))
     suspects: pl.DataFrame = field(default_factory=partial(tables.empty, tables.SUSPECTS))
+    external: pl.DataFrame = field(default_factory=partial(tables.empty, tables.EXTERNAL))
     readers: pl.DataFrame = field(default_factory=partial(tables.empty, tables.READERS))
     flow: pl.DataFrame | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")

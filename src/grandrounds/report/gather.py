@@ -72,6 +72,7 @@ def gather(folder: Path) -> ReportContent:
         findings=_frame(folder, tables.FINDINGS),
         decisions=_perhaps(folder, tables.DECISIONS),
         suspects=_perhaps(folder, tables.SUSPECTS),
+        external=_external(folder),
         flow=pl.DataFrame(meta["flow"]) if meta.get("flow") else None,
         split_notes=tuple(split_meta.get("notes", ())),
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
@@ -94,6 +95,12 @@ def _frame(folder: Path, schema: tables.Schema) -> pl.DataFrame:
 def _perhaps(folder: Path, schema: tables.Schema) -> pl.DataFrame:
     """Return a table that a run of an earlier version does not have."""
     return _frame(folder, schema) if (folder / f"{schema.name}.parquet").exists() else tables.empty(schema)
+
+
+def _external(folder: Path) -> pl.DataFrame:
+    """Return what was found on data from elsewhere, all of them together."""
+    found = [tables.read(tables.EXTERNAL, path).frame for path in sorted(folder.glob("external/*/external.parquet"))]
+    return pl.concat(found) if found else tables.empty(tables.EXTERNAL)
 
 
 def _watermarks(meta: Mapping[str, Any], split_meta: Mapping[str, Any]) -> tuple[str, ...]:

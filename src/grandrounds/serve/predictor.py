@@ -14,7 +14,7 @@ from grandrounds.families.ensemble import mean_probs
 from grandrounds.families.protocol import View
 from grandrounds.formats.listing import Where, images_in
 from grandrounds.serve import bundle as bundles
-from grandrounds.shapes import Batch
+from grandrounds.shapes import Batch, Probs
 from grandrounds.tables import PROB
 
 BATCH = 256  # images in memory at a time
@@ -30,6 +30,15 @@ class Predictor:
     def __init__(self, folder: Path) -> None:
         self.bundle = bundles.read(folder)
         self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
+
+    @property
+    def patients(self) -> frozenset[str]:
+        """Everybody whose pixels any member saw, as hashes."""
+        return frozenset[str]().union(*(member.record.patients for member in self._members))
+
+    def members_on(self, view: View) -> list[Probs]:
+        """Return the probabilities of each member, each (N, K); their mean is what ships."""
+        return [member.predict(view) for member in self._members]
 
     def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
         """Return one row per image: where it is, the likeliest class, one probability column a class.

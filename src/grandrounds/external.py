@@ -1,0 +1,213 @@
+"""A model that was trained here, on data from elsewhere: from both to the external table and its page."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from grandrounds import data, prepare, report, tables
+from grandrounds.data import Dataset, SourceOptions
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.catalogue import primary_for
+from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.external import Side, external
+from grandrounds.families.protocol import View
+from grandrounds.report import gather
+from grandrounds.report.content import ReportContent
+from grandrounds.serve.predictor import Predictor
+from grandrounds.shapes import Probs
+from grandrounds.splits import ledger
+from grandrounds.study import pseudonyms
+from grandrounds.tables import PROB, Task
+
+MODEL, HOME = "model", "external"
+_ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What came of it.
+
+    Args:
+        folder: Where its tables lie.
+        page: The report that shows them.
+        found: Table `external`.
+        notes: What a reader must know.
+    """
+
+    folder: Path
+    page: Path
+    found: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    model: Path, source: str, options: SourceOptions | None, classes: Mapping[str, str], *, out: Path | None,
+    skip_bad: bool = False, namesakes: bool = False,
+) -> Elsewhere:  # fmt: skip
+    """Judge a model on data from elsewhere, write the tables and the report.
+
+    Args:
+        model: A finished run folder, or the bundle that ships.
+        source: The other data.
+        options: How they are read.
+        classes: Their class to ours; to the empty word, and the cases are left out. Classes of one name need no entry.
+        out: Folder for the tables; None for `external/NAME` in the run folder.
+        skip_bad: Whether to go on without images that cannot be read.
+        namesakes: Whether patients of the same name as in training are known to be other people.
+
+    Raises:
+        BadData: Images or patients were in the study, a class has no partner, or images do not fit the model.
+    """
+    run = model if (model / MODEL).is_dir() else None
+    predictor = Predictor(model / MODEL if run else model)
+    if run is None and out is None:
+        raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
+    opened = data.open_dataset(source, options)
+    if opened.bad.height and not skip_bad:
+        raise BadData(
+            f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"
+        )
+    folder = out or (run or model) / HOME / opened.name
+    labels, notes = _in_our_words(opened, predictor.bundle.task, classes)
+    notes += _refuse_seen(run, predictor, opened, namesakes)
+    key = None if opened.simulated else pseudonyms.key_of(folder, opened)
+    now = dt.datetime.now(dt.UTC).isoformat()
+    ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
+    frame, samples = _predicted(predictor, opened, labels, folder, key)
+    found = _table(run, opened.name, predictor.bundle.task, frame, samples)
+    meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
+    tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", meta)
+    tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta)
+    return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
+
+
+def _in_our_words(opened: Dataset, task: Task, classes: Mapping[str, str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return case and label in the model's classes, and what was left out."""
+    strange = [f"{theirs}={ours}" for theirs, ours in classes.items() if ours and ours not in task.classes]
+    if strange:
+        raise BadSpec(
+            f"the model knows no class of {strange[0]!r}", remedy=f"its classes are: {', '.join(task.classes)}"
+        )
+    known = opened.labels.drop_nulls("label")
+    theirs = known["label"].unique().sort().to_list()
+    absent = sorted(set(classes) - set(theirs))
+    lacking = [one for one in theirs if one not in classes and one not in task.classes]
+    if absent or lacking:
+        raise BadData(
+            f"the class {(absent or lacking)[0]!r} "
+            + ("is not in the data" if absent else "means nothing to the model"),
+            where=opened.root,
+            remedy=f"say what each is with --classes theirs=ours, or theirs= to leave it out; theirs: "
+            f"{', '.join(theirs)}; ours: {', '.join(task.classes)}",
+        )
+    words = known.select("case", label=pl.col("label").replace(dict(classes)))
+    kept = words.filter(pl.col("label") != "")
+    if kept.is_empty():
+        raise BadData("no case is left", where=opened.root, remedy="leave out fewer classes")
+    out = opened.labels.height - kept.height
+    return kept, (f"{out} cases were left out: unlabelled, or of a class that was asked to be.",) if out else ()
+
+
+def _refuse_seen(
+    run: Path | None,
+    predictor: Predictor,
+    opened: Dataset,
+    namesakes: bool,  # noqa: FBT001  (passed on)
+) -> tuple[str, ...]:
+    """Return what could not be checked; refuse images and patients of the study.
+
+    Raises:
+        BadData: Some of them were in it.
+    """
+    if run is None:
+        return (_ALONE,)
+    seen = tables.read(tables.SAMPLES, run / "samples.parquet").frame["sha256"].drop_nulls()
+    n_same = int(opened.samples["sha256"].is_in(seen.implode()).sum())
+    if n_same:
+        raise BadData(
+            f"{n_same} of {opened.samples.height} images have the pixels of images of the study", where=opened.root,
+            remedy="leave them out: what a model was chosen on says nothing of data from elsewhere",
+        )  # fmt: skip
+    if not opened.patient_known:
+        return ("The patients are unknown, so whether they were in the study could not be checked; no image was.",)
+    patients = opened.samples["patient"]
+    key = run / pseudonyms.KEY
+    if key.exists():
+        renamed = pseudonyms.renamed(opened.samples.select("patient"), dataset=opened, key=key.read_bytes())
+        patients = renamed["patient"]
+    n_met = len(set(tables.patient_hashes(patients)) & predictor.patients)
+    if n_met and namesakes:
+        return (f"{n_met} patients have names of patients in training; they are declared to be other people.",)
+    if n_met:
+        raise BadData(
+            f"{n_met} patients have the names of patients that the model was trained on", where=opened.root,
+            remedy="leave them out; or say that they are other people of the same name, with --namesakes",
+        )  # fmt: skip
+    return ("No image and no patient of these data was in the study.",)
+
+
+def _predicted(
+    predictor: Predictor, opened: Dataset, labels: pl.DataFrame, folder: Path, key: bytes | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return predictions of each model and of their mean, and the samples, under pseudonyms."""
+    samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
+    prepared = prepare.materialise(samples, opened.files, predictor.bundle.pipeline, folder / "prepared")
+    if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
+        raise BadData(
+            f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "
+            f"{predictor.bundle.shape}", where=opened.root, remedy="cut or read them as those of the study were",
+        )  # fmt: skip
+    view = View(np.asarray(prepared.pixels), samples, None, predictor.bundle.task)
+    told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(
+        pl.Series(opened.samples["case"].is_in(labels["case"].implode()))
+    )  # fmt: skip
+    rows = samples.select("case").join(labels, on="case", how="left", maintain_order="left")
+    rows = told.select("sample", "case", "patient").with_columns(rows["label"], unit=pl.lit("sample"),
+                                                                 role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip
+    return pl.concat(_trials(predictor, view, rows)), told
+
+
+def _trials(predictor: Predictor, view: View, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    family, members = predictor.bundle.family, predictor.members_on(view)
+    for fold, probs in enumerate(members):
+        yield _trial(rows, predictor.bundle.task, probs, family, fold)
+    if len(members) > 1:
+        yield _trial(rows, predictor.bundle.task, np.mean(members, axis=0), f"{family}, mean of {len(members)}", 0)
+
+
+def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int) -> pl.DataFrame:
+    names = {"family": family, "recipe": family, "trial": f"{family} {fold}", "task": task.name}
+    return rows.with_columns(
+        *(pl.lit(value).alias(name) for name, value in names.items()),
+        pl.lit(fold).alias("fold"),
+        *(pl.Series(PROB + name, probs[:, at]) for at, name in enumerate(task.classes)),
+    )
+
+
+def _table(run: Path | None, name: str, task: Task, frame: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    away = Side(assemble(frame, task, "external"), samples)
+    if run is None:
+        return external(name, None, away, primary_for(task, "auc"))
+    primary = json.loads((run / "verdict.json").read_text(encoding="utf-8"))["primary"]
+    predictions = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame
+    mine = predictions.filter(pl.col("family") == frame["family"][0])
+    cohort = assemble(mine, task)
+    facts = tables.read(tables.SAMPLES, run / "samples.parquet").frame
+    tested = {one for group in cohort.groups for one in group.sample}
+    return external(
+        name, Side(cohort, facts.filter(pl.col("sample").is_in(list(tested)))), away, primary_for(task, primary)
+    )
+
+
+def _page(run: Path | None, folder: Path, found: pl.DataFrame, task: Task, notes: tuple[str, ...]) -> Path:
+    if run is not None and folder.parent == run / HOME:
+        return report.write(gather.gather(run), run / "report.html")
+    content = ReportContent(title=f"{found['name'][0]}: external validation", task=task, external=found, notes=notes)
+    return report.write(content, folder / "report.html")

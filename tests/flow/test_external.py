@@ -1,0 +1,194 @@
+"""External validation: a model that was trained here, on images from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from grandrounds import api, tables
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.wrongly import WORST
+from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means
+
+CLASSES = ("columns", "rows")
+
+
+def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, images=2):
+    """Write images of stripes and their table, with patients numbered from `first`; return the table."""
+    from PIL import Image as Picture
+
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:16, :16]
+    lines = []
+    folder.mkdir(parents=True)
+    for patient in range(first, first + n_patients):
+        label = patient % len(names)
+        for turn in range(images):
+            wave = np.sin((rows if label % 2 else columns) * (1.2 + 0.5 * (label % 2)) + rng.uniform(0, 6))
+            grey = np.clip(128 + 35 * wave + rng.normal(0, noise, rows.shape), 0, 255).astype(np.uint8)
+            name = f"{patient:03d}-{turn}.png"
+            Picture.fromarray(grey).save(folder / name)
+            lines.append((name, names[label], f"N{patient:03d}", "FM"[patient // 2 % 2]))
+    table = pl.DataFrame(lines, schema=["image", "label", "patient", "sex"], orient="row")
+    table.write_csv(folder / "table.csv")
+    return folder / "table.csv"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run of a cheap family on one hospital, in three folds."""
+    home = tmp_path_factory.mktemp("home")
+    source = hospital(home / "images", seed=0)
+    ask = Ask(
+        name="stripes", data=DataSpec(source=str(source)), families=("prior", "thumbnail", "lbp-svm"),
+        split={"scheme": "kfold", "folds": 3}, judge=JudgeSpec(resamples=100), means=Means(budget_s=20),
+    )  # fmt: skip
+    return api.run(ask, home / "run").folder, source
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of the run that a test may change, and the source of its images."""
+    shutil.copytree(finished[0], tmp_path / "run", ignore=shutil.ignore_patterns("prepared", "trials"))
+    return tmp_path / "run"
+
+
+def test_other_data_get_a_section_and_no_place_in_the_ranking(run, tmp_path):
+    """Tables and page say what is lost elsewhere; scores, comparisons and verdict stay byte for byte."""
+    source = hospital(tmp_path / "theirs", seed=1, first=100, noise=60)
+    before = {name: (run / name).read_bytes() for name in ("scores.parquet", "comparisons.parquet", "verdict.json")}
+    found = api.evaluate(run, str(source))
+    page = (run / "report.html").read_text(encoding="utf-8")
+    frame = found.found
+
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert "Does it hold elsewhere?" in page
+    assert found.folder.parent == run / "external"
+    assert tables.check(frame, tables.EXTERNAL).equals(frame)
+    assert set(frame["kind"]) == {"performance", "calibration", "mix"}
+    assert "No image and no patient of these data was in the study." in found.notes
+    auc = frame.filter(what="auc", family="lbp-svm").row(0, named=True)
+    assert auc["difference"] == pytest.approx(auc["external"] - auc["home"])
+    assert auc["low"] <= auc["difference"] <= auc["high"]
+    assert (auc["n_patients"], auc["n_samples"]) == (24, 48)
+
+
+def test_the_numbers_are_scikit_learns_and_the_test_role_is_home(run, tmp_path):
+    """Elsewhere is the mean over the three models, the shipped mean stands beside it, home is the score of the run."""
+    source = hospital(tmp_path / "theirs", seed=2, first=100, noise=60)
+    found = api.evaluate(run, str(source))
+    frame, meta = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet")
+    positive = meta["task"]["positive"]
+    ships = json.loads((run / "verdict.json").read_text())["ships"]
+
+    def area(rows):
+        return roc_auc_score(rows["label"] == positive, rows[f"prob_{positive}"])
+
+    single = [area(part) for part in frame.filter(family=ships).partition_by("fold")]
+    auc = found.found.filter(what="auc")
+    assert len(single) == 3
+    assert auc.filter(family=ships)["external"][0] == pytest.approx(np.mean(single))
+    together = frame.filter(family=f"{ships}, mean of 3")
+    assert auc.filter(family=f"{ships}, mean of 3")["external"][0] == pytest.approx(area(together))
+    scores = tables.read(tables.SCORES, run / "scores.parquet").frame
+    home = scores.filter(family=ships, metric="auc", slice="all", unit="sample").filter(pl.col("label").is_null())
+    assert auc.filter(family=ships)["home"][0] == pytest.approx(home["estimate"][0])
+    assert frame["role"].unique().to_list() == ["external"]
+
+
+def test_classes_are_mapped_and_left_out(run, tmp_path):
+    """Their words become ours; a class that is mapped to nothing is left out and counted."""
+    source = hospital(tmp_path / "theirs", seed=3, names=("upright", "flat", "other"), first=100)
+    mapping = {"upright": "columns", "flat": "rows", "other": ""}
+    found = api.evaluate(run, str(source), classes=mapping)
+    frame = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
+
+    assert set(frame["label"]) == set(CLASSES)
+    assert any("16 cases were left out" in note for note in found.notes)
+    with pytest.raises(BadData, match="'flat' means nothing to the model"):
+        api.evaluate(run, str(source), classes={"upright": "columns", "other": ""})
+    with pytest.raises(BadSpec, match="the model knows no class"):
+        api.evaluate(run, str(source), classes=mapping | {"other": "diagonal"})
+    with pytest.raises(BadData, match="'spiral' is not in the data"):
+        api.evaluate(run, str(source), classes=mapping | {"spiral": ""})
+
+
+def test_images_of_the_study_are_refused(run, finished):
+    """Its own images are no data from elsewhere."""
+    with pytest.raises(BadData, match="48 of 48 images have the pixels of images of the study"):
+        api.evaluate(run, str(finished[1]))
+
+
+def test_patients_of_the_study_are_refused_unless_they_are_namesakes(run, tmp_path):
+    """New images of the same patients are refused; of other people with their names they are taken, and it is said."""
+    source = hospital(tmp_path / "theirs", seed=4, first=0)
+    with pytest.raises(BadData, match="24 patients have the names of patients"):
+        api.evaluate(run, str(source))
+    found = api.evaluate(run, str(source), namesakes=True)
+
+    assert any("declared to be other people" in note for note in found.notes)
+
+
+def test_a_model_alone_says_what_it_cannot_check(run, tmp_path):
+    """A bundle without its run gives numbers without a home, a page of its own, and says what could not be checked."""
+    source = hospital(tmp_path / "theirs", seed=5, first=100)
+    with pytest.raises(BadSpec, match="needs a place"):
+        api.evaluate(run / "model", str(source))
+    found = api.evaluate(run / "model", str(source), out=tmp_path / "out")
+
+    assert found.found["home"].null_count() == found.found.height
+    assert "cannot be checked" in found.notes[0]
+    assert "Does it hold elsewhere?" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_one_class_elsewhere_is_undefined_and_not_half(run, tmp_path):
+    """An AUC without both classes has no value there and no difference."""
+    source = hospital(tmp_path / "theirs", seed=6, first=100)
+    row = api.evaluate(run, str(source), classes={"columns": ""}).found.filter(what="auc").row(0, named=True)
+
+    assert (row["external"], row["difference"]) == (None, None)
+    assert row["home"] is not None
+
+
+def test_nothing_names_a_patient_or_a_file(run, tmp_path):
+    """What is written about the other data stands under pseudonyms, too."""
+    source = hospital(tmp_path / "theirs", seed=8, first=100)
+    found = api.evaluate(run, str(source))
+    frame = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
+
+    assert not frame["patient"].str.contains("N1").any()
+    assert not frame["sample"].str.contains("png").any()
+    assert "N100" not in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_command_prints_the_drop(run, tmp_path):
+    """A line for each metric with its value at home, and where the report lies."""
+    source = hospital(tmp_path / "theirs", seed=9, first=100)
+    command = [sys.executable, "-m", "grandrounds", "evaluate", str(run), str(source)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "auc: " in said
+    assert "at home" in said
+    assert "report.html" in said
+
+
+def test_worst_errors_of_a_run_have_pictures(finished):
+    """The study writes the pictures that its page shows of errors and suspects, apart from the examples."""
+    run = finished[0]
+    index = json.loads((run / "pictures/index.json").read_text())
+    verdict = json.loads((run / "verdict.json").read_text())
+    suspects = tables.read(tables.SUSPECTS, run / "suspects.parquet").frame
+    shown = suspects.filter(
+        pl.col("rank") <= 12, pl.col("family").is_null() | pl.col("family").is_in([verdict["leader"], verdict["ships"]])
+    )
+
+    assert suspects.filter(kind=WORST, family="prior").height > 0
+    assert set(index.get("wrongly", {})) == set(shown["sample"])
+    assert len(index["examples"]) == 12  # six of each class
