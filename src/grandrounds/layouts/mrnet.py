@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
+from numpy.lib import format as npy_format
 
 from grandrounds.data.draft import Draft, refusals
 from grandrounds.data.options import SourceOptions
@@ -44,7 +44,8 @@ TASKS: Mapping[str, Task] = {
 PLANES = ("sagittal", "coronal", "axial")
 PARTS = ("train", "valid")
 _FRONT_AND_BACK = "sagittal"  # what a mirror swaps there; in the other planes, left and right
-_NO_STACK = "the array has not the three axes of a stack of slices"
+_MOST_SLICES = 1 << 12  # a series of the knee has a few dozen
+_NO_STACK = "the array is no stack of slices: it has other than three axes, no slice, or too many"
 _NO_ARRAY = "it has a label, and no array in any plane"
 _Labels = Mapping[int, str]
 
@@ -116,10 +117,10 @@ def _series(root: Path, part: str, plane: str) -> Iterator[_Series]:
 def _n_slices(path: Path) -> int | None:
     """Return how many slices an array has, and 1 where reading will find it damaged."""
     try:
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        shape = npy_format.open_memmap(path, mode="r").shape
     except (OSError, ValueError, EOFError):
         return 1
-    return int(shape[0]) or None if len(shape) == 3 else None
+    return int(shape[0]) if len(shape) == 3 and 0 < shape[0] <= _MOST_SLICES else None
 
 
 def _slices(series: _Series, label: str | None) -> Iterator[dict[str, object]]:

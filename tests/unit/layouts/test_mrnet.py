@@ -188,17 +188,23 @@ def test_a_table_that_is_missing(knees):
 
 
 def test_damaged_arrays_are_listed_once(knees):
-    """Truncated, of objects, without slices or without numbers: each becomes one row of what is bad."""
+    """Of too few axes, truncated, of objects, without or with thousands of slices, an archive: each is one bad row."""
     written = np.load(knees / "train/axial/0000.npy")
     whole = (knees / "train/axial/0001.npy").read_bytes()
     np.save(knees / "train/axial/0000.npy", written[0])
     (knees / "train/axial/0001.npy").write_bytes(whole[: len(whole) // 2])
     np.save(knees / "train/axial/0002.npy", np.array([{}]), allow_pickle=True)
     np.save(knees / "train/axial/0003.npy", written[:0])
+    np.save(knees / "train/coronal/0000.npy", np.zeros((100_000, 1, 1), np.uint8))
+    with (knees / "train/coronal/0001.npy").open("wb") as file:
+        np.savez(file, one=written)
 
     bad = open_dataset(knees, ACL).bad
 
-    assert sorted(bad["path"]) == [str(knees / f"train/axial/{exam:04d}.npy") for exam in range(4)]
+    assert sorted(bad["path"]) == sorted(
+        str(knees / f"train/{place}.npy")
+        for place in ("axial/0000", "axial/0001", "axial/0002", "axial/0003", "coronal/0000", "coronal/0001")
+    )
 
 
 def test_the_folder_around_it_is_recognised(knees):
