@@ -74,7 +74,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.table:draft",
             "grandrounds inspect TABLE.csv",
             suffixes=(".csv", ".tsv"),
-            reads=("image", "label", "patient", "case", "site", "side", "role"),
+            reads=("image", "label", "patient", "case", "site", "side", "role", "unit"),
         ),
         SourceEntry(
             "medmnist",

@@ -20,13 +20,14 @@ from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats import names_image
 from grandrounds.formats.catalogue import FORMATS
+from grandrounds.layouts.volumes import stem, with_slices
 from grandrounds.tables import Role
 
 _IGNORED = frozenset({"__macosx"})
 _DICOM = ("", *FORMATS.get("dicom").suffixes)
 _MOST_HEADERS = 50  # of one folder: two patients in it show themselves well before
 _OF_TABLES = ("label", "join", "rater", "consensus")
-_OF_EXPORTS = ("unit", *(f"series.{name}" for name in SeriesSpec.model_fields))
+_OF_EXPORTS = tuple(f"series.{name}" for name in SeriesSpec.model_fields)
 _TABLE_REMEDY = "leave it out, or name a table of labels and DICOM files with --labels"
 _REMEDY = "put the images into one folder per class, or list them in a CSV with an image and a label column"
 
@@ -51,8 +52,8 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     is_bare = not _folders(source) and dicom_tree.holds_dicom(source)
     if is_bare or (not is_split and _is_export(_folders(source))):
         return dicom_source.draft(source, options)
-    _refuse(options.given(_OF_EXPORTS), "a sample of class folders is a file", source)
-    return _of_class_folders(source)
+    _refuse(options.given(_OF_EXPORTS), "class folders have no series", source)
+    return _of_class_folders(source, options.unit)
 
 
 def _refuse(given: Sequence[str], why: str, source: Path) -> None:
@@ -96,7 +97,7 @@ def _patients_and_studies(folder: Path) -> tuple[set[str | None], set[str | None
     return (patients, studies) if patients else None
 
 
-def _of_class_folders(source: Path) -> Draft:
+def _of_class_folders(source: Path, unit: str) -> Draft:
     rows: list[dict[str, str | None]] = []
     others: Counter[str] = Counter()
     for role, label, folder in _class_folders(source):
@@ -109,7 +110,8 @@ def _of_class_folders(source: Path) -> Draft:
             )
         rows += [{"sample": _stem(file, source), "path": str(file), "label": label, "role": role} for file in images]
     notes = [f"{n:,} files that are no images ({suffix}) were left out." for suffix, n in sorted(others.items())]
-    return Draft(name=source.resolve().name, root=source, rows=with_columns(pl.DataFrame(rows)), notes=tuple(notes))
+    apart, told = with_slices(with_columns(pl.DataFrame(rows)), unit)
+    return Draft(name=source.resolve().name, root=source, rows=apart, notes=(*notes, *told))
 
 
 def _class_folders(source: Path) -> Iterator[tuple[Role | None, str, Path]]:
@@ -137,4 +139,4 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _stem(file: Path, source: Path) -> str:
-    return file.relative_to(source).with_suffix("").as_posix()
+    return file.with_name(stem(file)).relative_to(source).as_posix()

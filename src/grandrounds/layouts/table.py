@@ -12,6 +12,7 @@ from grandrounds.data.draft import COLUMN_OPTIONS, Draft, free_name, official_ro
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.catalogue import FORMATS
+from grandrounds.layouts.volumes import stem, with_slices
 
 # What each column is called elsewhere, written without case, spaces and underscores; the first name is ours and wins.
 _SYNONYMS = {
@@ -59,7 +60,8 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             where=source,
             remedy=f"paths in the column {columns['image']!r} are taken relative to the folder of the table",
         )
-    return Draft(name=source.stem, root=source, rows=with_columns(kept), refused=refused)
+    rows, notes = with_slices(with_columns(kept), options.unit)
+    return Draft(name=source.stem, root=source, rows=rows, notes=notes, refused=refused)
 
 
 def _read(source: Path) -> pl.DataFrame:
@@ -116,9 +118,13 @@ def _with_files(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
     names = rows["image"].to_list()
     paths = [None if name is None else str(_located(folder, name)) for name in names]
     if "sample" not in rows.columns:
-        stems = [None if name is None else Path(name.replace("\\", "/")).with_suffix("").as_posix() for name in names]
+        stems = [None if name is None else _plain(Path(name.replace("\\", "/"))) for name in names]
         rows = rows.with_columns(pl.Series("sample", stems, dtype=pl.String()))
     return rows.with_columns(pl.Series("path", paths, dtype=pl.String())).drop("image")
+
+
+def _plain(path: Path) -> str:
+    return path.with_name(stem(path)).as_posix()
 
 
 def _located(folder: Path, name: str) -> Path:

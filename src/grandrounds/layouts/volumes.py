@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import polars as pl
+
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.catalogue import FORMATS
-from grandrounds.formats.volume import n_slices
 
 ENDINGS = FORMATS.get("volume").suffixes
 UNITS = {
@@ -74,9 +75,39 @@ def first_of_each(volumes: Sequence[Chosen]) -> list[Chosen]:
 
 def samples_of(volume: Chosen, unit: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each sample of a volume: its slices, or the whole; a file that is flat or bad is one sample."""
-    name, n = stem(volume.path), n_slices(volume.path) if unit == "slice" else None
+    name, n = stem(volume.path), _n_slices(volume.path) if unit == "slice" else None
     row = {"case": volume.case, "path": str(volume.path), "series": volume.kind}
     if n is None:
         yield row | {"sample": name}
     for at in range(n or 0):
         yield row | {"sample": f"{name}-{at:04d}", "frame": at, "order": at}
+
+
+def with_slices(rows: pl.DataFrame, unit: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows of a draft with one for each slice of a volume, where slices are asked for, and a note of it.
+
+    A volume is the case of its slices unless its row names one. A volume that is bad stays one row.
+    """
+    paths = [path for path in rows["path"].unique() if path.lower().endswith(ENDINGS)] if unit == "slice" else []
+    depths = {path: n for path in paths if (n := _n_slices(Path(path))) is not None}
+    if not depths:
+        return rows, ()
+    is_whole = pl.all_horizontal(pl.col("member", "frame", "box").is_null())
+    depth = pl.when(is_whole).then(pl.col("path").replace_strict(depths, default=None, return_dtype=pl.Int64()))
+    frames = pl.when(depth.is_null()).then(pl.concat_list("frame")).otherwise(pl.int_ranges(0, depth))
+    name = pl.format("{}-{}", "sample", pl.col("frame").cast(pl.String()).str.zfill(4))
+    is_slice = pl.col("_depth").is_not_null()
+    apart = rows.with_columns(depth.alias("_depth"), frames.alias("frame")).explode("frame")
+    apart = apart.with_columns(
+        case=pl.when(is_slice).then(pl.coalesce("case", "sample")).otherwise("case"),
+        sample=pl.when(is_slice).then(name).otherwise("sample"),
+        order=pl.when(is_slice).then("frame").otherwise("order"),
+    )
+    return apart.drop("_depth"), (UNITS["slice"],)
+
+
+def _n_slices(path: Path) -> int | None:
+    """Return how many slices a volume has; None for a flat image or a bad one."""
+    from grandrounds.formats.volume import n_slices  # noqa: PLC0415  (SimpleITK takes a while, and pictures need none)
+
+    return n_slices(path)

@@ -9,6 +9,7 @@ from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.data.patches import PatchSpec
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.layouts.copies_volumes import write_nifti
 from grandrounds.study.spec import Ask, DataSpec
 
 
@@ -81,13 +82,28 @@ def test_refusals(tmp_path, picture):
             open_dataset(tmp_path / name)
 
 
+def test_volumes_in_class_folders(tmp_path):
+    """Their slices are samples and the volume is the case; or the volume is the sample. A bad one is listed once."""
+    for index in range(4):
+        path = tmp_path / "set" / "ab"[index % 2] / f"{index}.nii.gz"
+        write_nifti(path, np.full((3, 5, 6), index, np.int16), (3.0, 1.0, 1.0))
+    (tmp_path / "set/a/2.nii.gz").write_bytes(path.read_bytes()[:-30])
+
+    slices, volumes = open_dataset(tmp_path / "set"), open_dataset(tmp_path / "set", SourceOptions(unit="volume"))
+
+    assert slices.samples.filter(case="b/1")["sample"].to_list() == ["b/1-0000", "b/1-0001", "b/1-0002"]
+    assert slices.load("b/1-0002").space == (5, 6)
+    assert dict(slices.labels.select("case", "label").iter_rows()) == {"a/0": "a", "b/1": "b", "b/3": "b"}
+    assert volumes.samples["depth_px"].to_list() == [3, 3, 3]
+    assert slices.bad["path"].to_list() == volumes.bad["path"].to_list() == [str(tmp_path / "set/a/2.nii.gz")]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (SourceOptions(label="x"), "no table of labels, so label does not fit"),
         (SourceOptions(rater="x", consensus="any"), "no table of labels, so rater, consensus does not fit"),
-        (SourceOptions(unit="volume"), "a file, so unit does not fit"),
-        (SourceOptions(series=SeriesSpec(plane="axial")), r"a file, so series\.plane does not fit"),
+        (SourceOptions(series=SeriesSpec(plane="axial")), r"no series, so series\.plane does not fit"),
         (SourceOptions(patient="x"), "folder does not read the option patient"),
         (
             SourceOptions(patches=PatchSpec(size_px=8, max_patches=20)),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.layouts.copies_volumes import write_nifti
 
 LABELS = ("benign", "malignant", "benign", "malignant")
 
@@ -121,3 +123,19 @@ def test_images_found_without_ending_and_in_their_folder(tmp_path, picture):
     (tmp_path / "set.csv").write_text("﻿image;label\na;x\nb;y\n", encoding="utf-8")
 
     assert open_dataset(tmp_path / "set.csv").samples["sample"].to_list() == ["a", "b"]
+
+
+def test_a_table_of_volumes(tmp_path):
+    """Slices of a volume are samples of its case, unless a row names a frame; or the volume is the sample."""
+    for index in range(4):
+        write_nifti(tmp_path / f"v/{index}.nii.gz", np.full((3, 5, 6), index, np.int16), (3.0, 1.0, 1.0))
+    lines = ["image,label,patient,exam,frame", *(f"v/{at}.nii.gz,{'ab'[at % 2]},P{at},E{at}," for at in range(3))]
+    (tmp_path / "t.csv").write_text("\n".join([*lines, "v/3.nii.gz,b,P3,E3,1"]))
+
+    slices = open_dataset(tmp_path / "t.csv")
+    volumes = open_dataset(tmp_path / "t.csv", SourceOptions(unit="volume"))
+
+    assert slices.samples.filter(case="E1")["sample"].to_list() == ["v/1-0000", "v/1-0001", "v/1-0002"]
+    assert slices.samples.filter(case="E3")["sample"].to_list() == ["v/3"]
+    assert slices.files.filter(sample="v/3")["frame"].to_list() == [1]
+    assert volumes.samples["depth_px"].to_list() == [3, 3, 3, 1]
