@@ -196,6 +196,8 @@ class NetworkFamily:
         self, architecture: Architecture, weights: Weights, train_view: View, valid: View, budget: Budget, seed: int
     ) -> tuple[Loss, tuple[str, ...]]:
         """Return what is made small, and what a reader should be told of a teacher."""
+        if self.params.loss == "ordinal" and train_view.task.kind != "ordinal":
+            raise BadData("the ordinal loss is for classes that have an order", remedy='set loss = "cross-entropy"')
         of_labels = OfLabels.weighed(self.params.loss, weights, self.params.label_smoothing, budget.device)
         if architecture.teaching is None:
             return of_labels, ()

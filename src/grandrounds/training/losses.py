@@ -31,16 +31,23 @@ class Mixed(NamedTuple):
 Outputs = Tensor | tuple[Tensor, ...]  # logits (B, K), of several heads where a network has them
 Truth = Tensor | Mixed  # labels (B,), or two of each image
 Loss = Callable[[Outputs, Tensor, Truth], Tensor]  # of outputs, images (B, C, H, W) and what is true of them
-LossKind = Literal["cross-entropy", "binary"]
+LossKind = Literal["cross-entropy", "binary", "ordinal"]
 _AUXILIARY = 0.3  # weight of each further head: Szegedy et al., CVPR 2015
+_RANKED = 0.7  # part of the ranked probability score in the ordinal loss: our choice, made on valid
 
 
 @dataclass(frozen=True, slots=True)
 class OfLabels:
-    """Cross-entropy, or the binary cross-entropy of each class against the rest.
+    """Cross-entropy, the binary cross-entropy of each class against the rest, or a loss for ordered classes.
+
+    The ordinal loss adds to the cross-entropy a ranked probability score, the squared distance of the cumulated
+    probabilities from what is true: a miss by two classes costs more than a miss by one.
+
+    Reference: Epstein, Journal of Applied Meteorology 8:985 (1969), the score; Hou, Yu, Samaras, arXiv 1611.05916, as
+    a loss.
 
     Args:
-        kind: Which of the two.
+        kind: Which of them.
         weights: (K,) of the classes; None where all count alike, which costs a small network less time.
         smoothing: Part of the target that is spread over all classes.
     """
@@ -66,15 +73,31 @@ class OfLabels:
         return main + _AUXILIARY * torch.stack(others).sum()
 
     def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.kind == "binary":
+            return self._mean(_one_against_rest(logits, labels, self.smoothing), labels)
+        entropy = F.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.smoothing)
         if self.kind == "cross-entropy":
-            return F.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.smoothing)
-        target = F.one_hot(labels, logits.shape[1]).to(logits.dtype)  # (B, K)
-        target = target * (1 - self.smoothing) + self.smoothing / logits.shape[1]
-        rows = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)  # (B,)
+            return entropy
+        ranked = self._mean(_ranked_probability_score(logits, labels), labels)
+        return (1 - _RANKED) * entropy + 2 * _RANKED * ranked
+
+    def _mean(self, rows: Tensor, labels: Tensor) -> Tensor:
         if self.weights is None:
             return rows.mean()
         weights = self.weights[labels]
         return (rows * weights).sum() / weights.sum()
+
+
+def _one_against_rest(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    target = F.one_hot(labels, logits.shape[1]).to(logits.dtype)  # (B, K)
+    target = target * (1 - smoothing) + smoothing / logits.shape[1]
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(dim=1)  # (B,)
+
+
+def _ranked_probability_score(logits: Tensor, labels: Tensor) -> Tensor:
+    at_most = logits.softmax(dim=1).cumsum(dim=1)  # (B, K)
+    truly = (torch.arange(logits.shape[1], device=labels.device) >= labels[:, None]).to(logits.dtype)  # (B, K)
+    return (at_most - truly).square().sum(dim=1)  # (B,)
 
 
 @dataclass(frozen=True, slots=True)

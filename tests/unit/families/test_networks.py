@@ -180,3 +180,11 @@ def test_binary_loss_gives_probabilities_of_classes():
         own = torch.sigmoid(network(fitted.module.first(torch.from_numpy(view.pixels))).double()).numpy()
 
     assert np.allclose(fitted.predict(view), own / own.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_the_ordinal_loss_wants_an_order():
+    """Classes without one are refused before anything is trained."""
+    view = readable("li2014", 12)
+
+    with pytest.raises(BadData, match="an order"):
+        families.build("li2014", {"loss": "ordinal"}).fit(view, view, Budget(), 0, lambda _: None)

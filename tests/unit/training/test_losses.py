@@ -38,6 +38,33 @@ def test_binary_asks_each_class_against_the_rest():
     assert OfLabels("binary")(LOGITS, IMAGES, LABELS) == pytest.approx(float(expected), rel=1e-6)
 
 
+def test_ordinal_adds_the_squared_distance_of_cumulated_probabilities():
+    """By hand: 0.3 of the cross-entropy and 1.4 of the ranked probability score, which grows with the distance."""
+    probs = torch.softmax(LOGITS, dim=1)
+    first = (probs[0, 0] - 1) ** 2 + (probs[0, 0] + probs[0, 1] - 1) ** 2  # true class 0
+    second = probs[1, 0] ** 2 + (probs[1, 0] + probs[1, 1]) ** 2  # true class 2
+    expected = 0.3 * F.cross_entropy(LOGITS, LABELS) + 1.4 * (first + second) / 2
+
+    assert OfLabels("ordinal")(LOGITS, IMAGES, LABELS) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_ordinal_makes_a_miss_by_two_classes_worse_than_one_by_one():
+    """Cross-entropy alone cannot tell them apart."""
+    far, near = torch.tensor([[3.0, 0.0, 0.0]]), torch.tensor([[0.0, 3.0, 0.0]])
+    truth = torch.tensor([2])
+
+    assert OfLabels()(far, IMAGES[:1], truth) == OfLabels()(near, IMAGES[:1], truth)
+    assert OfLabels("ordinal")(far, IMAGES[:1], truth) > OfLabels("ordinal")(near, IMAGES[:1], truth)
+
+
+def test_ordinal_weighs_classes_as_the_others_do():
+    """A class of weight nothing leaves the loss of the other class alone."""
+    weights = torch.tensor([1.0, 1.0, 0.0])
+    alone = OfLabels("ordinal")(LOGITS[:1], IMAGES[:1], LABELS[:1])
+
+    assert OfLabels("ordinal", weights)(LOGITS, IMAGES, LABELS) == pytest.approx(float(alone), rel=1e-6)
+
+
 def test_further_heads_count_a_part():
     """Auxiliary heads are added at 0.3, as in GoogLeNet's paper."""
     one = OfLabels()(LOGITS, IMAGES, LABELS)
