@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
-from grandrounds.evaluate.bootstrap import interval, resample
+from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.compare import compare
@@ -14,9 +17,17 @@ from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
 N_PATIENTS, N_EACH, SHIFT = 60, 6, 1.0
-SPREAD = np.sqrt(2.0)  # of a score: one unit of variance between patients, one within
-# The AUC of two normal scores that lie SHIFT apart: Φ(SHIFT / √(2 · SPREAD²)).
-TRUE_AUC = 0.691462461274013
+_FILE = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
+LARGE_ENOUGH = ((200, 80), (100, 40), (50, 25), (50, 20))  # patients, and how many of them are positive
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    """Return the module whose table the documentation prints."""
+    spec = importlib.util.spec_from_file_location("interval_coverage", _FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _study(seed, n_families=1, n_folds=1, shared=0.0):
@@ -40,16 +51,10 @@ def _study(seed, n_families=1, n_folds=1, shared=0.0):
     return pl.concat(frames)
 
 
-def _covered(frame, seed):
-    found = resample(assemble(frame, TASK), 256, seed, metrics=(METRICS.get("auc"),), threads=1)
-    low, high = interval(found.values[0, 0])
-    return low <= TRUE_AUC <= high
-
-
-def _coverage(n):
-    clustered = [_covered(_study(seed), seed) for seed in range(n)]
-    by_row = [_covered(_study(seed).with_columns(patient=pl.col("sample")), seed) for seed in range(n)]
-    return np.mean(clustered), np.mean(by_row)
+def _by_patient_and_by_row(shares):
+    """Return the shares covered by each method that draws patients, and by drawing rows."""
+    clustered = shares[:, :-1].ravel()
+    return clustered[~np.isnan(clustered)], shares[:, -1]
 
 
 def _false_alarms(n, n_families):
@@ -63,11 +68,11 @@ def _false_alarms(n, n_families):
     return alarms / n
 
 
-def test_clustered_intervals_cover_and_intervals_by_row_do_not():
-    """Drawing patients covers the true AUC in at least 90 % of studies; drawing rows pretends to know more."""
-    clustered, by_row = _coverage(300)
-    assert clustered >= 0.90
-    assert by_row < 0.85
+def test_clustered_intervals_cover_and_intervals_by_row_do_not(simulation):
+    """With 50 patients, 20 of them positive, 91 % or more of 200 studies hold AUC and sensitivity; by row far fewer."""
+    clustered, by_row = _by_patient_and_by_row(simulation.coverage(200, (50, 20), draws=400))
+    assert min(clustered) >= 0.91
+    assert max(by_row) < 0.85
 
 
 def test_equal_families_are_rarely_told_apart():
@@ -76,10 +81,13 @@ def test_equal_families_are_rarely_told_apart():
 
 
 @pytest.mark.long
-def test_clustered_intervals_cover_in_a_long_run():
-    """2,000 studies: coverage lies within 3 points of 95 %."""
-    clustered, _ = _coverage(2000)
-    assert clustered == pytest.approx(0.95, abs=0.03)
+@pytest.mark.parametrize("setting", LARGE_ENOUGH, ids=str)
+def test_clustered_intervals_cover_in_93_to_97_percent_of_1000_studies(simulation, setting):
+    """Percentile, BCa and DeLong by patient, for AUC and sensitivity; drawing rows covers less than 85 %."""
+    clustered, by_row = _by_patient_and_by_row(simulation.coverage(1000, setting))
+    assert len(clustered) == 5
+    assert all(0.93 <= one <= 0.97 for one in clustered), clustered
+    assert max(by_row) < 0.85
 
 
 @pytest.mark.long

@@ -19,16 +19,18 @@ from scipy.special import ndtr, ndtri
 MOST_GROUPS = 1000
 
 
-def leaving_out(n_patients: int) -> NDArray[np.uint8]:
-    """Return weightings that leave out each patient, or each of a thousand groups, once, (P, G).
+def n_groups(n_patients: int) -> int:
+    """Return how many groups of patients are left out in turn."""
+    return min(n_patients, MOST_GROUPS)
 
-    >>> leaving_out(3).tolist()
+
+def leaving_out(n_patients: int, groups: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return weightings that leave out some of the groups in turn, (P, groups).
+
+    >>> leaving_out(3, np.arange(3)).tolist()
     [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
     """
-    n_groups = min(n_patients, MOST_GROUPS)
-    weights = np.ones((n_patients, n_groups), np.uint8)
-    weights[np.arange(n_patients), np.arange(n_patients) % n_groups] = 0
-    return weights
+    return np.asarray(np.arange(n_patients)[:, None] % n_groups(n_patients) != groups, dtype=np.uint8)
 
 
 def bca(
@@ -39,7 +41,7 @@ def bca(
     Args:
         estimate: Under weights of 1.
         values: (R,) under the draws; undefined ones do not count.
-        left_out: (G,) under the weightings of `leaving_out`; undefined ones do not count.
+        left_out: (G,) with each of the groups left out; undefined ones do not count.
         level: What the interval leaves out.
     """
     drawn, around = np.sort(values[~np.isnan(values)]), left_out[~np.isnan(left_out)]

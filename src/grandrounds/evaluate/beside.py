@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate import delong, retraining
-from grandrounds.evaluate.bca import bca, leaving_out
-from grandrounds.evaluate.bootstrap import Column, Replicates, reweighted
+from grandrounds.evaluate.bca import bca
+from grandrounds.evaluate.bootstrap import Column, Replicates, left_out
 from grandrounds.evaluate.catalogue import positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.proportions import clopper_pearson, wilson
@@ -47,13 +47,13 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
         replicates: Its resamples of every metric; reused, not drawn again.
         n_valid: Patients of valid in a fold, on average: they are not trained on.
     """
-    left_out = reweighted(cohort, leaving_out(len(cohort.patients)))  # (F, M, G)
+    without = left_out(cohort)  # (F, M, G)
     rows: list[_Row] = []
     for place, family in enumerate(replicates.families):
         groups = cohort.of(family)
         for at, column in enumerate(replicates.columns):
             estimate, values = float(replicates.estimate[place, at]), replicates.values[place, at]
-            low, high = bca(estimate, values, left_out[place, at])
+            low, high = bca(estimate, values, without[place, at])
             found = [
                 {"method": BCA, "estimate": estimate, "low": low, "high": high},
                 *_delong(cohort, family, column),

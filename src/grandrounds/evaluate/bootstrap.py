@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grandrounds import registry, seeds
+from grandrounds.evaluate.bca import leaving_out, n_groups
 from grandrounds.evaluate.catalogue import MetricEntry, metrics_for, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.metrics import Sheet, Tally, sheet
@@ -110,24 +111,17 @@ def resample(
     return Replicates(cohort.families, columns, estimate, values, tuple(by_group))
 
 
-def reweighted(
-    cohort: Cohort, weights: NDArray[np.uint8], *, metrics: Sequence[MetricEntry] = (), threads: int | None = None
-) -> NDArray[np.float64]:
-    """Return every metric of every family under weightings of the patients, (F, M, R); metrics as for `resample`.
+def left_out(
+    cohort: Cohort, *, metrics: Sequence[MetricEntry] = (), threads: int | None = None
+) -> NDArray[np.float64]:  # fmt: skip
+    """Return every metric of every family with each group of patients left out, (F, M, G); see `resample`."""
+    entries, n_patients = _entries(cohort, metrics), len(cohort.patients)
+    n = n_groups(n_patients)
 
-    Args:
-        cohort: What is judged.
-        weights: (P, R).
-        metrics: Which; none for all that apply to the task and have no other interval.
-        threads: None for as many as the processor grants.
-    """
-    entries = _entries(cohort, metrics)
+    def without(block: int) -> NDArray[np.uint8]:
+        return leaving_out(n_patients, np.arange(block * BLOCK, min((block + 1) * BLOCK, n)))
 
-    def part(block: int) -> NDArray[np.uint8]:
-        return weights[:, block * BLOCK : (block + 1) * BLOCK]
-
-    columns = layout(cohort.task, entries)
-    return _under(part, weights.shape[1], _sheets(cohort), columns, _measuring(entries), threads)
+    return _under(without, n, _sheets(cohort), layout(cohort.task, entries), _measuring(entries), threads)
 
 
 def _entries(cohort: Cohort, metrics: Sequence[MetricEntry]) -> tuple[MetricEntry, ...]:

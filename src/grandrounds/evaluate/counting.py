@@ -33,13 +33,28 @@ class Marks:
 
 
 class Counts(NamedTuple):
-    """Sums under R weightings; `Tally` says what each one is."""
+    """Sums under R weightings."""
 
-    hits: NDArray[np.float64]  # (K, R), as the next two
-    truths: NDArray[np.float64]
-    calls: NDArray[np.float64]
-    sums: NDArray[np.float64]  # (3, R) squares, surprise, distance
-    gaps: NDArray[np.float64]  # (15, R)
+    hits: NDArray[np.float64]  # (K, R) weight of the rows of a class that are called so
+    truths: NDArray[np.float64]  # (K, R) weight of the rows of a class
+    calls: NDArray[np.float64]  # (K, R) weight of the rows called a class
+    sums: NDArray[np.float64]  # (3, R), named below
+    gaps: NDArray[np.float64]  # (15, R) highest probability minus right or wrong, by bin of the probability
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """Squared errors, summed over rows and classes, (R,)."""
+        return np.asarray(self.sums[0])
+
+    @property
+    def surprise(self) -> NDArray[np.float64]:
+        """-log of the true class's probability, summed, (R,)."""
+        return np.asarray(self.sums[1])
+
+    @property
+    def distance(self) -> NDArray[np.float64]:
+        """Squared distance between the true and the called class, summed, (R,)."""
+        return np.asarray(self.sums[2])
 
 
 def mark(label: ClassIndex, probs: Probs, unit: NDArray[np.int64]) -> Marks:

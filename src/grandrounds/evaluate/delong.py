@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from grandrounds.errors import BadData
 from grandrounds.evaluate.cohort import Cohort
@@ -113,9 +114,17 @@ def difference(found: Areas, a: int, b: int, level: float = 0.05) -> Contrast:
 
 
 def interval(found: Areas, family: int, level: float = 0.05) -> tuple[float, float]:
-    """Return the normal interval of one AUC that leaves out `level`, cut at 0 and 1; NaN where there is no spread."""
-    own = normal(float(found.auc[family]), float(found.covariance[family, family]), level)
-    return float(np.clip(own.low, 0, 1)), float(np.clip(own.high, 0, 1))
+    """Return the interval of one AUC that leaves out `level`, normal in its log odds; NaN where there is no spread.
+
+    On the AUC's own scale it would reach beyond 1, and with 50 patients cover less than it says.
+
+    Reference: Pepe, The Statistical Evaluation of Medical Tests (2003), §5.2.
+    """
+    auc, variance = float(found.auc[family]), float(found.covariance[family, family])
+    if not 0 < auc < 1:
+        return np.nan, np.nan
+    own = normal(float(logit(auc)), variance / (auc * (1 - auc)) ** 2, level)
+    return float(expit(own.low)), float(expit(own.high))
 
 
 def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

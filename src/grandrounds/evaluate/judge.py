@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import polars as pl
 
 from grandrounds import tables
-from grandrounds.evaluate import levels
+from grandrounds.evaluate import levels, too_few
 from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.answer import Selection
 from grandrounds.evaluate.beside import ANEW, beside
@@ -117,9 +117,20 @@ def judge(
         *_notes(cohort, resamples, patient_known), *_anew(others, scores[0], entry),
         *_combined(declared, by[declared], aggregation, rows),
     )  # fmt: skip
-    return Judgement(
+    judgement = Judgement(
         pl.concat(scores), comparisons, curves(cohort, seed), notes, picked, declared, MappingProxyType(by[declared]),
         others,
+    )  # fmt: skip
+    return judgement if len(cohort.patients) >= too_few.FEWEST else _estimates_only(judgement, len(cohort.patients))
+
+
+def _estimates_only(found: Judgement, n_patients: int) -> Judgement:
+    scores, comparisons, drawn = (
+        too_few.without_intervals(frame, n_patients) for frame in (found.scores, found.comparisons, found.curves)
+    )
+    intervals = tables.empty(tables.INTERVALS)
+    return replace(
+        found, scores=scores, comparisons=comparisons, curves=drawn, intervals=intervals, selection=None
     )  # fmt: skip
 
 
@@ -174,7 +185,9 @@ def _combined(
 def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)
     if not patient_known:
         yield "Every interval assumes independent images, because the patients are unknown."
-    if len(cohort.patients) < FEW_PATIENTS:
+    if len(cohort.patients) < too_few.FEWEST:
+        yield f"{too_few.why(len(cohort.patients))}: only the values themselves are shown, and nothing is compared."
+    elif len(cohort.patients) < FEW_PATIENTS:
         yield f"Only {len(cohort.patients)} patients: intervals from so few are too short more often than they say."
     everywhere = {run for family in cohort.families for run in cohort.runs(family)}
     several = len({seed for *_, seed in everywhere}) > 1

@@ -8,47 +8,64 @@ NaN, never 0. Accuracy, a bootstrap over patients and a point estimate are thus 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.evaluate.counting import Marks, count, mark
+from grandrounds.evaluate.counting import Counts, Marks, count, mark
 from grandrounds.evaluate.ranking import Ranking, rank, sweep
 from grandrounds.shapes import ClassIndex, Probs
 
 Values: TypeAlias = NDArray[np.float64]  # (R,) or (K, R)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
-    """What a set of rows amounts to under R weightings.
+    """What a set of rows amounts to under R weightings; counts and rankings are made when first asked for.
 
     Args:
-        hits: (K, R) weight of the rows of a class that are called so.
-        truths: (K, R) weight of the rows of a class.
-        calls: (K, R) weight of the rows called a class.
-        squares: (R,) squared errors, summed over rows and classes.
-        surprise: (R,) -log of the true class's probability, summed.
-        distance: (R,) squared distance between the true and the called class, summed.
-        gaps: (15, R) highest probability minus right or wrong, summed within each bin of the probability.
-        auc: (K, R) area under the one-vs-rest ROC curve.
-        average_precision: (K, R).
-        sheet: The rows themselves, for what has to be fitted anew under each weighting.
+        sheet: The rows themselves.
         weights: (units, R).
     """
 
-    hits: Values
-    truths: Values
-    calls: Values
-    squares: Values
-    surprise: Values
-    distance: Values
-    gaps: Values
-    auc: Values
-    average_precision: Values
     sheet: Sheet
     weights: NDArray[Any]
+
+    @cached_property
+    def counts(self) -> Counts:
+        """What the rows add up to."""
+        return count(self.sheet.marks, self.weights)
+
+    @cached_property
+    def _ranked(self) -> tuple[Values, Values]:
+        return sweep(self.sheet.ranking, self.weights)
+
+    @property
+    def hits(self) -> Values:
+        """Weight of the rows of each class that are called so, (K, R)."""
+        return self.counts.hits
+
+    @property
+    def truths(self) -> Values:
+        """Weight of the rows of each class, (K, R)."""
+        return self.counts.truths
+
+    @property
+    def calls(self) -> Values:
+        """Weight of the rows called each class, (K, R)."""
+        return self.counts.calls
+
+    @property
+    def auc(self) -> Values:
+        """Area under each class's one-vs-rest ROC curve, (K, R)."""
+        return self._ranked[0]
+
+    @property
+    def average_precision(self) -> Values:
+        """Average precision of each class, (K, R)."""
+        return self._ranked[1]
 
     @property
     def total(self) -> Values:
@@ -72,12 +89,7 @@ class Sheet:
 
     def tally(self, weights: NDArray[Any]) -> Tally:
         """Return the tally under weights (units, R)."""
-        counts = count(self.marks, weights)
-        squares, surprise, distance = counts.sums
-        ranked = sweep(self.ranking, weights)
-        return Tally(
-            counts.hits, counts.truths, counts.calls, squares, surprise, distance, counts.gaps, *ranked, self, weights
-        )
+        return Tally(self, weights)
 
 
 def sheet(label: ClassIndex, probs: Probs, unit: NDArray[np.int64] | None = None) -> Sheet:
@@ -176,17 +188,17 @@ def average_precision(rows: Tally) -> Values:
 
 def brier(rows: Tally) -> Values:
     """Return the mean squared error summed over the classes, from 0 to 2, (R,)."""
-    return _ratio(rows.squares, rows.total)
+    return _ratio(rows.counts.squares, rows.total)
 
 
 def log_loss(rows: Tally) -> Values:
     """Return the mean -log probability of the true class, in nats, (R,)."""
-    return _ratio(rows.surprise, rows.total)
+    return _ratio(rows.counts.surprise, rows.total)
 
 
 def ece(rows: Tally) -> Values:
     """Return the expected calibration error of the highest probability in 15 equal-width bins, (R,)."""
-    return _ratio(np.abs(rows.gaps).sum(axis=0), rows.total)
+    return _ratio(np.abs(rows.counts.gaps).sum(axis=0), rows.total)
 
 
 def net_benefit(rows: Tally) -> Values:
@@ -214,4 +226,4 @@ def quadratic_kappa(rows: Tally) -> Values:
     at = np.arange(len(rows.truths), dtype=np.float64)
     apart = (at[:, None] - at) ** 2  # (K, K)
     chance = np.einsum("jr,jk,kr->r", rows.truths, apart, rows.calls)
-    return np.asarray(1.0 - _ratio(rows.distance * rows.total, chance))
+    return np.asarray(1.0 - _ratio(rows.counts.distance * rows.total, chance))

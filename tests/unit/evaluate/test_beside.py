@@ -10,9 +10,9 @@ from statsmodels.stats.proportion import proportion_confint
 
 from grandrounds import tables
 from grandrounds.evaluate import METRICS, delong, retraining
-from grandrounds.evaluate.bca import bca, leaving_out
+from grandrounds.evaluate.bca import bca, leaving_out, n_groups
 from grandrounds.evaluate.beside import ANEW, BCA, CLOPPER_PEARSON, DELONG, FOLDS, SEEDS, WILSON, beside
-from grandrounds.evaluate.bootstrap import resample, reweighted
+from grandrounds.evaluate.bootstrap import left_out, resample
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.judge import judge
 
@@ -28,8 +28,7 @@ def test_bca_equals_scipy(predictions, two):
     """With a row a patient, on our own draws, scipy's BCa gives the same bounds up to one place among the draws."""
     cohort = assemble(predictions(two, {"cnn": 2.0}, n_patients=80, n_each=1, n_folds=1), two)
     drawn = resample(cohort, 4000, 0, metrics=(ACCURACY,))
-    left_out = reweighted(cohort, leaving_out(80), metrics=(ACCURACY,))
-    low, high = bca(drawn.estimate[0, 0], drawn.values[0, 0], left_out[0, 0])
+    low, high = bca(drawn.estimate[0, 0], drawn.values[0, 0], left_out(cohort, metrics=(ACCURACY,))[0, 0])
     (group,) = cohort.groups
     right = (group.probs.argmax(axis=1) == group.label).astype(float)
     ours = SimpleNamespace(bootstrap_distribution=drawn.values[0, 0])
@@ -55,7 +54,7 @@ def test_bca_is_undefined_where_it_has_nothing_to_say():
 
 def test_groups_of_patients_stand_for_patients():
     """Two thousand patients are left out in a thousand groups, everybody once."""
-    weights = leaving_out(2000)
+    weights = leaving_out(2000, np.arange(n_groups(2000)))
     assert weights.shape == (2000, 1000)
     assert (weights == 0).sum(axis=1).tolist() == [1] * 2000
 

@@ -5,6 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from grandrounds.errors import BadData
@@ -96,6 +97,18 @@ def test_what_cannot_be_estimated_is_nan():
     assert np.isnan(delong.areas(scores, patient == 0, patient).covariance).all()
     assert np.isnan(delong.interval(delong.areas(1.0 * truth, truth), 0)).all()
     assert np.isnan(delong.difference(delong.areas(np.stack([scores[0]] * 2), truth), 0, 1).p)
+
+
+def test_an_interval_lies_within_0_and_1():
+    """Normal in the log odds: a good family's interval is longer below than above, and ends before 1."""
+    scores, truth, patient = _rows(n_families=1)
+    found = delong.areas(scores + 2.5 * truth, truth, patient)
+    low, high = delong.interval(found, 0)
+    auc, error = found.auc[0], np.sqrt(found.covariance[0, 0])
+    half = stats.norm.ppf(0.975) * error / (auc * (1 - auc))
+    assert (low, high) == pytest.approx(tuple(special.expit(special.logit(auc) + np.array([-half, half]))))
+    assert auc - low > high - auc
+    assert high < 1
 
 
 def test_rows_that_do_not_go_together_are_refused():

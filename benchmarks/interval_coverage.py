@@ -1,0 +1,95 @@
+"""How often 95 % intervals hold the true value, by patients and by row, down to where they fail.
+
+Result    RESULT
+Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
+n         1,000 simulated studies for each line
+Run       python benchmarks/interval_coverage.py [studies]
+
+The studies are simulated: each patient is positive or not, has an effect that all of his or her rows share, and 2 to 10
+rows. The truth is known in closed form. Prints the table of docs/explanation/intervals.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+from scipy.special import ndtr
+
+from grandrounds.evaluate import METRICS, delong
+from grandrounds.evaluate.bca import bca
+from grandrounds.evaluate.bootstrap import interval, left_out, resample
+from grandrounds.evaluate.cohort import Cohort, Group
+from grandrounds.tables import Task
+
+TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
+SHARED, OWN, SHIFT = 1.0, 1.0, 1.6  # standard deviations of patient and row; distance of the two classes' means
+SPREAD = float(np.hypot(SHARED, OWN))
+# Scores of the two classes are normal; a row is called positive in the middle between their means.
+TRUTH = {"auc": float(ndtr(SHIFT / SPREAD / np.sqrt(2))), "recall": float(ndtr(SHIFT / 2 / SPREAD))}
+ENTRIES = tuple(METRICS.get(name) for name in TRUTH)
+DRAWS = 1000
+SETTINGS = (  # patients, and how many of them are positive
+    (200, 80), (100, 40), (50, 25), (50, 20), (50, 10), (50, 5), (30, 15), (20, 10), (12, 6),
+)  # fmt: skip
+METHODS = ("patients", "patients, BCa", "patients, DeLong", "rows")
+
+
+def study(seed, n_patients, n_positive):
+    """Return a cohort of one family, and the same with every row for a patient of its own."""
+    rng = np.random.default_rng([n_patients, n_positive, seed])
+    n_each = rng.integers(2, 11, size=n_patients)
+    patient = np.repeat(np.arange(n_patients), n_each)
+    truth = (rng.permutation(n_patients) < n_positive)[patient].astype(np.int64)
+    odds = SHIFT * (truth - 0.5) + SHARED * rng.normal(size=n_patients)[patient] + OWN * rng.normal(size=len(patient))
+    positive = 1 / (1 + np.exp(-odds))
+    probs = np.stack([1 - positive, positive], axis=1)
+    return _cohort(truth, probs, patient), _cohort(truth, probs, np.arange(len(patient)))
+
+
+def _cohort(truth, probs, unit):
+    names = tuple(f"s{i}" for i in range(len(truth)))
+    group = Group("family", 0, 0, 0, truth, probs, unit, names)
+    return Cohort(TASK, tuple(f"p{i}" for i in range(int(unit.max()) + 1)), (group,))
+
+
+def held(seed, setting, *, draws=DRAWS):
+    """Return whether each interval holds the truth, (metrics, methods); NaN where there is no such method."""
+    by_patient, by_row = study(seed, *setting)
+    drawn, loose = (resample(one, draws, seed, metrics=ENTRIES, threads=1) for one in (by_patient, by_row))
+    without = left_out(by_patient, metrics=ENTRIES, threads=1)
+    bounds = np.full((len(ENTRIES), len(METHODS), 2), np.nan)
+    for at, name in enumerate(TRUTH):
+        column = drawn.at(name, None if name == "auc" else "yes")
+        bounds[at, 0] = interval(drawn.values[0, column])
+        bounds[at, 1] = bca(drawn.estimate[0, column], drawn.values[0, column], without[0, column])
+        bounds[at, 3] = interval(loose.values[0, column])
+    bounds[0, 2] = delong.interval(delong.pooled(by_patient, ("family",), 1), 0)
+    truth = np.array(list(TRUTH.values()))[:, None]
+    inside = ((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).astype(float)  # no interval holds nothing
+    inside[1, 2] = np.nan
+    return inside
+
+
+def coverage(n, setting, *, draws=DRAWS):
+    """Return the share of n studies whose intervals hold the truth, (metrics, methods)."""
+    return np.stack([held(seed, setting, draws=draws) for seed in range(n)]).mean(axis=0)
+
+
+def main():
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    start = time.perf_counter()
+    heads = [f"{words}, {method}" for words in ("AUC", "sensitivity") for method in METHODS]
+    del heads[-2]  # DeLong is for the AUC
+    print("| patients (positive) | " + " | ".join(heads) + " |")
+    print("|---|" + "---:|" * len(heads))
+    for setting in SETTINGS:
+        shares = [one for one in coverage(n, setting).ravel() if not np.isnan(one)]
+        cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in shares)
+        print(f"| {setting[0]} ({setting[1]}) | {cells} |", flush=True)
+    print(f"\n{n} studies a line, {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
