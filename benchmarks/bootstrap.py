@@ -3,7 +3,7 @@
 Result    two classes:  every metric in 4.1 processor seconds (11 s), AUC alone in 1.2 (2.9 s), 442 MiB at most
           five classes: every metric in 15.5 processor seconds (76 s), AUC alone in 1.7 (11 s)
           a loop over scikit-learn's functions takes 1,400 to 2,800 times as long in the same run
-Hardware  two cores of an Intel Xeon, no GPU, with a load of 18 from other work: wall seconds are those of a busy machine
+Hardware  two cores of an Intel Xeon, no GPU; a load of 18 from other work, so the wall seconds in brackets are high
 n         medians of 3 runs each; loops are extrapolated from 3 resamples of 1 family, interleaved with ours
 Run       python benchmarks/bootstrap.py [resamples]
 

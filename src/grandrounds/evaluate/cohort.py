@@ -119,6 +119,14 @@ def assemble(predictions: pl.DataFrame, task: Task, role: Role = "test", unit: U
     return Cohort(task, patients, groups, unit)
 
 
+def among(cohort: Cohort, patients: tuple[str, ...]) -> Cohort:
+    """Return the cohort among more patients, so that draws of all of these are draws of its own."""
+    where = {name: place for place, name in enumerate(patients)}
+    place = np.array([where[name] for name in cohort.patients], dtype=np.int64)
+    groups = tuple(replace(group, patient=place[group.patient]) for group in cohort.groups)
+    return replace(cohort, patients=patients, groups=groups)
+
+
 def checked(predictions: pl.DataFrame, task: Task, roles: Collection[Role]) -> pl.DataFrame:
     """Return the rows of a task in some roles, columns filled where they may be left out, patients by their keys.
 

@@ -42,6 +42,7 @@ class Columns(Spec):
         levels: The words of a rating from least to most suspicious; none where ratings are numbers.
         cutoff: The least rating that calls an image positive; without one there is no sensitivity.
         positive: The class that sensitivity speaks of; the last of two by default.
+        ordered: More than two classes are grades, in the order of their columns from least to worst.
     """
 
     sample: str = "sample"
@@ -61,6 +62,7 @@ class Columns(Spec):
     levels: tuple[str, ...] | None = None
     cutoff: str | None = None
     positive: str | None = None
+    ordered: bool = False
 
 
 def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:

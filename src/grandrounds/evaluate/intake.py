@@ -67,6 +67,8 @@ def intake(
     paths, columns = [paths] if isinstance(paths, Path) else list(paths), columns or Columns()
     frames = [_complement(frame) for frame in read(paths, columns)]
     task = _task(frames, positive or columns.positive, task_name, paths[0])
+    if columns.ordered and task.kind == "multiclass":
+        task = task.replaced(kind="ordinal")
     known = _patients_known(frames)
     alone = len(paths) == 1
     parts = [_part(path, frame, task, columns, alone=alone) for path, frame in zip(paths, frames, strict=True)]

@@ -105,13 +105,13 @@ def judge(
     cohorts = {one: assemble(levels.lift(rows, task, one, by[one]), task, role, one) for one in by}
     cohort, replicates = cohorts[declared], resample(cohorts[declared], resamples, seed)
     comparisons, picked = compare(cohort, replicates, entry, margin, seed), None
-    scores, others = [_scores(cohort, replicates, patient_known)], tables.empty(tables.INTERVALS)
+    scores, others = [scored(cohort, replicates, patient_known=patient_known)], tables.empty(tables.INTERVALS)
     if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
         further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
         comparisons = pl.concat([comparisons, further], how="diagonal")
         picked = selection(cohort, entry, min(resamples, PICKS), seed, without=floors)
         higher = [one for name, one in cohorts.items() if name != declared]
-        scores += [_scores(one, resample(one, resamples, seed), patient_known) for one in higher]
+        scores += [scored(one, resample(one, resamples, seed), patient_known=patient_known) for one in higher]
         others = beside(cohort, replicates, _n_valid(rows))
     notes = (
         *_notes(cohort, resamples, patient_known), *_anew(others, scores[0], entry),
@@ -142,7 +142,8 @@ def _n_valid(rows: pl.DataFrame) -> float:
     return float(valid.group_by(CELL).agg(pl.col("patient").n_unique().alias("n"))["n"].to_numpy().mean())
 
 
-def _scores(cohort: Cohort, replicates: Replicates, patient_known: bool) -> pl.DataFrame:  # noqa: FBT001  (passed on)
+def scored(cohort: Cohort, replicates: Replicates, *, patient_known: bool) -> pl.DataFrame:
+    """Return the scores table with the words for how each interval was made."""
     drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
     scores = score(
         cohort, replicates, method=f"{drawn}, percentile, {replicates.values.shape[2]} resamples",

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from grandrounds.errors import BadData
+from grandrounds.evaluate.columns import Columns
 from grandrounds.evaluate.intake import intake
 from grandrounds.evaluate.judge import judge
 
@@ -92,6 +93,16 @@ def test_a_file_that_cannot_be_judged_is_refused(written, text, message):
     """Each kind of bad file gets its message."""
     with pytest.raises(BadData, match=message):
         intake(written(text))
+
+
+def test_grades_are_ordered_where_the_user_says_so(written):
+    """Three classes in order are judged as an ordinal task, in the order of their columns."""
+    text = "sample,label,prob_mild,prob_some,prob_bad\n1,mild,0.8,0.1,0.1\n2,bad,0.1,0.2,0.7\n3,some,0.2,0.5,0.3\n"
+    found = intake(written(text), Columns(ordered=True))
+    assert (found.task.kind, found.task.classes) == ("ordinal", ("mild", "some", "bad"))
+    scores = judge(found.predictions, found.task, resamples=20, patient_known=False).scores
+    assert scores.filter(pl.col("metric") == "quadratic_kappa")["estimate"].item() == pytest.approx(1.0)
+    assert intake(written(text)).task.kind == "multiclass"
 
 
 def test_an_absent_file_and_a_wrong_positive_are_refused(written, tmp_path):
