@@ -35,8 +35,8 @@ class TrainingSpec(Spec):
         choose: What chooses the epoch to keep, on `valid`: `"auto"` is macro AUC where every class is there, else log
             loss; `"kappa"` is quadratically weighted, for ordered classes; `"last"` chooses none and keeps the last.
         precision: `"single"`, or `"mixed"`: multiplications in bfloat16; `"auto"` mixes on CUDA devices that can.
-        loss: `"cross-entropy"`; `"binary"`: each class against the rest; or, for ordered classes, `"ordinal"`: a miss by
-            more of them costs more.
+        loss: `"cross-entropy"`; `"binary"`: each class against the rest; `"ordinal"`, for ordered classes: a miss
+            by more of them costs more.
         label_smoothing: Part of the target that is spread over all classes.
         imbalance: `"weights"` weighs the loss by inverse class frequency, `"auto"` does so where the rarest class
             has less than a third of the commonest one's images.
