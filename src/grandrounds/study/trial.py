@@ -10,10 +10,11 @@ import contextlib
 import datetime as dt
 import json
 import shutil
+import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -24,7 +25,7 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from grandrounds import families, tables
-from grandrounds.errors import NotApplicable, Refusal, StoreTrouble
+from grandrounds.errors import BadData, NotApplicable, Refusal, StoreTrouble
 from grandrounds.families.protocol import Budget, Fitted, View
 from grandrounds.prepare import PreparedArray
 from grandrounds.seeds import derive
@@ -39,6 +40,7 @@ from grandrounds.training.epoch import Epoch
 
 FITTED = "fitted"  # the folder of a trial that holds the model
 _MIB = 2**20
+_SUM_TOLERANCE = 1e-6
 
 
 class Trial(Spec):
@@ -132,7 +134,8 @@ def _fit(trial: Trial, views: _Views, watch: Callable[[Epoch], None]) -> Fitted:
         epochs=max(trial.recipe.epochs, 1), cap_s=trial.recipe.cap_s, threads=trial.threads, device=trial.device
     )
     family = families.build(trial.recipe.family, trial.recipe.params.model_dump())
-    return family.fit(views.of("train"), views.of("valid"), budget, trial.seed, watch)
+    with _stopped_after(trial.recipe.cap_s):
+        return family.fit(views.of("train"), views.of("valid"), budget, trial.seed, watch)
 
 
 def _failure(error: Exception, folder: Path) -> dict[str, object]:
@@ -150,12 +153,12 @@ def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str,
     home.mkdir()
     fitted.save(home)
     started = time.perf_counter()
-    predicted = [views.predictions("valid", fitted.predict(views.of("valid", labelled=False)))]
+    predicted = [views.predictions("valid", _checked(fitted, views.of("valid", labelled=False)))]
     if job.opens_test:
         ledger.open_test(
             job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
         )
-        predicted.append(views.predictions("test", fitted.predict(views.of("test", labelled=False))))
+        predicted.append(views.predictions("test", _checked(fitted, views.of("test", labelled=False))))
     predict_s = time.perf_counter() - started
     frame = pl.concat(predicted)
     tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", {"task": views.task.model_dump()})
@@ -163,6 +166,46 @@ def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str,
     if not job.opens_test:
         shutil.rmtree(home)
     return row
+
+
+def _checked(fitted: Fitted, view: View) -> Probs:
+    """Return a model's probabilities, or refuse what cannot be any.
+
+    Raises:
+        BadData: Rows or classes are missing, or a row is not a set of probabilities.
+    """
+    probs = fitted.predict(view)
+    wanted = len(view.pixels), view.n_classes
+    if probs.shape != wanted:
+        what = f"the family gave probabilities of (rows, classes) = {probs.shape} for {wanted}"
+    elif not np.isfinite(probs).all():
+        what = f"the family gave {int((~np.isfinite(probs)).any(axis=1).sum())} rows that are not finite"
+    elif np.abs(probs.sum(axis=1) - 1).max(initial=0.0) > _SUM_TOLERANCE or probs.min(initial=0.0) < 0:
+        what = "the family gave rows that are no probabilities: each has to be positive and sum to one"
+    else:
+        return probs
+    raise BadData(what, remedy="leave this family out, or mend it")
+
+
+@contextlib.contextmanager
+def _stopped_after(cap_s: float | None) -> Iterator[None]:
+    """Stop a family that does not look at the clock itself; it has twice the time of one that does."""
+    if cap_s is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise BadData(
+            f"the family did not stop after its {cap_s:g} seconds", remedy="give it a greater cap_s, or mend it"
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 2 * cap_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _facts(views: _Views, fitted: Fitted, home: Path) -> dict[str, object]:
