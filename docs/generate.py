@@ -50,9 +50,17 @@ WIDTH = 100  # columns of a terminal, for the help pages
 def families() -> str:
     """Return the table of families and the parameters of each."""
     overview = table(
-        ("family", "kind", "what it is", "needs", "reference"),
+        ("family", "kind", "images", "parameters", "what it is", "needs", "reference"),
         (
-            (f"`{one.name}`", one.kind, one.summary, _needs(one.requires), one.reference)
+            (
+                f"`{one.name}`",
+                one.kind,
+                ", ".join(f"{axes}D" for axes in one.dims),
+                f"{one.n_parameters:,}" if one.n_parameters else "–",
+                one.summary,
+                _needs(one.requires),
+                one.reference,
+            )
             for one in (*FAMILIES, *PREFIXED)
         ),
     )

@@ -32,6 +32,8 @@ def rows(kind: Kind) -> list[dict[str, str]]:
             {
                 "name": entry.name,
                 "kind": entry.kind,
+                "images": ", ".join(f"{axes}D" for axes in entry.dims),
+                "parameters": f"{entry.n_parameters:,}" if entry.n_parameters else "–",
                 "summary": entry.summary,
                 "needs": ", ".join(entry.requires) or _NONE,
                 "reference": entry.reference,
@@ -88,9 +90,11 @@ def tried_table(family: str, tried: pl.DataFrame) -> Table:
 
 def table(kind: Kind, content: list[dict[str, str]]) -> Table:
     """Return the rows as a table for the terminal."""
-    drawn = Table(title=kind.capitalize(), title_justify="left", show_lines=kind == "datasets")
+    drawn = Table(title=kind.capitalize(), title_justify="left", show_lines=kind in ("datasets", "families", "recipes"))
     if kind == "datasets":
         content = [_stacked(row) for row in content]
+    if kind in ("families", "recipes"):
+        content = [_narrow(row) for row in content]
     for name in content[0]:
         drawn.add_column(name, overflow="fold", no_wrap=name == "name")
     for row in content:
@@ -102,6 +106,18 @@ def _stacked(row: dict[str, str]) -> dict[str, str]:
     """Return a row of two columns: an address that is folded into a narrow one cannot be copied."""
     told = [value for key, value in row.items() if key != "name" and value != _NONE]
     return {"name": row["name"], "what it is, how to open it, licence, where to ask": "\n".join(told)}
+
+
+def _narrow(row: dict[str, str]) -> dict[str, str]:
+    """Return a row of two columns: what is short stands below the name, what is long in the other."""
+    short = [", ".join(row[key] for key in ("kind", "images") if key in row)]
+    if row.get("parameters", _NONE) != _NONE:
+        short.append(f"{row['parameters']} parameters")
+    told = [
+        f"{key}: {row[key]}" for key in ("our choice", "expected", "reference", "needs") if row.get(key, _NONE) != _NONE
+    ]
+    what = row.get("summary") or row["what it is"]
+    return {"name": "\n".join([row["name"], *filter(None, short)]), "what it is": "\n".join([what, *told])}
 
 
 def layer_table(family: str, found: Description) -> Table:

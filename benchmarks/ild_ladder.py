@@ -1,0 +1,67 @@
+"""Minutes for a whole ILD ladder: 16,220 patches of 32×32 pixels, five classes, ten folds by patient.
+
+Run with `python benchmarks/ild_ladder.py [PART]`. PART is the share of the ten folds' work that is really done, 1 by
+default; 0.1 runs one fold of the ten and multiplies. The families are SIFT, LBP and RBM with a support vector machine,
+and Li-2014 with its recipe. The patches are noise that was smoothed more or less, each of a patient of its own: this
+measures time and says nothing about quality. Two folds run side by side, one thread each.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from grandrounds import families, seeds
+from grandrounds.families.price import noise_view
+from grandrounds.families.protocol import Budget, View
+from grandrounds.study.engine import workers
+
+N_PATCHES, N_FOLDS, N_CLASSES, SIDE_PX = 16_220, 10, 5, 32
+VALID_SHARE = 0.15  # of what is not tested
+LADDER = ("sift-svm", "lbp-svm", "rbm-svm", "li2014")
+
+
+def patches(n: int, seed: int) -> View:
+    """Return patches whose texture depends on the class: noise that was smoothed more or less."""
+    view = noise_view((1, SIDE_PX, SIDE_PX), n, N_CLASSES, seed)
+    pixels = view.pixels.copy()
+    for grade in range(1, N_CLASSES):
+        rows = view.labels >= grade
+        pixels[rows] = (pixels[rows] + np.roll(pixels[rows], 1, axis=2) + np.roll(pixels[rows], 1, axis=3)) / 3
+    return replace(view, pixels=pixels, flips=False)
+
+
+def fold_s(name: str, fold: int) -> float:
+    """Return the seconds of one fold: fitting on nine tenths, predicting the tenth."""
+    n_test = N_PATCHES // N_FOLDS
+    n_valid = round(VALID_SHARE * (N_PATCHES - n_test))
+    train, valid, test = (
+        patches(n, seeds.derive(fold, "ladder", part=part))
+        for part, n in enumerate((N_PATCHES - n_test - n_valid, n_valid, n_test))
+    )
+    budget = Budget(epochs=getattr(families.params_of(name), "max_epochs", 1))
+    began = time.perf_counter()
+    families.build(name).fit(train, valid, budget, fold, lambda _: None).predict(replace(test, labels=None))
+    return time.perf_counter() - began
+
+
+def main(part: float) -> None:
+    n_folds = max(2, round(part * N_FOLDS))  # two side by side, as a study runs them
+    total_min = 0.0
+    print(f"{N_PATCHES} patches of {SIDE_PX}×{SIDE_PX}, {N_FOLDS} folds, of which {n_folds} are run, two side by side")
+    print(f"{'family':10}{'s a fold':>10}{'min for ten':>13}")
+    with workers(2) as executor:
+        for name in LADDER:
+            began = time.perf_counter()
+            seconds = [one.result() for one in [executor.submit(fold_s, name, fold) for fold in range(n_folds)]]
+            minutes = (time.perf_counter() - began) / 60 * N_FOLDS / n_folds
+            total_min += minutes
+            print(f"{name:10}{np.median(seconds):10.1f}{minutes:13.1f}", flush=True)
+    print(f"{'all':10}{'':10}{total_min:13.1f}")
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0)
