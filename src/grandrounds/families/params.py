@@ -136,6 +136,8 @@ class ViTParams(TrainingSpec):
         dim: Length of a token.
         depth: Number of blocks.
         heads: Attention heads in a block; they divide `dim`.
+        stem: `"patches"` cuts the image as published; `"convolutions"` gives each token a look at its surroundings, for
+            patches of 2, 4, 8 or 16 pixels.
         dropout: Part of the values that is dropped after each dense layer.
         drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """
@@ -144,6 +146,7 @@ class ViTParams(TrainingSpec):
     dim: int = Field(default=96, ge=8)
     depth: int = Field(default=4, ge=1)
     heads: int = Field(default=3, ge=1)
+    stem: Literal["patches", "convolutions"] = "patches"
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
 

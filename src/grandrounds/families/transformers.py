@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import timm
+from timm.layers.hybrid_embed import HybridEmbed
 
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.built import Network, Shape, at_least
 from grandrounds.families.params import DeiTParams, SwinParams, ViTParams
+from grandrounds.nets.conv_stem import ConvStem
 
 _SMALL_PX = 64  # images up to here get patches of about 8 pixels, larger ones of about 16
 _SMALLEST_PX = 8
+_HALVINGS = {2: 1, 4: 2, 8: 3, 16: 4}  # of the image's side, by the side of a patch
 
 
 def vit(params: ViTParams, shape: Shape, n_classes: int) -> Network:
     """Return timm's vision transformer with patches that divide the image."""
     layout = _layout("vit", params, shape)
     module = timm.create_model("vit_tiny_patch16_224", num_classes=n_classes, **layout)
-    return Network(module, f"ViT with {_words(params, shape, layout)}, trained from scratch")
+    return Network(module, f"ViT with {_words(params, shape)}, trained from scratch")
 
 
 def deit(params: DeiTParams, shape: Shape, n_classes: int) -> Network:
@@ -27,7 +30,7 @@ def deit(params: DeiTParams, shape: Shape, n_classes: int) -> Network:
     layout = _layout("deit", params, shape)
     module: Any = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=n_classes, **layout)
     module.set_distilled_training(enable=True)  # two heads in training, their mean otherwise
-    return Network(module, f"DeiT with {_words(params, shape, layout)}, trained from scratch")
+    return Network(module, f"DeiT with {_words(params, shape)}, trained from scratch")
 
 
 def swin(params: SwinParams, shape: Shape, n_classes: int) -> Network:
@@ -67,14 +70,27 @@ def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
             where=name,
             remedy="resize the images in the preparation, for example to a multiple of 8",
         )
-    return {
-        "img_size": shape[1:], "patch_size": patch, "in_chans": shape[0], "embed_dim": params.dim,
+    embedding = _stem(name, patch, shape[0], params.dim) if params.stem == "convolutions" else {"patch_size": patch}
+    return embedding | {
+        "img_size": shape[1:], "in_chans": shape[0], "embed_dim": params.dim,
         "depth": params.depth, "num_heads": params.heads,
         "proj_drop_rate": params.dropout, "drop_path_rate": params.drop_path,
     }  # fmt: skip
 
 
-def _words(params: ViTParams, shape: Shape, layout: Mapping[str, Any]) -> str:
-    patch = layout["patch_size"]
+def _stem(name: str, patch: int, n_channels: int, dim: int) -> dict[str, Any]:
+    """Return timm's arguments for a stem of convolutions, after which each pixel of the maps is a token."""
+    if patch not in _HALVINGS:
+        raise BadSpec(
+            f"a stem of convolutions halves the image, so that it cannot make patches of {patch} pixels", where=name,
+            remedy="set patch_px to 2, 4, 8 or 16, or side_px to a multiple of one of them",
+        )  # fmt: skip
+    backbone = ConvStem(n_channels, _HALVINGS[patch], dim)
+    return {"embed_layer": partial(HybridEmbed, backbone), "patch_size": 1}
+
+
+def _words(params: ViTParams, shape: Shape) -> str:
+    patch = params.patch_px or fitting_patch(shape[1], shape[2])
     n_tokens = (shape[1] // patch) * (shape[2] // patch)
-    return f"{params.depth} blocks of {params.dim}, {n_tokens} patches of {patch} px"
+    stem = " behind convolutions" if params.stem == "convolutions" else ""
+    return f"{params.depth} blocks of {params.dim}, {n_tokens} patches of {patch} px{stem}"
