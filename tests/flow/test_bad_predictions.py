@@ -150,6 +150,7 @@ def test_three_patients_get_no_interval(report):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_million_rows_are_judged_in_two_gibibytes(tmp_path):
     """A million rows of as many patients: the AUC is scikit-learn's, the interval is there, memory stays bounded."""
     code = """

@@ -1,7 +1,7 @@
 """Bias-corrected and accelerated intervals, from the resamples that the percentile interval uses.
 
 The percentiles are moved: by how far the estimate lies from the middle of its resamples, and by how fast its error
-changes with its value. The latter comes from leaving out patients in turn; beyond a thousand patients, groups of them.
+changes with its value. The latter comes from leaving out patients in turn; beyond 256 patients, groups of them.
 
 Assumes: as the bootstrap. BCa earns its keep where a metric is skewed, such as an AUC near 1; with few patients its
 percentiles lie so far out that it takes more resamples than the plain ones, and it may cover less.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-MOST_GROUPS = 1000
+MOST_GROUPS = 256
 
 
 def n_groups(n_patients: int) -> int:

@@ -20,7 +20,7 @@ from grandrounds import tables
 from grandrounds.evaluate import delong, retraining
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import Column, Replicates, left_out
-from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.proportions import clopper_pearson, wilson
 
@@ -60,7 +60,8 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
                 *_shares(cohort, groups, column),
             ]
             if column.label is None:
-                found += _trained(groups, replicates.by_group[place][:, list(column.cells)].mean(axis=1), n_valid)
+                of_groups = replicates.by_group[place][:, list(column.cells)].mean(axis=1)
+                found += _trained(groups, of_groups, n_valid, column.entry)
             of = {"family": family, "metric": column.entry.name, "label": column.label}
             rows += [of | row for row in found]
     frame = pl.DataFrame(rows, schema_overrides=dict(tables.INTERVALS.columns))
@@ -90,7 +91,9 @@ def _shares(cohort: Cohort, groups: tuple[Group, ...], column: Column) -> Iterat
         yield {"method": method, "estimate": share.estimate, "low": share.low, "high": share.high, "n": share.n}
 
 
-def _trained(groups: tuple[Group, ...], values: NDArray[np.float64], n_valid: float) -> Iterator[_Row]:
+def _trained(
+    groups: tuple[Group, ...], values: NDArray[np.float64], n_valid: float, entry: MetricEntry
+) -> Iterator[_Row]:
     yield {"method": FOLDS, **asdict(retraining.over_folds(groups, values))}
     yield {"method": SEEDS, **asdict(retraining.over_seeds(groups, values))}
     ratio = retraining.tested_to_trained(groups, n_valid)
@@ -98,7 +101,13 @@ def _trained(groups: tuple[Group, ...], values: NDArray[np.float64], n_valid: fl
     note = f"patients tested by patients trained: {ratio:.2f}"
     if math.isnan(ratio) or found.n < 2:
         note = "cannot be estimated: it takes two folds or more that divide the patients"
-    yield {"method": ANEW, **asdict(found), "note": note}
+    row = {"method": ANEW, **asdict(found), "note": note}
+    # A t-interval knows no bounds: what is better when higher ends at 1 here, what is better when lower at 0.
+    if entry.better == "higher":
+        row["high"] = min(found.high, 1.0)
+    elif entry.better == "lower":
+        row["low"] = max(found.low, 0.0)
+    yield row
 
 
 def _called(group: Group) -> NDArray[np.int64]:

@@ -50,7 +50,9 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
         seed: Of the draws.
     """
     ones = np.ones((len(cohort.patients), 1), np.uint8)
-    weights = np.concatenate([ones, draw(len(cohort.patients), seed, 0)], axis=1)  # (P, 1 + 256)
+    weights = np.concatenate(
+        [ones, draw(len(cohort.patients), seed, 0)[:, : _n_draws(cohort)]], axis=1
+    )  # (P, 1 + draws)
     rows: list[_Row] = []
     for family in cohort.families:
         groups = cohort.of(family)
@@ -65,6 +67,12 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
     rows += [{"family": TREAT_ALL, "task": cohort.task.name, **row} for row in _treat_all(cohort, weights)]
     frame = pl.DataFrame(rows, schema=dict(tables.CURVES.columns))
     return tables.check(frame.with_columns(pl.col("x", "y", "low", "high").fill_nan(None)), tables.CURVES)
+
+
+def _n_draws(cohort: Cohort) -> int:
+    """Return how many draws a band is made of; of a very large set fewer, since its bands are narrow anyway."""
+    most = max(sum(len(one.label) for one in cohort.of(family)) for family in cohort.families)
+    return int(np.clip(50_000_000 / most, 64, BLOCK))
 
 
 def _averaged(
@@ -185,7 +193,7 @@ def _in_parts(
     curve: Callable[[NDArray[np.uint8]], NDArray[np.float64]], n_rows: int, weights: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """Return a curve (points, R) from the weights of patients, some draws at a time so that memory stays small."""
-    n_parts = 1 + n_rows * weights.shape[1] // 2_000_000
+    n_parts = 1 + n_rows * weights.shape[1] // 8_000_000
     parts = np.array_split(weights, min(n_parts, weights.shape[1]), axis=1)
     return np.concatenate([curve(part) for part in parts], axis=1)
 

@@ -210,13 +210,17 @@ def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
     span = least if least == most else f"{least} to {most}, depending on the pair"
     yield (
         f"These {reach[0].n_patients if known else reach[0].n_samples} {'patients' if known else 'images'} would show "
-        f"with a power of {POWER:.0%} a true difference from the leader of {span}; {reach[0].n_tests} comparisons are "
-        "corrected for."
+        f"with a power of {POWER:.0%} a true difference from the leader of {span}; "
+        f"{_counted(reach[0].n_tests)} corrected for."
     ).replace("80%", "80 %")
     needed = sorted(one.needed for one in reach if one.needed is not None)
     if needed:
         counts = f"{needed[0]:,}" if needed[0] == needed[-1] else f"{needed[0]:,} to {needed[-1]:,}"
         yield f"To show one of {found.margin:g} it would take about {counts} {'patients' if known else 'images'}."
+
+
+def _counted(n_tests: int) -> str:
+    return "one comparison is" if n_tests == 1 else f"{n_tests} comparisons are"
 
 
 def _shipping(

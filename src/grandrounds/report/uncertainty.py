@@ -30,7 +30,10 @@ def _methods(ranked: Ranked) -> Table | None:
     columns = (
         Column("Family", numeric=False),
         Column("In the ranking", "95 % interval"),
-        *(Column(opened(name), "SD of n" if name.startswith(_SPREAD) else "95 % interval") for name in methods),
+        *(
+            Column(opened(name), "standard deviation" if name.startswith(_SPREAD) else "95 % interval")
+            for name in methods
+        ),
     )
     lines = []
     for family in ranked.scored:

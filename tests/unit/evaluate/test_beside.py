@@ -53,9 +53,9 @@ def test_bca_is_undefined_where_it_has_nothing_to_say():
 
 
 def test_groups_of_patients_stand_for_patients():
-    """Two thousand patients are left out in a thousand groups, everybody once."""
+    """Two thousand patients are left out in 256 groups, everybody once."""
     weights = leaving_out(2000, np.arange(n_groups(2000)))
-    assert weights.shape == (2000, 1000)
+    assert weights.shape == (2000, 256)
     assert (weights == 0).sum(axis=1).tolist() == [1] * 2000
 
 
