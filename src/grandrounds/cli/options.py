@@ -21,6 +21,7 @@ from grandrounds.splits import SplitSpec
 from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means, Recipe
 
 RUNS = Path("runs")
+CURVE = (0.1, 0.25, 0.5)  # parts of the training patients of a learning curve, beside all of them
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -101,6 +102,7 @@ class Wanted:
         group: sample imitates older papers and marks every page LEAKY.
         device: Where networks train.
         workers: Trials side by side; one per core by default.
+        curve: Train on a tenth, a quarter and half of the patients as well, within the same budget.
         skip_bad: Go on without images that cannot be read.
         names: Keep the names of patients and files in what is written; by default they get pseudonyms.
     """
@@ -115,6 +117,7 @@ class Wanted:
     group: Literal["patient", "sample"] = "patient"
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     workers: int | None = None
+    curve: Annotated[bool, Parameter(negative="")] = False
     skip_bad: Annotated[bool, Parameter(negative="")] = False
     names: Annotated[bool, Parameter(negative="")] = False
 
@@ -134,6 +137,7 @@ class Wanted:
             split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
             means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
             judge=(judged or Judged()).spec(),
+            curve=CURVE if self.curve else (),
         )
 
 

@@ -220,6 +220,7 @@ def primary_for(task: Task, name: str) -> MetricEntry:
     return entry
 
 
+LEARNING = "learning"  # the curve of scores against patients in training
 TREAT_ALL = "treat all"  # stands for a family in the decision curves
 
 

@@ -229,6 +229,22 @@ def learning(name: str, look: Look, runs: Sequence[Run], metric: str) -> Markup:
     return svg.drawing(PANEL_PX, 288, label, parts, "panel")
 
 
+def by_patients(curves: Sequence[Curve], y_label: str) -> Markup:
+    """Return one line a family, with its band, against the number of training patients."""
+    width, left, right, top, bottom = 440.0, 46.0, 426.0, 22.0, 268.0
+    x = Axis(0.0, max(at for curve in curves for at, *_ in curve.points) * 1.05, left, right)
+    y = svg.around((end for curve in curves for _, *ends in curve.points for end in ends), bottom, top)
+    parts = [*_x_ticks(x, top, bottom, x.ticks(6)), *_y_ticks(y, x)]
+    parts += [_band(curve, x, y) for curve in curves]
+    for curve in curves:
+        parts += _line(curve, x, y)
+        parts += [curve.look.point(x(at), y(value)) for at, value, *_ in curve.points if value is not None]
+    parts.append(text((left + right) / 2, bottom + 32, "patients in training", anchor="middle"))
+    parts.append(text(0.0, 12.0, y_label))
+    last = "; ".join(f"{one.name} {share(one.points[0][1])} to {share(one.points[-1][1])}" for one in curves)
+    return svg.drawing(width, bottom + 38, f"{y_label} by patients in training: {last}", parts, "panel broad")
+
+
 def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str, *, diagonal: bool = True) -> list[Markup]:
     """Return title, grid, axis labels and perhaps the diagonal of a unit square."""
     ticks = [0, 0.25, 0.5, 0.75, 1]

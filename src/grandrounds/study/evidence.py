@@ -12,7 +12,7 @@ import polars as pl
 from grandrounds import families, specs, tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import BadData
-from grandrounds.study.shares import share_s
+from grandrounds.study.shares import share_s, whole_trials
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.trial import FITTED
 from grandrounds.tables import Schema, Task
@@ -69,7 +69,7 @@ def _share_s(study: Study, folder: Path) -> float | None:
     if not _path(folder, tables.SPLITS).exists():
         return None
     splits = tables.read(tables.SPLITS, _path(folder, tables.SPLITS)).frame
-    n_trials = splits.select("repeat", "fold").n_unique() * study.seeds
+    n_trials = whole_trials(splits.select("repeat", "fold").n_unique() * study.seeds, study.curve)
     contenders = sum(families.FAMILIES.get(recipe.family).kind != "floor" for recipe in study.recipes)
     return share_s(contenders, n_trials=n_trials, budget_s=study.means.budget_s, workers=study.means.workers)
 

@@ -5,7 +5,8 @@ Nothing is decided here; this is where the study hands its predictions to the ju
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 import polars as pl
 
@@ -14,19 +15,34 @@ from grandrounds.errors import BadData
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.closer import look_closer
 from grandrounds.evaluate.cohort import checked
+from grandrounds.evaluate.judge import Judgement
+from grandrounds.evaluate.learning import Part, learning
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
 from grandrounds.study.evidence import evidence
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.store import Store
+from grandrounds.study.subsets import part_of
 from grandrounds.tables import Task
 
 
-def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Collection[str]) -> Verdict:
+def judge_run(
+    study: Study, store: Store, plan: SplitPlan, task: Task, names: Collection[str],
+    parts: Mapping[float, Collection[str]] = MappingProxyType({}),
+) -> Verdict:  # fmt: skip
     """Judge the finished trials, write every table into the run folder, and return the verdict.
+
+    Args:
+        study: What was run.
+        store: The run folder.
+        plan: Who was in which role.
+        task: What was to be told.
+        names: Of the trials on all training patients.
+        parts: Share of these patients to the names of the trials on them.
 
     Raises:
         BadData: No family produced a prediction.
@@ -60,7 +76,7 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
         "scores": pl.concat([outcome.scores, closer.scores]),
         "comparisons": pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
         "intervals": outcome.intervals,
-        "curves": outcome.curves,
+        "curves": pl.concat([outcome.curves, _learning(study, store, plan, task, outcome, names, parts)]),
         "decisions": closer.decisions,
         "suspects": read_wrongly(predictions, task, floors=FLOORS),
     }
@@ -69,6 +85,28 @@ def judge_run(study: Study, store: Store, plan: SplitPlan, task: Task, names: Co
     }  # fmt: skip
     _write(store, gathered, meta, decision)
     return decision
+
+
+def _learning(
+    study: Study, store: Store, plan: SplitPlan, task: Task, outcome: Judgement, names: Collection[str],
+    parts: Mapping[float, Collection[str]],
+) -> pl.DataFrame:  # fmt: skip
+    """Return the learning curve; no row where none was asked for."""
+    if not parts:
+        return tables.empty(tables.CURVES)
+    labels = tables.read(tables.LABELS, store.folder / "labels.parquet").frame.drop_nulls("label")
+    owners = tables.read(tables.SAMPLES, store.folder / "samples.parquet").frame.select("case", "patient").unique()
+    rows = owners.join(labels, on="case")
+    found = []
+    for part, trials in {**parts, 1.0: names}.items():
+        predictions = store.gathered(tables.PREDICTIONS, trials)
+        if not predictions.is_empty():
+            lifted = levels.lift(checked(predictions, task, tables.ROLES), task, outcome.unit, outcome.rules)
+            trained = [rows.join(plan.roles(fold).filter(role="train"), on="case") for fold in plan.folds()]
+            sizes = [len(part_of(one, part, seed=0)) for one in trained]  # how many does not depend on the seed
+            found.append(Part(sum(sizes) / len(sizes), lifted))
+    seed = derive(study.seed, "bootstrap")
+    return learning(found, task, primary_for(task, study.judge.primary), unit=outcome.unit, seed=seed)
 
 
 def _write(store: Store, gathered: dict[str, pl.DataFrame], meta: dict[str, object], decision: Verdict) -> None:

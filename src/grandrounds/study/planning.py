@@ -16,7 +16,7 @@ from grandrounds.errors import BadData
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
-from grandrounds.study.shares import Cost, epochs_for, share_s
+from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
 from grandrounds.study.workspace import Workspace
 
@@ -33,7 +33,8 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Stud
     seeds = ask.seeds or (SEEDS_OF_ONE_FOLD if n_folds == 1 else 1)
     n_trials = n_folds * seeds
     contenders = sum(families.FAMILIES.get(name).kind != "floor" for name in recipes)
-    share = share_s(contenders, n_trials=n_trials, budget_s=ask.means.budget_s, workers=ask.means.workers)
+    whole = whole_trials(n_trials, ask.curve)
+    share = share_s(contenders, n_trials=whole, budget_s=ask.means.budget_s, workers=ask.means.workers)
     epochs = {name: epochs_for(cost, share) for name, cost in costs.items()}
     study = Study(
         prepare=workspace.pipeline,
@@ -62,8 +63,8 @@ def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Co
             {
                 "family": recipe.family,
                 "epochs": recipe.epochs,
-                "trials": n_trials,
-                "minutes": costs[recipe.family].seconds(recipe.epochs) * n_trials / 60,
+                "trials": n_trials * (1 + len(study.curve)),
+                "minutes": costs[recipe.family].seconds(recipe.epochs) * whole_trials(n_trials, study.curve) / 60,
                 "images_per_s": prices[recipe.family].images_per_s,
                 "parameters": prices[recipe.family].n_parameters,
                 "peak_mib": prices[recipe.family].peak_mib,

@@ -42,7 +42,7 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
         listener.says(f"Swept {swept} unfinished trials of an earlier run; they are trained again.")
     trials = trials_of(
         study.recipes, workspace.plan, workspace.prepared.path.stem,
-        seed=study.seed, seeds=study.seeds, threads=study.means.threads, device=study.means.device,
+        seed=study.seed, seeds=study.seeds, threads=study.means.threads, device=study.means.device, curve=study.curve,
     )  # fmt: skip
     jobs = [
         Job(trial, store.folder, workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips)
@@ -58,10 +58,12 @@ def conclude(
     """Judge what was trained, and write the pictures and the record; the record is written last."""
     store, dataset = workspace.store, workspace.dataset
     names = [trial.name for trial in trials]
+    whole = [trial.name for trial in trials if trial.part == 1]
+    parts = {part: [one.name for one in trials if one.part == part] for part in study.curve}
     opened = ledger.count(dataset.root, dataset.fingerprint)
     times = {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last}
     store.write_json(LEDGER, times)
-    decision = judge_run(study, store, workspace.plan, dataset.task, names)
+    decision = judge_run(study, store, workspace.plan, dataset.task, whole, parts)
     labels = dataset.labels.select("case", "label")
     suspects = tables.read(tables.SUSPECTS, store.folder / "suspects.parquet").frame
     shown = pictures.to_show(suspects, (decision.leader, decision.ships))  # of all families the page would grow too big

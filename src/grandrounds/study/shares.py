@@ -7,6 +7,7 @@ that only planning ever looks at a clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Families are timed side by side, as they will run; this leaves room for starting, predicting and saving.
@@ -32,16 +33,25 @@ class Cost:
         return self.fixed_s + epochs * self.epoch_s
 
 
-def share_s(n_contenders: int, *, n_trials: int, budget_s: float, workers: int) -> float:
+def share_s(n_contenders: int, *, n_trials: float, budget_s: float, workers: int) -> float:
     """Return the seconds of one worker that one trial of any contender may use.
 
     Args:
         n_contenders: Families that are no floor.
-        n_trials: Trials of one family: folds × repeats × seeds.
+        n_trials: Trials of one family: folds × repeats × seeds; one on a part of the patients counts as that part.
         budget_s: Wall-clock seconds for all trials of all families.
         workers: Trials side by side.
     """
     return budget_s * workers * USABLE / (n_trials * max(n_contenders, 1))
+
+
+def whole_trials(n_trials: int, curve: Sequence[float]) -> float:
+    """Return how many trials on all patients cost what those of a learning curve cost with them.
+
+    >>> whole_trials(5, (0.1, 0.4))
+    7.5
+    """
+    return n_trials * (1 + sum(curve))
 
 
 def epochs_for(cost: Cost, seconds: float) -> int:

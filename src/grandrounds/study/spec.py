@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +19,9 @@ from grandrounds.splits import SplitSpec
 
 DEFAULT_FAMILIES = ("prior", "metadata", "thumbnail", "lbp-svm", "li2014", "resnet-18", "vit-tiny")
 FLOORS = ("prior", "metadata", "thumbnail")
+
+
+Curve = tuple[Annotated[float, Field(gt=0, lt=1)], ...]
 
 
 class DataSpec(Spec):
@@ -119,6 +122,7 @@ class Ask(Spec):
         split: How they are divided.
         means: What may be used.
         judge: How the families are compared.
+        curve: Shares of the training patients to train on as well, for a learning curve; none for no curve.
     """
 
     name: str
@@ -130,6 +134,7 @@ class Ask(Spec):
     split: SplitSpec = SplitSpec()
     means: Means = Means()
     judge: JudgeSpec = JudgeSpec()
+    curve: Curve = ()
 
     @field_validator("families")
     @classmethod
@@ -169,6 +174,7 @@ class Study(Spec):
     split: SplitSpec = SplitSpec()
     means: Means = Means()
     judge: JudgeSpec = JudgeSpec()
+    curve: Curve = ()
     prepare: Pipeline
     recipes: tuple[Recipe, ...]
 
@@ -205,6 +211,7 @@ COMMENTS = {
     "seed": "Root of all randomness.",
     "seeds": "How often each family is trained on each fold with another seed.",
     "data": "Which images are read.",
+    "curve": "Shares of the training patients to train on as well; they take their part of the budget.",
     "data.skip_bad": "Go on without images that cannot be read; the report's n is the n trained.",
     "split": "Drawn once, by patient and stratified by class; every family gets the same rows.",
     "split.scheme": "auto: the official split where the data bring one, otherwise k-fold.",

@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -30,10 +30,11 @@ from grandrounds.families.protocol import Budget, Fitted, View
 from grandrounds.prepare import PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.shapes import ClassIndex, Probs
-from grandrounds.specs import Spec
+from grandrounds.specs import Spec, digest
 from grandrounds.splits import Fold, SplitPlan, ledger
 from grandrounds.study.spec import Recipe
 from grandrounds.study.store import Store
+from grandrounds.study.subsets import part_of
 from grandrounds.tables import PROB, Role, Task
 from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
@@ -56,6 +57,7 @@ class Trial(Spec):
         prepared: Identity of the prepared images.
         threads: CPU threads.
         device: Where it runs.
+        part: Share of the training patients that it sees.
     """
 
     recipe: Recipe
@@ -67,13 +69,18 @@ class Trial(Spec):
     prepared: str
     threads: int = 1
     device: str = "cpu"
+    part: float = 1.0
+
+    def identity(self) -> str:
+        """Return a hash of the content; trials on all patients keep the one that they had before there were parts."""
+        return digest(self.model_dump(mode="json", exclude={"part"} if self.part == 1 else None))
 
     @property
     def name(self) -> str:
         """The folder's name: readable in front, unique behind."""
-        return f"{self.recipe.family}-r{self.repeat}-f{self.fold}-s{self.study_seed}-{self.identity()[:8]}".replace(
-            ":", "-"
-        )
+        part = "" if self.part == 1 else f"-p{100 * self.part:g}"
+        place = f"r{self.repeat}-f{self.fold}-s{self.study_seed}{part}"
+        return f"{self.recipe.family}-{place}-{self.identity()[:8]}".replace(":", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +269,11 @@ class _Views:
     def of(self, role: Role, *, labelled: bool = True) -> View:
         """Return the view of one role."""
         rows = self._rows(role)
+        if role == "train" and self._job.trial.part < 1:
+            trial = self._job.trial
+            seed = derive(0, "learning curve", split=trial.split, repeat=trial.repeat, fold=trial.fold)
+            kept = part_of(rows, trial.part, seed)
+            rows = rows.filter(pl.col("patient").is_in(list(kept)))
         return View(
             pixels=np.asarray(self._pixels[rows["row"].to_numpy()]),
             samples=rows.drop("row", "label", "role"),
@@ -340,15 +352,17 @@ class _PeakMemory:
 
 
 def trials_of(
-    recipes: tuple[Recipe, ...], plan: SplitPlan, prepared: str, *, seed: int, seeds: int, threads: int, device: str
-) -> list[Trial]:
-    """Return every trial of a study, families innermost so that folds finish together."""
+    recipes: tuple[Recipe, ...], plan: SplitPlan, prepared: str,
+    *, seed: int, seeds: int, threads: int, device: str, curve: Sequence[float] = (),
+) -> list[Trial]:  # fmt: skip
+    """Return every trial of a study, families innermost so that folds finish together, those on parts last."""
     return [
         Trial(
             recipe=recipe, repeat=fold.repeat, fold=fold.fold, study_seed=number,
             seed=derive(seed, "trial", repeat=fold.repeat, fold=fold.fold, number=number),
-            split=plan.identity, prepared=prepared, threads=threads, device=device,
+            split=plan.identity, prepared=prepared, threads=threads, device=device, part=part,
         )
+        for part in (1.0, *sorted(curve, reverse=True))
         for number in range(seeds)
         for fold in plan.folds()
         for recipe in recipes
