@@ -81,7 +81,8 @@ def evaluate(
     now = dt.datetime.now(dt.UTC).isoformat()
     ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
     frame, samples = _predicted(predictor, opened, labels, folder, key)
-    found = _table(run, opened.name, predictor.bundle.task, frame, samples)
+    said = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
+    found = _table(run, opened.name, predictor.bundle.task, frame, samples).with_columns(note=said)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
     tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", meta)
     tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta)

@@ -134,6 +134,7 @@ def test_patients_of_the_study_are_refused_unless_they_are_namesakes(run, tmp_pa
     found = api.evaluate(run, str(source), namesakes=True)
 
     assert any("declared to be other people" in note for note in found.notes)
+    assert "declared to be other people" in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_model_alone_says_what_it_cannot_check(run, tmp_path):

@@ -37,20 +37,19 @@ def external(ranked: Ranked) -> Section | None:
 
 def _tables(ranked: Ranked, name: str, frame: pl.DataFrame) -> Iterator[Block]:
     sizes = frame.filter(pl.col("kind") == "performance").row(0, named=True)
-    yield Prose((f"{name}: {count(sizes['n_samples'])} images of {count(sizes['n_patients'])} patients.",))
+    counted = f"{name}: {count(sizes['n_samples'])} images of {count(sizes['n_patients'])} patients."
+    yield Prose((counted, *([sizes["note"]] if sizes["note"] else [])))
     for kind, words in _CAPTIONS.items():
         part = frame.filter(pl.col("kind") == kind)
         if not part.is_empty():
             families = part["family"].n_unique() > 1
             rows = tuple(tuple(_cells(ranked, row, families=families)) for row in part.iter_rows(named=True))
-            yield Table(f"{name}: {words}.", _columns(families=families), rows)
+            yield Table(f"{name}: {words}.", _columns(families=families, intervals=kind != "mix"), rows)
 
 
-def _columns(*, families: bool) -> tuple[Column, ...]:
-    return (
-        Column("What", numeric=False), *((Column("Family", numeric=False),) if families else ()),
-        Column("At home", "95 % interval"), Column("Elsewhere", "95 % interval"), Column("Difference", "95 % interval"),
-    )  # fmt: skip
+def _columns(*, families: bool, intervals: bool) -> tuple[Column, ...]:
+    sides = (Column(side, "95 % interval" if intervals else "") for side in ("At home", "Elsewhere", "Difference"))
+    return (Column("What", numeric=False), *((Column("Family", numeric=False),) if families else ()), *sides)
 
 
 def _cells(ranked: Ranked, row: dict[str, Any], *, families: bool) -> Iterator[Cell]:
