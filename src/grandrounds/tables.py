@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -88,6 +89,7 @@ Unit = Literal["sample", "case", "patient"]  # what one prediction is of
 ROLES: tuple[Role, ...] = ("train", "valid", "test", "external", "calib")
 PROB = "prob_"  # predictions carry one column per class: prob_<class>
 _META_KEY = "grandrounds"
+_SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)
 
 
 class Task(Spec):
@@ -106,6 +108,15 @@ class Task(Spec):
     classes: tuple[str, ...]
     positive: str | None = None
     condition: str | None = None
+
+    @property
+    def names_side(self) -> bool:
+        """Whether a class says left or right, so that a mirrored image would have another label.
+
+        >>> Task(classes=("left kidney", "spleen")).names_side, Task(classes=("bright", "dark")).names_side
+        (True, False)
+        """
+        return any(_SIDE.search(label) for label in self.classes) or {one.lower() for one in self.classes} == {"l", "r"}
 
 
 class Table(NamedTuple):

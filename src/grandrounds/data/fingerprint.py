@@ -99,6 +99,8 @@ class Fingerprint(Spec):
         samples_per_patient: None where patients are unknown.
         low: Over the samples, the least pixel value of each; `mean` and `high` alike.
         planes: Images of each plane of the body, where files tell.
+        groups: Patients and samples of each class, site, sex and age band that has somebody in it; empty where nobody
+            looked. What is known of nobody is null.
         near: Nearly identical images; None where nobody looked.
         groupings: What could tell the patients, where they are unknown.
         probes: What besides the finding could tell the label, one row a probe.
@@ -131,6 +133,7 @@ class Fingerprint(Spec):
     clinical: tuple[str, ...]
     duplicates: Duplicates
     named: bool = True
+    groups: tuple[dict[str, Any], ...] = ()
     near: tuple[NearPair, ...] | None = None
     groupings: tuple[Grouping, ...] = ()
     probes: tuple[dict[str, Any], ...] = ()

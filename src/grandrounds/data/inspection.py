@@ -22,6 +22,7 @@ MOST_LEVELS = 12  # of site and sex each; rarer ones are called "other"
 MOST_PAIRS = 12  # shown as pictures
 _MOST_BYTES = 300_000
 _UNKNOWN = "unknown"
+_FACTS = ("site", "sex", "age", "scanner", "plane", "side")
 _SEXES: Mapping[str, str] = {"m": "male", "male": "male", "f": "female", "female": "female"}
 
 
@@ -33,8 +34,8 @@ class Inspection:
         found: The fingerprint, complete.
         counts: Columns `label, site, sex, age, n_patients, n_samples`: every cell that has somebody in it. A
             column that nothing is known of is null throughout.
-        totals: Columns `what, value, label, n_patients, n_samples`: each class in all, and at each site, sex and
-            age band.
+        totals: Columns `what, value, label, n_patients, n_samples`: each class in all, and at each site, of each sex
+            and age band, on each scanner, in each plane and of each side.
         spread: Columns `what, low, high, n`: histograms of whatever varies over the samples.
         sheet: A few pictures of each class.
         pairs: Pictures of both sides of the first nearly identical pairs, by sample.
@@ -65,11 +66,14 @@ def inspect(dataset: Dataset, seed: int = 0, progress: Progress | None = None, *
     alike = [(group[0], other) for group in facts.duplicates.groups for other in group[1:]]
     alike += [(pair.a, pair.b) for pair in near]
     planes = pl.Series(seen.planes, dtype=pl.String()).drop_nulls().value_counts(sort=True)
+    people = _people(dataset, seen)
+    cells = counts(people)
     found = facts.model_copy(
         update={
             "near": near,
             "groupings": groupings(dataset, alike),
             "planes": facts.planes or dict(planes.iter_rows()),
+            "groups": tuple(cells.to_dicts()),
             "warnings": (*facts.warnings, *_about(near)),
         }
     )
@@ -80,9 +84,8 @@ def inspect(dataset: Dataset, seed: int = 0, progress: Progress | None = None, *
         label: tuple(Picture(called[one.sample], one.jpeg) for one in row)
         for label, row in contact_sheet(dataset, seed).items()
     }
-    people = _people(dataset)
     return Inspection(
-        found=found if _says_nothing(called) else without_names(found, called), counts=counts(people),
+        found=found if _says_nothing(called) else without_names(found, called), counts=cells,
         totals=totals(people, dataset.task.classes), spread=spread(dataset), sheet=sheet, pairs=shown_pairs,
         glances=seen,
     )  # fmt: skip
@@ -137,10 +140,10 @@ def counts(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def totals(people: pl.DataFrame, classes: Sequence[str]) -> pl.DataFrame:
-    """Return patients and samples of each class in all, and at each site, of each sex and age band."""
+    """Return patients and samples of each class in all, and by each fact that is known of anybody."""
     order = pl.Enum([*classes, _UNKNOWN] if _UNKNOWN not in classes else classes)
     parts = []
-    for what in ("all", "site", "sex", "age"):
+    for what in ("all", *_FACTS):
         value = pl.lit("all") if what == "all" else pl.col(what)
         part = people.with_columns(value=value).filter(pl.col("value").is_not_null()).group_by("value", "label")
         parts.append(
@@ -151,10 +154,17 @@ def totals(people: pl.DataFrame, classes: Sequence[str]) -> pl.DataFrame:
     return found.sort("value", "rank", maintain_order=True).drop("rank")
 
 
-def _people(dataset: Dataset) -> pl.DataFrame:
-    """Return columns `patient, label, site, sex, age` of the samples, in words and bands."""
+def _people(dataset: Dataset, seen: Glances) -> pl.DataFrame:
+    """Return columns `patient, label` and `_FACTS` of the samples, in words and bands."""
     rows = labelled(dataset)
-    facts = (_levels(dataset.samples, "site"), _sex(dataset.samples), _bands(dataset.samples))
+    plane = dict(zip(seen.samples, seen.planes, strict=False))
+    lies = dataset.samples.select("sample").with_columns(
+        plane=pl.Series([plane.get(sample) for sample in dataset.samples["sample"]], dtype=pl.String())
+    )
+    facts = (
+        _levels(dataset.samples, "site"), _sex(dataset.samples), _bands(dataset.samples),
+        _levels(dataset.samples, "scanner"), _levels(lies, "plane"), _levels(dataset.samples, "side"),
+    )  # fmt: skip
     return rows.select("patient", pl.col("label").fill_null(_UNKNOWN)).with_columns(*facts)
 
 

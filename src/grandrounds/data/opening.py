@@ -37,7 +37,12 @@ def open_dataset(
         BadData: There is nothing to open, or nothing can be learned from it; the message says what to do.
         BadSpec: An option does not fit the source.
     """
-    return scan(draft_of(source, options or SourceOptions(), cache=cache), progress)
+    options = options or SourceOptions()
+    dataset = scan(draft_of(source, options, cache=cache), progress)
+    if options.flips is None and dataset.flips and dataset.task.names_side:
+        note = "The label names a side, so no image is mirrored at random; --flips says otherwise."
+        return replace(dataset, flips=False, notes=(*dataset.notes, note))
+    return dataset
 
 
 def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None) -> Draft:

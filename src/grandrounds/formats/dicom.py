@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from grandrounds.errors import BadData
@@ -47,6 +48,7 @@ _MADE = {
     "bits_stored": ("BitsStored",),
     "conversion": ("ConversionType",),
 }
+_TEXT = ("AS", "CS", "DS", "IS", "LO", "SH")  # kinds of values whose ASCII means itself, PS3.5 6.2
 _SIDES = {"L": "left", "R": "right"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
@@ -135,11 +137,12 @@ def _told(dataset: Dataset, frame: int, sequence: str, *words: str) -> Any:  # n
         for item in group.get(sequence, ()):
             if item.get(words[0]) is not None:
                 return item.get(words[0])
-    return next((value for word in words if (value := dataset.get(word))), None)
+    plain = next((text for word in words if (text := _plainly(dataset, word))), None)
+    return plain.split("\\") if plain else next((value for word in words if (value := dataset.get(word))), None)
 
 
 def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: ANN401  (whatever the file holds)
-    if value is None or isinstance(value, (str, bytes)):
+    if value is None or isinstance(value, (bytes, str)):
         return None
     numbers = tuple(float(one) for one in value)
     return numbers if len(numbers) == n_wanted and all(math.isfinite(one) for one in numbers) else None
@@ -158,7 +161,22 @@ def _header(dataset: Dataset) -> dict[str, str]:
     return found
 
 
+def _plainly(dataset: Dataset, keyword: str) -> str | None:
+    """Return an element of plain ASCII text as it stands in the file; None where pydicom has to be asked what it means.
+
+    A tenth of the time: what pydicom makes of each value is rarely wanted here.
+    """
+    element: Any = dataset.get_item(keyword) if keyword in dataset else None
+    if not isinstance(element, RawDataElement) or element.VR not in _TEXT or not element.value:
+        return None
+    content: bytes = element.value
+    return content.decode("ascii").strip(" \x00") if content.isascii() else None
+
+
 def _text(dataset: Dataset, keyword: str) -> str:
+    plain = _plainly(dataset, keyword)
+    if plain is not None and "\\" not in plain:
+        return plain
     try:
         value = dataset.get(keyword)
     except (ValueError, TypeError, LookupError, NotImplementedError):

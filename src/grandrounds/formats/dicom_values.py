@@ -126,10 +126,13 @@ def _rescaled(
         rescales = [rescales[frame]]
     if all(one == (1.0, 0.0) for one in rescales):
         return array, True
-    slope, intercept = np.array(rescales, dtype=np.float64).T
-    if len(rescales) > 1:  # (D,) against (D, H, W)
-        slope, intercept = slope[:, None, None], intercept[:, None, None]
-    return (array * slope + intercept).astype(np.float32), True
+    # In single precision from the start: several times as fast, and whole numbers of up to 24 bits come out the same.
+    found = array.astype(np.float32)
+    for at, (slope, intercept) in enumerate(rescales):
+        own = found[at] if len(rescales) > 1 else found  # of a frame, or of all
+        own *= np.float32(slope)
+        own += np.float32(intercept)
+    return found, True
 
 
 def _is_deep_jpeg(dataset: Dataset) -> bool:

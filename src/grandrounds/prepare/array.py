@@ -51,8 +51,9 @@ class PreparedArray:
 
 
 def materialise(
-    samples: pl.DataFrame, files: pl.DataFrame, pipeline: Pipeline, folder: Path, *, progress: Progress | None = None
-) -> PreparedArray:
+    samples: pl.DataFrame, files: pl.DataFrame, pipeline: Pipeline, folder: Path,
+    *, progress: Progress | None = None, workers: int = 1,
+) -> PreparedArray:  # fmt: skip
     """Return the prepared images of these samples, made now or found where an earlier call left them.
 
     Args:
@@ -61,6 +62,7 @@ def materialise(
         pipeline: What is done to each image.
         folder: Where arrays are kept.
         progress: Told how far it is; None for silence.
+        workers: Processes that read side by side; the array is the same with any number.
 
     Raises:
         BadData: An image cannot be read or prepared, or the prepared images differ in shape.
@@ -75,7 +77,7 @@ def materialise(
     if path.exists():
         return PreparedArray.load(path)
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
-        _write(file, ready(rows, pipeline), samples.height, progress or (lambda _done, _total: None))
+        _write(file, ready(rows, pipeline, workers), samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)
 
 

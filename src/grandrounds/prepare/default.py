@@ -8,6 +8,7 @@ import polars as pl
 
 from grandrounds.prepare.pipeline import Pipeline, build_step
 from grandrounds.prepare.step import Step
+from grandrounds.tables import Task
 
 LARGEST_PX = 64  # longest side that two cores can train on in minutes
 DEPTH_PX = 16  # slices of a volume, for the same reason
@@ -22,7 +23,9 @@ class Default(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def default_pipeline(samples: pl.DataFrame, grey_range: tuple[float, float] | None = None) -> Default:
+def default_pipeline(
+    samples: pl.DataFrame, grey_range: tuple[float, float] | None = None, task: Task | None = None
+) -> Default:
     """Return the pipeline for these samples: constants of the modality and of the encoding, nothing measured.
 
     Sizes and the encoding (8 bits or more, Hounsfield units or not) are read off all samples; no grey value of any
@@ -31,12 +34,28 @@ def default_pipeline(samples: pl.DataFrame, grey_range: tuple[float, float] | No
     Args:
         samples: Table `samples`.
         grey_range: Black and white of every image where the source fixes them; None to tell from the encoding.
+        task: What is to be told; None where no label can name a side.
     """
+    mirror, why_mirror = _mirror(samples, names_side=task is not None and task.names_side)
     intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
     is_volume = (samples["depth_px"].max() or 1) != 1
     resize, why_resize = _format_stack(samples) if is_volume else _resize(samples)
     # Grey values come first: resizing makes floats, which no longer say what white is.
-    return Default(Pipeline(whole=(intensity,), each=resize), (why_intensity, why_resize))
+    return Default(Pipeline(whole=(*mirror, intensity), each=resize), (*why_mirror, why_intensity, why_resize))
+
+
+def _mirror(samples: pl.DataFrame, *, names_side: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Return the step that makes one side of two, where planes of both sides were imaged and no label tells them."""
+    sides = samples["side"]
+    if sides.null_count() or set(sides) != {"left", "right"} or samples["depth_px"].max() != 1:
+        return (), ()
+    if names_side:
+        return (), ("The label names a side: left and right stay as they are.",)
+    why = (
+        "Left and right sides were imaged, and no label names one: left ones are mirrored, so that nothing has to be "
+        'learned twice. Delete the step "mirror_side" to keep them apart.'
+    )
+    return (build_step({"step": "mirror_side"}),), (why,)
 
 
 def _fixed(low: float, high: float) -> tuple[Step, str]:

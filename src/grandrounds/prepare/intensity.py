@@ -6,6 +6,7 @@ import dataclasses
 from typing import Annotated, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from grandrounds.errors import BadData
@@ -112,8 +113,10 @@ class Grayscale(Step):
 
 def _stretched(pixels: Pixels, low: float, high: float) -> Pixels:
     # The subtraction is done in float32: in the file's own type it could wrap around.
-    scaled: Pixels = (pixels.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return scaled.clip(0, 1)
+    scaled: NDArray[np.float32] = pixels.astype(np.float32)
+    scaled -= np.float32(low)
+    scaled /= np.float32(high - low)
+    return scaled.clip(0, 1, out=scaled)
 
 
 def _greatest(pixels: Pixels) -> float:

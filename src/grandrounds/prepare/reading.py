@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -14,10 +15,13 @@ import polars as pl
 
 from grandrounds import formats
 from grandrounds.errors import Refusal
+from grandrounds.formats.abreast import abreast
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 from grandrounds.prepare.pipeline import Pipeline
 from grandrounds.shapes import Batch
+
+_MANY = 8  # samples of one file
 
 
 class Ready(NamedTuple):
@@ -28,24 +32,35 @@ class Ready(NamedTuple):
     pixels: Batch
 
 
-def ready(rows: pl.DataFrame, pipeline: Pipeline) -> Iterator[Ready]:
+def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[Ready]:
     """Yield the prepared pixels of each sample, in the order in which the files are best read.
-
-    One file after the other: two processes gained 0.5 to 1.9 times on 500 DICOM slices, and threads cannot share what
-    readers do with warnings.
 
     Args:
         rows: Columns `row, sample, side` and those of the files table; one row per file of a sample.
         pipeline: What is done to each image.
+        workers: Processes that read side by side where there is enough to read.
 
     Raises:
         BadData: An image cannot be read or does not suit a step.
     """
     has_several = pl.col("row").is_duplicated()
-    for _, group in rows.filter(~has_several).group_by("path", "member", maintain_order=True):
-        yield from _of_file(group, pipeline)
-    for _, group in rows.filter(has_several).group_by("row", maintain_order=True):
-        yield _of_several(group, pipeline)
+    files = rows.filter(~has_several).partition_by("path", "member", maintain_order=True)
+    for archive in (group for group in files if group.height > _MANY):
+        yield from _of_file(archive, pipeline)  # one by one: all of its samples at once might not fit into memory
+    files = [group for group in files if group.height <= _MANY]
+    for piece in abreast(partial(_of_files, pipeline=pipeline), files, workers=workers):
+        yield from piece
+    volumes = rows.filter(has_several).partition_by("row", maintain_order=True)
+    for piece in abreast(partial(_of_volumes, pipeline=pipeline), volumes, workers=workers, n_each=1):
+        yield from piece
+
+
+def _of_files(groups: Sequence[pl.DataFrame], pipeline: Pipeline) -> list[Ready]:
+    return [one for group in groups for one in _of_file(group, pipeline)]
+
+
+def _of_volumes(groups: Sequence[pl.DataFrame], pipeline: Pipeline) -> list[Ready]:
+    return [_of_several(group, pipeline) for group in groups]
 
 
 def _of_file(group: pl.DataFrame, pipeline: Pipeline) -> Iterator[Ready]:

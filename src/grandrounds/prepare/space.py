@@ -35,7 +35,7 @@ class Resize(Step):
 
     def __call__(self, image: Image) -> Image:
         """Return the image in the size wanted, with its spacing and origin adapted."""
-        pixels = image.pixels.astype(np.float32)
+        pixels = image.pixels.astype(np.float32, copy=False)
         height, width = pixels.shape[-2:]
         if (height, width) == (self.height_px, self.width_px):
             return dataclasses.replace(image, pixels=pixels)

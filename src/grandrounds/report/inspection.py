@@ -21,6 +21,7 @@ from grandrounds.report.stard import flow_section
 FEW_PATIENTS = 10
 MOST_ROWS = 60  # of any table; the rest is in fingerprint.json
 _GROUPS = (("site", "Site"), ("sex", "Sex"), ("age", "Age in years"))
+_IMAGED = (("scanner", "Scanner"), ("plane", "Plane"), ("side", "Side"))
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class InspectionContent:
         classes: Class names in order.
         patient_known: Whether counts of patients mean anything.
         counts: Columns `label, site, sex, age, n_patients, n_samples`.
-        totals: Columns `what, value, label, n_patients, n_samples`: patients counted once per value.
+        totals: Columns `what, value, label, n_patients, n_samples`: patients counted once per value of what is known:
+            site, sex, age, scanner, plane, side.
         spread: Columns `what, low, high, n`: histograms.
         tallies: What is counted in images, such as modality or plane: value to number.
         sheet: Caption and JPEG of a few images of each class.
@@ -110,6 +112,9 @@ def _who(content: InspectionContent) -> Section:
     blocks: list[Block] = [_marginal(content, "all", "Each class.", "Class")]
     told = [(name, title) for name, title in _GROUPS if content.counts[name].null_count() < content.counts.height]
     blocks += [_marginal(content, name, f"{title} and class.", title) for name, title in told]
+    values = dict(content.totals.group_by("what").agg(pl.col("value").n_unique()).iter_rows())
+    varying = [(name, title) for name, title in _IMAGED if values.get(name, 0) > 1]
+    blocks += [_marginal(content, name, f"{title} and class.", title) for name, title in varying]
     if len(told) > 1:
         table = _crossed(content, told)
         words = " × ".join(title.lower().removesuffix(" in years") for _, title in told)

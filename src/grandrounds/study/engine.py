@@ -8,13 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -22,6 +17,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 import polars as pl
 
 from grandrounds.errors import StoreTrouble
+from grandrounds.formats.abreast import processes
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
 from grandrounds.study.trial import Job, Trial, run_trial
@@ -86,12 +82,6 @@ class InProcess(Executor):
         except Exception as error:  # noqa: BLE001  (the future hands it to whoever asks for the result)
             future.set_exception(error)
         return future
-
-
-def processes(workers: int) -> ProcessPoolExecutor:
-    """Return an executor of fresh worker processes that end with their parent and leave Ctrl-C to it."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
 
 
 @contextlib.contextmanager
@@ -160,14 +150,3 @@ def _latest(path: Path) -> Epoch | None:
         return Epoch(**json.loads(lines[-1])) if lines else None
     except (OSError, ValueError):  # not there yet, or half a line
         return None
-
-
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)

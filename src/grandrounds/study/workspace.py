@@ -68,11 +68,13 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     for note in plan.notes:
         say(note)
     if pipeline is None:
-        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range)
+        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task)
         for reason in reasons:
             say(reason)
     _save(store, dataset, plan)
-    prepared = prepare.materialise(opened.samples, opened.files, pipeline, cache / "prepared")
+    prepared = prepare.materialise(
+        opened.samples, opened.files, pipeline, cache / "prepared", workers=ask.means.workers
+    )
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 

@@ -54,7 +54,9 @@ def test_cells_add_up_and_patients_count_once(inspection: Inspection) -> None:
 
     assert counts["n_samples"].sum() == 24
     assert counts["n_patients"].sum() == 12
-    assert totals.group_by("what").agg(pl.col("n_samples").sum())["n_samples"].to_list() == [24] * 4
+    assert (
+        totals.group_by("what").agg(pl.col("n_samples").sum())["n_samples"].to_list() == [24] * 4
+    )  # in all, and by site, sex and age
     assert totals.filter(what="all").select("label", "n_patients").rows() == [("a", 6), ("b", 6)]
     assert set(totals.filter(what="sex")["value"]) == {"female", "male"}
     assert set(totals.filter(what="age")["value"]) == {"20–39", "40–59", "60–79", "80+"}
@@ -114,3 +116,24 @@ def test_unknown_patients_get_a_proposal_in_the_terminal(picture: Callable[..., 
 def test_plane_is_told_from_the_cosines(direction: tuple[float, ...] | None, plane: str | None) -> None:
     """Rows and columns of a plane or volume say how it lies in the body; slightly tilted is still its plane."""
     assert plane_of(direction) == plane
+
+
+def test_groups_are_told_to_programs(inspection: Inspection) -> None:
+    """The cells of class, site, sex and age stand in the fingerprint itself, and add up."""
+    groups = inspection.found.groups
+
+    assert sum(cell["n_samples"] for cell in groups) == 24
+    assert set(groups[0]) == {"label", "site", "sex", "age", "n_patients", "n_samples"}
+
+
+def test_scanner_and_side_are_counted_by_class(tmp_path: Path) -> None:
+    """What the table tells of scanner and side is set against the classes."""
+    rows = [(save(tmp_path / f"{n}.png", n), "ab"[n % 2], f"P{n}", "XY"[n % 2], ("left", "right")[n // 4])
+            for n in range(8)]  # fmt: skip
+    pl.DataFrame(rows, schema=["image", "label", "patient", "scanner", "side"], orient="row").write_csv(
+        tmp_path / "t.csv"
+    )
+    totals = inspect(data.open_dataset(tmp_path / "t.csv")).totals
+
+    assert totals.filter(what="scanner").select("value", "label", "n_patients").rows() == [("X", "a", 4), ("Y", "b", 4)]
+    assert totals.filter(what="side").height == 4

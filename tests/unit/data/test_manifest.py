@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from grandrounds.data import Draft, open_dataset
+from grandrounds.data import Draft, SourceOptions, open_dataset, opening
 from grandrounds.data.fingerprint import Fingerprint, fingerprint
 from grandrounds.data.fingerprint_text import lines
 from grandrounds.data.manifest import scan
@@ -184,3 +186,16 @@ def test_a_column_that_is_the_label(tmp_path, picture):
     assert [warning for warning in warnings if "tells the label" in warning] == [
         "The column 'birads' tells the label of every image exactly: is it the label in other words?"
     ]
+
+
+@pytest.mark.parametrize(("flips", "expected"), [(None, False), (True, True)])
+def test_a_label_that_names_a_side_is_never_mirrored_at_random(tmp_path, picture, monkeypatch, flips, expected):
+    """A source that allows mirroring is overruled by its classes, and the user overrules that."""
+    for label in ("left kidney", "right kidney"):
+        picture(f"set/{label}/1.png")
+    drafted = opening.draft_of
+    monkeypatch.setattr(opening, "draft_of", lambda *args, **more: replace(drafted(*args, **more), flips=True))
+    dataset = opening.open_dataset(tmp_path / "set", SourceOptions(flips=flips))
+
+    assert dataset.flips is expected
+    assert any("names a side" in note for note in dataset.notes) == (not expected)

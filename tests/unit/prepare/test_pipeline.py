@@ -12,6 +12,7 @@ from grandrounds import specs, tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.image import Image
 from grandrounds.prepare import Pipeline, default_pipeline
+from grandrounds.tables import Task
 
 CONTENT = {"whole": [{"step": "scale"}], "each": [{"step": "resize", "height_px": 4, "width_px": 5}]}
 
@@ -120,3 +121,25 @@ def test_the_default_does_not_depend_on_grey_values():
     found = {default_pipeline(samples("uint16", [(28, 28)], low=low, high=high)).pipeline for low, high in ranges}
 
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("sides", "classes", "depth", "expected"),
+    [
+        (["left", "right", "left"], ("0", "1"), 1, ["mirror_side", "scale"]),
+        (["left", "right", "left"], ("left knee", "right knee"), 1, ["scale"]),
+        (["left", "right", "left"], ("L", "R"), 1, ["scale"]),
+        (["left", "left", "left"], ("0", "1"), 1, ["scale"]),
+        (["left", None, "right"], ("0", "1"), 1, ["scale"]),
+        (["left", "right", "left"], ("0", "1"), 20, ["scale"]),
+    ],
+)
+def test_sides_are_made_alike_where_no_label_names_one(sides, classes, depth, expected):
+    """Only where both sides were imaged, all planes tell theirs, and the classes are about something else."""
+    table = samples("uint8", [(28, 28)] * 3).with_columns(
+        side=pl.Series(sides, dtype=pl.String()), depth_px=pl.lit(depth, dtype=pl.Int64())
+    )
+    pipeline, reasons = default_pipeline(table, None, Task(kind="binary", classes=classes))
+
+    assert [step.step for step in pipeline.whole] == expected
+    assert any("mirrored" in reason for reason in reasons) == ("mirror_side" in expected)
