@@ -218,6 +218,8 @@ def patient_hashes(patients: pl.Series) -> pl.Series:
 
 
 def _plain(name: str) -> str:
+    if name.isascii() and name.isprintable():  # as nearly all are; the rest takes ten times as long
+        return " ".join(name.lower().split())
     text = unicodedata.normalize("NFKC", name).casefold()
     text = "".join(sign for sign in text if sign.isspace() or not unicodedata.category(sign).startswith("C"))
     return unicodedata.normalize("NFKC", " ".join(text.split()))

@@ -115,12 +115,14 @@ def _unclear(what: str, names: Sequence[str], source: Path, ours: str) -> BadSpe
 
 
 def _with_files(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
-    names = rows["image"].to_list()
-    paths = [None if name is None else str(_located(folder, name)) for name in names]
+    names = rows["image"].drop_nulls().unique().to_list()  # many rows may be frames of one file
+    places = [str(_located(folder, name)) for name in names]
+    path = pl.col("image").replace_strict(names, places, default=None, return_dtype=pl.String())
     if "sample" not in rows.columns:
-        stems = [None if name is None else _plain(Path(name.replace("\\", "/"))) for name in names]
-        rows = rows.with_columns(pl.Series("sample", stems, dtype=pl.String()))
-    return rows.with_columns(pl.Series("path", paths, dtype=pl.String())).drop("image")
+        stems = [_plain(Path(name.replace("\\", "/"))) for name in names]
+        stem = pl.col("image").replace_strict(names, stems, default=None, return_dtype=pl.String())
+        rows = rows.with_columns(stem.alias("sample"))
+    return rows.with_columns(path.alias("path")).drop("image")
 
 
 def _plain(path: Path) -> str:

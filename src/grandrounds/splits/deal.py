@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from grandrounds import seeds
 
 _LEAST_DRAWS, _WORK = 2, 20_000  # many groups balance at the first draw: their draws are fewer
+_MANY = 5_000  # groups, for which a compiled loop is worth its second to compile
 
 Counts = NDArray[np.int64]  # (G, K): cases of each class in each group
 Parts = NDArray[np.int64]  # (G,): the part that each group goes to
@@ -59,6 +60,11 @@ def _spread(features: _Real, shares: _Real, rng: np.random.Generator) -> Parts:
     # Large groups first is the most even; some draws keep to it loosely, for the few layouts where it leads nowhere.
     looseness = rng.uniform() ** 3
     order = np.argsort(-np.linalg.norm(features, axis=1) * rng.uniform(1 - looseness, 1, len(features)))
+    if len(features) > _MANY:
+        from grandrounds.splits.many import spread_fast  # noqa: PLC0415  (numba takes a second, and few sets want it)
+
+        compiled: Parts = spread_fast(features, shares, order)
+        return compiled
     part_of = np.zeros(len(features), dtype=np.int64)
     load = np.zeros((len(shares), features.shape[1]))  # (F, 2K)
     share = shares[:, None]

@@ -158,15 +158,15 @@ class SplitPlan:
         return rows
 
     def _check_roles(self) -> None:
-        strange = sorted(set(self.table["role"]) - set(tables.ROLES))
+        strange = sorted(set(self.table["role"].unique()) - set(tables.ROLES))
         if strange:
             remedy = f"the roles are {', '.join(tables.ROLES)}"
             raise BadData(f"there is no role {strange[0]!r}", where="split plan", remedy=remedy)
-        per_fold = self.table.group_by(_FOLD).agg("role", "case")
+        per_fold = self.table.group_by(_FOLD).agg(pl.col("role").unique(), n_cases=pl.len())
         if any(not {"train", "test"} <= set(roles) for roles in per_fold["role"]):
             raise BadData("a fold needs cases to train on and cases to test on", where="split plan")
         everyone = self.table["case"].n_unique()  # no fold has a case twice: that is the key of the table
-        if any(len(cases) != everyone for cases in per_fold["case"]):
+        if (per_fold["n_cases"] != everyone).any():
             raise BadData("every case must have one role in every fold", where="split plan")
         tested = self.table.filter(pl.col("role") == "test").group_by("repeat", "case").len()
         if self.spec.scheme == "kfold" and (tested["len"] > 1).any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from grandrounds import splits, tables
 from grandrounds.errors import BadData, Leak
 from grandrounds.splits import SplitPlan, SplitSpec
+from grandrounds.splits import deal as dealing
 
 PROPERTY = settings(max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -117,3 +119,13 @@ def test_spellings_of_one_id_are_one_patient(name, spell):
     first, second = tables.patient_keys(pl.Series([name, spell(name)]))
 
     assert first == second
+
+
+def test_a_great_many_groups_are_dealt_by_the_same_rule(monkeypatch):
+    """The compiled loop gives what the one for few groups gives."""
+    counts = np.random.default_rng(0).integers(0, 4, (2_000, 3))
+    asked = {"shares": np.array([0.5, 0.3, 0.2]), "seed": 1, "priority": np.ones(3, np.int64)}
+    few = dealing.deal(counts, **asked)
+    monkeypatch.setattr(dealing, "_MANY", 0)
+
+    np.testing.assert_array_equal(dealing.deal(counts, **asked), few)
