@@ -257,7 +257,8 @@ def _probes(content: InspectionContent) -> Section | None:
         return None
     rows = tuple(
         (
-            Cell(row["what"]), Cell(share(row["estimate"]), _interval(row)), Cell("", tag=str(row["verdict"])),
+            Cell(row["what"]), Cell("–" if row["estimate"] is None else share(row["estimate"]), _interval(row)),
+            Cell("", tag=str(row["verdict"])),
             Cell(row["sentence"]),
         )
         for row in content.probes.iter_rows(named=True)

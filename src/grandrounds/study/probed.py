@@ -88,7 +88,7 @@ PROBES = (
     Probe(
         "border", "the edge of the image", tuple(f"{what}_{side}" for what in ("mean", "sd", "flat")
                                                 for side in ("top", "bottom", "left", "right")),
-        "no edge could be looked at", "crop to the body or joint (`otsu_crop`), unless the finding reaches the edge",
+        "no edge could be looked at", "crop to the body or joint (step otsu_crop), unless the finding reaches the edge",
     ),
     Probe(
         "text", "writing on the image",

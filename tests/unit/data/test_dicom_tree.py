@@ -199,3 +199,24 @@ def test_nothing_of_a_header_is_said_in_a_reason_or_a_warning(tmp_path, recwarn,
 
     said = " ".join(tree.faults["reason"].to_list()) + " ".join(str(one.message) for one in recwarn.list) + caplog.text
     assert "SECRET" not in said
+
+
+def test_a_real_enhanced_ct_tells_its_place_in_functional_groups(tmp_path):
+    """A file of pydicom's test set: two frames, place in the groups of each, the rest in the shared one."""
+    path = pydicom.data.get_testdata_file("eCT_Supplemental.dcm", download=False)
+    shutil.copy(path, tmp_path)
+    tree, header = survey(tmp_path), pydicom.dcmread(path)
+    row = tree.series.row(0, named=True)
+    volume = formats.read_stack(parts_of(tree, row["series"]))
+    frames = header.PerFrameFunctionalGroupsSequence
+    places = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+    rescale = header.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0]
+
+    assert (row["plane"], row["kind"], row["n_slices"]) == ("axial", "volume", 2)
+    assert volume.unit == "hu"
+    assert volume.geometry.spacing_mm == pytest.approx((abs(places[1][2] - places[0][2]), 0.388672, 0.388672))
+    lowest = min(range(2), key=lambda at: np.dot(places[at], volume.geometry.direction[6:]))
+    stored = header.pixel_array[lowest].astype(np.float32)
+    np.testing.assert_allclose(
+        volume.pixels[0, 0], stored * float(rescale.RescaleSlope) + float(rescale.RescaleIntercept)
+    )
