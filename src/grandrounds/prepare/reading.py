@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,19 @@ class Ready(NamedTuple):
     pixels: Batch
 
 
+class _Source(NamedTuple):
+    """Where a sample, or one file of it, lies."""
+
+    row: int
+    sample: str
+    side: str | None
+    series: str | None
+    path: str
+    member: str | None
+    frame: int | None
+    box: Sequence[int] | None
+
+
 def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[Ready]:
     """Yield the prepared pixels of each sample, in the order in which the files are best read.
 
@@ -43,62 +56,73 @@ def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[
     Raises:
         BadData: An image cannot be read or does not suit a step.
     """
-    has_several = pl.col("row").is_duplicated()
-    files = rows.filter(~has_several).partition_by("path", "member", maintain_order=True)
-    for archive in (group for group in files if group.height > _MANY):
+    several = rows["row"].is_duplicated()
+    files = list(_by(_sources(rows.filter(~several)), lambda one: (one.path, one.member)).values())
+    for archive in (group for group in files if len(group) > _MANY):
         yield from _of_file(archive, pipeline)  # one by one: all of its samples at once might not fit into memory
-    files = [group for group in files if group.height <= _MANY]
+    files = [group for group in files if len(group) <= _MANY]
     for piece in abreast(partial(_of_files, pipeline=pipeline), files, workers=workers):
         yield from piece
-    volumes = rows.filter(has_several).partition_by("row", maintain_order=True)
+    volumes = list(_by(_sources(rows.filter(several)), lambda one: one.row).values())
     for piece in abreast(partial(_of_volumes, pipeline=pipeline), volumes, workers=workers, n_each=1):
         yield from piece
 
 
-def _of_files(groups: Sequence[pl.DataFrame], pipeline: Pipeline) -> list[Ready]:
+def _sources(rows: pl.DataFrame) -> list[_Source]:
+    return [_Source(*values) for values in rows.select(_Source._fields).iter_rows()]
+
+
+def _by(sources: Sequence[_Source], key: Callable[[_Source], Hashable]) -> dict[Hashable, list[_Source]]:
+    """Return the sources by a key, in the order in which each key comes first."""
+    groups: dict[Hashable, list[_Source]] = {}
+    for one in sources:
+        groups.setdefault(key(one), []).append(one)
+    return groups
+
+
+def _of_files(groups: Sequence[Sequence[_Source]], pipeline: Pipeline) -> list[Ready]:
     return [one for group in groups for one in _of_file(group, pipeline)]
 
 
-def _of_volumes(groups: Sequence[pl.DataFrame], pipeline: Pipeline) -> list[Ready]:
+def _of_volumes(groups: Sequence[Sequence[_Source]], pipeline: Pipeline) -> list[Ready]:
     return [_of_several(group, pipeline) for group in groups]
 
 
-def _of_file(group: pl.DataFrame, pipeline: Pipeline) -> Iterator[Ready]:
+def _of_file(group: Sequence[_Source], pipeline: Pipeline) -> Iterator[Ready]:
     """Yield the samples that lie in one file: all of it, its frames, or patches of either."""
-    path, member = group.select("path", "member").row(0)
-    whole = group.filter(pl.col("frame").is_null())
-    if whole.height:
-        yield from _of_image(formats.read(Path(path), member=member), whole, pipeline)
-    framed = group.filter(pl.col("frame").is_not_null())
-    if framed.height:
-        frames = framed["frame"].unique(maintain_order=True).to_list()
-        images = formats.read_frames(Path(path), member=member, frames=frames)
-        for image, (_, one) in zip(images, framed.group_by("frame", maintain_order=True), strict=True):
-            yield from _of_image(image, one, pipeline)
+    path, member = Path(group[0].path), group[0].member
+    whole = [one for one in group if one.frame is None]
+    if whole:
+        yield from _of_image(formats.read(path, member=member), whole, pipeline)
+    framed = _by([one for one in group if one.frame is not None], lambda one: one.frame)
+    if framed:
+        frames = [ones[0].frame or 0 for ones in framed.values()]
+        images = formats.read_frames(path, member=member, frames=frames)
+        for image, ones in zip(images, framed.values(), strict=True):
+            yield from _of_image(image, ones, pipeline)
 
 
-def _of_image(image: Image, group: pl.DataFrame, pipeline: Pipeline) -> Iterator[Ready]:
+def _of_image(image: Image, group: Sequence[_Source], pipeline: Pipeline) -> Iterator[Ready]:
     """Yield the samples of one image, which is prepared once for all of its patches of one side."""
     wholes: dict[str | None, Image] = {}
-    for row, sample, side, box in group.select("row", "sample", "side", "box").iter_rows():
-        with _naming(sample):
-            if side not in wholes:
-                wholes[side] = pipeline.start(with_side(image, side))
-            yield Ready(row, sample, _finished(wholes[side], box, pipeline))
+    for one in group:
+        with _naming(one.sample):
+            if one.side not in wholes:
+                wholes[one.side] = pipeline.start(with_side(image, one.side))
+            yield Ready(one.row, one.sample, _finished(wholes[one.side], one.box, pipeline))
 
 
-def _of_several(group: pl.DataFrame, pipeline: Pipeline) -> Ready:
+def _of_several(group: Sequence[_Source], pipeline: Pipeline) -> Ready:
     """Return a sample of several files: a volume; of several series, a channel or more for each."""
-    row, sample, side, box = group.select("row", "sample", "side", "box").row(0)
-    with _naming(sample):
+    first = group[0]
+    with _naming(first.sample):
+        series = _by(group, lambda one: one.series).values()
         stacks = [
-            formats.read_stack([formats.Part(Path(path), member, frame) for path, member, frame in places.iter_rows()])
-            for _, one in group.group_by("series", maintain_order=True)
-            for places in [one.select("path", "member", "frame")]
+            formats.read_stack([formats.Part(Path(one.path), one.member, one.frame) for one in ones]) for ones in series
         ]
         image = stacks[0] if len(stacks) == 1 else _channels(stacks)
-        whole = pipeline.start(with_side(image, side))
-        return Ready(row, sample, _finished(whole, box, pipeline))
+        whole = pipeline.start(with_side(image, first.side))
+        return Ready(first.row, first.sample, _finished(whole, first.box, pipeline))
 
 
 def _finished(whole: Image, box: Sequence[int] | None, pipeline: Pipeline) -> Batch:

@@ -1,0 +1,174 @@
+"""How fast a DICOM tree becomes a prepared cache, against a plain loop and against MONAI and TorchIO.
+
+    python benchmarks/dicom.py [slices] [turns]
+
+Targets: 1.5 times the plain loop of pydicom and OpenCV on two cores, not slower than MONAI's LoadImage with transforms
+and TorchIO, memory flat in the number of files. Everybody reads the same simulated 512 × 512 CT slices, windows them to
+-1000…400 HU, shrinks them to 64 × 64 and keeps them as float32. They take turns, so that other work on the machine
+disturbs all alike; what counts is the median over the turns of the ratio of one turn. A peer that is not installed is
+named and left out; one that lies in a folder of its own is found with PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+
+from grandrounds import data, prepare
+from grandrounds.data.pacs_copy import SeriesFacts, write_series
+
+SIDE_PX, OUT_PX, LOW_HU, HIGH_HU = 512, 64, -1000, 400
+N_SLICES, WORKERS = 40, 2
+PIPELINE = prepare.Pipeline(
+    whole=({"step": "window", "low_hu": LOW_HU, "high_hu": HIGH_HU},),
+    each=({"step": "resize", "height_px": OUT_PX, "width_px": OUT_PX},),
+)
+
+
+def write(folder, n):
+    """Write exams of 40 slices with their table, until there are n slices."""
+    rng, lines = np.random.default_rng(0), ["accession,finding"]
+    for exam in range(max(2, n // N_SLICES)):
+        facts = SeriesFacts(f"SIM-{exam:04d}", exam)
+        tissue = cv2.GaussianBlur(rng.normal(0, 1, (SIDE_PX, SIDE_PX)), (0, 0), 3) * 3000 - 300
+        hu = (tissue + rng.normal(0, 20, (N_SLICES, SIDE_PX, SIDE_PX))).clip(-1000, 1500).astype(int)
+        write_series(folder / f"D{exam % 5}", facts, hu)
+        lines.append(f"{facts.accession},{'ab'[exam % 2]}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+def in_child(work, *arguments):
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+
+
+def kept(images, folder):
+    np.save(folder / f"{time.monotonic_ns()}.npy", np.stack(images))
+
+
+def plain(paths, folder):
+    """The loop that everybody writes."""
+    images = []
+    for path in paths:
+        one = pydicom.dcmread(path)
+        hu = one.pixel_array.astype(np.float32) * float(one.RescaleSlope) + float(one.RescaleIntercept)
+        scaled = np.clip((hu - LOW_HU) / (HIGH_HU - LOW_HU), 0, 1)
+        images.append(cv2.resize(scaled, (OUT_PX, OUT_PX), interpolation=cv2.INTER_AREA))
+    kept(images, folder)
+
+
+def monai_of():
+    from monai.data import PydicomReader
+    from monai.transforms import Compose, LoadImage, Resize, ScaleIntensityRange
+
+    steps = Compose([
+        LoadImage(reader=PydicomReader(), image_only=True, ensure_channel_first=True),
+        ScaleIntensityRange(LOW_HU, HIGH_HU, 0.0, 1.0, clip=True), Resize((OUT_PX, OUT_PX), mode="area"),
+    ])  # fmt: skip
+    return lambda paths, folder: kept([steps(path).numpy() for path in paths], folder)
+
+
+def torchio_of():
+    import torchio
+
+    steps = torchio.Compose([
+        torchio.Clamp(LOW_HU, HIGH_HU), torchio.RescaleIntensity((0, 1), in_min_max=(LOW_HU, HIGH_HU)),
+        torchio.Resize((OUT_PX, OUT_PX, 1)),
+    ])  # fmt: skip
+    return lambda paths, folder: kept([steps(torchio.ScalarImage(path)).data.numpy() for path in paths], folder)
+
+
+def ours_of(dataset):
+    return lambda _paths, folder: prepare.materialise(
+        dataset.samples, dataset.files, PIPELINE, folder / str(time.monotonic_ns()), workers=WORKERS
+    )
+
+
+def whole_of(tree):
+    """From a folder that nobody has looked at: series, order, faults, hashes, labels, then the cache."""
+
+    def work(_paths, folder):
+        found = data.open_dataset(tree, data.SourceOptions(label="finding"))
+        prepare.materialise(found.samples, found.files, PIPELINE, folder / str(time.monotonic_ns()), workers=WORKERS)
+
+    return work
+
+
+def peers():
+    found = {}
+    for name, make in (("MONAI", monai_of), ("TorchIO", torchio_of)):
+        if importlib.util.find_spec(name.lower()) is None:
+            print(f"{name} is not installed and is left out")
+            continue
+        try:
+            found[name] = make()
+        except Exception as error:  # noqa: BLE001  (whatever a peer of another version may raise)
+            print(f"{name} cannot be used here and is left out: {type(error).__name__}: {error}")
+    return found
+
+
+def timed(work, paths, folder):
+    start, start_cpu = time.perf_counter(), cpu_s()
+    work(paths, folder)
+    return len(paths) / (time.perf_counter() - start), (cpu_s() - start_cpu) / len(paths) * 1e3
+
+
+def cpu_s():
+    """Return what this process and those that it has ended have taken of the cores."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def peak_mib(tree, n):
+    """Print the peak of a fresh process that prepares so many slices."""
+    dataset = data.open_dataset(tree, data.SourceOptions(label="finding"))
+    with tempfile.TemporaryDirectory() as folder:
+        prepare.materialise(dataset.samples[:n], dataset.files, PIPELINE, Path(folder), workers=1)
+    print(f"  {n:>6} slices: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB", flush=True)
+
+
+def main():
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 2400
+    turns = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    warnings.simplefilter("ignore")  # the peers'
+    with tempfile.TemporaryDirectory() as name:
+        tree, out = Path(name) / "tree", Path(name) / "out"
+        out.mkdir()
+        in_child(write, tree, n)  # a process inherits the peak of the one that started it, so this one stays small
+        paths = sorted(path for path in tree.rglob("*I*") if path.is_file())
+        print("memory of a process that opens the tree and prepares some of it:", flush=True)
+        for part in (len(paths) // 8, len(paths)):
+            in_child(peak_mib, tree, part)
+        dataset = data.open_dataset(tree, data.SourceOptions(label="finding"))
+        works = {"plain loop": plain, "grandrounds": ours_of(dataset), "from the tree": whole_of(tree), **peers()}
+        for work in works.values():
+            work(paths[:N_SLICES], out)  # warm-up
+        speeds = [{what: timed(work, paths, out) for what, work in works.items()} for _ in range(turns)]
+        print(f"{'':<16}{'slices/s':>9}{'of plain':>10}{'least':>8}{'most':>8}{'ms of a core a slice':>22}")
+        for what in works:
+            ratios = [turn[what][0] / turn["plain loop"][0] for turn in speeds]
+            wall, cpu = (statistics.median(turn[what][at] for turn in speeds) for at in (0, 1))
+            ratio = f"{statistics.median(ratios):>10.2f}{min(ratios):>8.2f}{max(ratios):>8.2f}"
+            print(f"{what:<16}{wall:>9.0f}{ratio}{cpu:>22.2f}")
+    print(
+        f"n = {len(paths)} slices of {SIDE_PX} x {SIDE_PX}, {turns} turns, {WORKERS} processes, load "
+        f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, {platform.machine()}, pydicom {pydicom.__version__}"
+    )
+
+
+if __name__ == "__main__":
+    main()
