@@ -80,6 +80,10 @@ def time_batch(
     )
 
 
+def _classes(n_classes: int) -> tuple[str, ...]:
+    return tuple(f"class {k}" for k in range(n_classes))
+
+
 def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0) -> View:
     """Return a view of random images, each of a patient of its own, with one random clinical column."""
     random = seeds.generator(seed, "noise view", n=n)
@@ -89,7 +93,7 @@ def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 
         pixels=random.random((n, *shape), dtype=np.float32),
         samples=check(samples, SAMPLES),
         labels=np.arange(n) % n_classes,
-        task=Task(classes=tuple(f"class {k}" for k in range(n_classes))),
+        task=Task(kind="ordinal" if n_classes > 2 else "multiclass", classes=_classes(n_classes)),  # fits every loss
         flips=True,
     )
 

@@ -13,7 +13,7 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import plain
 from grandrounds.families.architectures import resnet
 from grandrounds.families.params import GoogLeNetParams, ResNetParams, ViTParams
-from grandrounds.families.price import noise_view
+from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.families.transformers import fitting_patch, vit
 
@@ -188,3 +188,10 @@ def test_the_ordinal_loss_wants_an_order():
 
     with pytest.raises(BadData, match="an order"):
         families.build("li2014", {"loss": "ordinal"}).fit(view, view, Budget(), 0, lambda _: None)
+
+
+def test_the_ordinal_loss_has_a_price():
+    """A study with graded labels can be planned: what is timed on noise has an order too."""
+    price = time_batch("li2014", {"loss": "ordinal"}, (1, 16, 16), 64, 16, 5, Budget())
+
+    assert price.seconds_per_epoch > 0
