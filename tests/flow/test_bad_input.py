@@ -42,6 +42,15 @@ def too_few_patients(root):
     return ["run", "table.csv"]
 
 
+def torn_patients(root):
+    rows = ["image,label,patient"]
+    for i in range(12):
+        picture(root / f"{i}.png", i)
+        rows.append(f"{i}.png,{'abc'[i % 3]},p{i // 2}")
+    (root / "table.csv").write_text("\n".join(rows) + "\n")
+    return ["run", "table.csv", "--by", "patient"]
+
+
 def not_a_number(root):
     class_folders(root / "set")
     pixels = np.zeros((16, 16), np.float32)
@@ -78,6 +87,7 @@ CASES = {
     one_class: "at least two classes",
     label_without_images: "no readable image",
     too_few_patients: "rare",
+    torn_patients: "patients have cases of several classes",
     not_a_number: "nan.npy",
     truncated: "0.png",
     wrong_type: "5.png",

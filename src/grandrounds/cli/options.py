@@ -63,7 +63,7 @@ class Judged:
         margin: Differences smaller than this do not matter.
         resamples: Bootstrap resamples of patients.
         rope: Add how probable it is that a difference matters (region of practical equivalence).
-        unit: On what families are compared; auto takes cases, or samples where those of a case have several labels.
+        by: On what families are compared; auto takes cases, or samples where those of a case have several labels.
         aggregation: How the samples of a case or a patient become one answer; valid lets each trial choose there.
         slice: Look at the slices of this column too; may be given several times.
         decide: What is to be decided with the probabilities.
@@ -73,7 +73,7 @@ class Judged:
     margin: float = 0.02
     resamples: int = 10_000
     rope: Annotated[bool, Parameter(negative="")] = False
-    unit: Literal["auto", "sample", "case", "patient"] = "auto"
+    by: Literal["auto", "sample", "case", "patient"] = "auto"
     aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
     slice: Annotated[list[str] | None, Parameter(negative="")] = None
     decide: Deciding | None = None
@@ -81,7 +81,7 @@ class Judged:
     def spec(self) -> JudgeSpec:
         """Return it as a study keeps it."""
         return JudgeSpec(
-            primary=self.primary, margin=self.margin, resamples=self.resamples, rope=self.rope, unit=self.unit,
+            primary=self.primary, margin=self.margin, resamples=self.resamples, rope=self.rope, unit=self.by,
             aggregation=self.aggregation, slices=tuple(self.slice or ()), decide=(self.decide or Deciding()).aims(),
         )  # fmt: skip
 

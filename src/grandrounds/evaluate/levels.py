@@ -90,7 +90,7 @@ def settled(wanted: Wanted, rows: pl.DataFrame, task: Task) -> Unit:
     if torn := _torn(rows, task, wanted):
         raise BadData(
             f"{torn} {wanted}s have samples of several classes, which have no order: nobody can judge by {wanted}",
-            remedy="judge by sample",
+            remedy="judge by sample: --by sample",
         )
     at_most = [unit for unit in levels if UNITS.index(unit) <= UNITS.index(wanted)]
     return (at_most or levels[:1])[-1]

@@ -62,6 +62,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
     _refuse_bad(opened, ask.data.skip_bad, say)
     _refuse_unlabelled(opened, say)
+    _refuse_torn_patients(opened, ask.judge.unit)
     key = None if ask.data.names or opened.simulated else key_of(folder, opened)
     dataset = opened if key is None else under_pseudonyms(opened, key)
     plan = _plan(ask, opened, key, folder)
@@ -101,6 +102,19 @@ def _refuse_unlabelled(dataset: Dataset, say: Say) -> None:
         )
     if n_unknown := dataset.labels["label"].null_count():
         say(f"{n_unknown} cases have no known label: they are neither trained on nor tested.")
+
+
+def _refuse_torn_patients(dataset: Dataset, unit: str) -> None:
+    """Refuse to judge by patient, before anything is trained, where patients have several classes without an order."""
+    if unit != "patient" or dataset.task.kind != "multiclass":
+        return
+    owned = dataset.samples.select("case", "patient").join(dataset.labels, on="case").drop_nulls("label")
+    torn = owned.group_by("patient").agg(pl.col("label").n_unique().alias("n")).filter(pl.col("n") > 1).height
+    if torn:
+        raise BadData(
+            f"{torn} patients have cases of several classes, which have no order: nobody can judge by patient",
+            where=dataset.root, remedy="judge by case or by sample: --by case",
+        )  # fmt: skip
 
 
 def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitPlan:
