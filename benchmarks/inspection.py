@@ -1,7 +1,7 @@
 """How long `grandrounds inspect` takes on 10,000 small images, part by part.
 
-Result    19 to 26 s in all: reading 7, looking again 2, near duplicates 11 to 16, all else below 1;
-          probes apart; page 0.25 MB
+Result    62.5 s on the clock in all with the probes on, while about eight other processes wanted two cores (probes 5);
+          19 to 26 s without them and with little else running; page 0.25 MB
 Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
 n         10,000 files, 64 × 64 pixels, 8-bit PNG, 2,500 patients, one run
 Run       python benchmarks/inspection.py [images]
