@@ -3,12 +3,16 @@
 Write them anew with `GRANDROUNDS_GOLDEN=write pytest tests/golden`.
 """
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from grandrounds.cli.options import Deciding, Judged, Wanted
+from grandrounds.data import SourceOptions
 
 HOME = Path(__file__).parent
 COMMANDS = (
@@ -40,3 +44,10 @@ def test_help_is_what_it_was(command):
 
     assert said == golden.read_text(encoding="utf-8")
     assert "grandrounds" in said.partition("\n\n")[2]
+
+
+def test_no_two_groups_of_options_share_a_name():
+    """Of two options with one name only one would be heard, and the help would not show it."""
+    groups = [[field.name for field in dataclasses.fields(group)] for group in (Judged, Wanted, Deciding)]
+    names = [name for group in (*groups, SourceOptions.model_fields) for name in group]
+    assert sorted(names) == sorted(set(names))
