@@ -1,9 +1,9 @@
 """How long every metric of ten families takes under 10,000 patient-clustered resamples, with two and with five classes.
 
-Result    two classes:  every metric in 4.1 processor seconds (11 s), AUC alone in 1.2 (2.9 s), 442 MiB at most
-          five classes: every metric in 15.5 processor seconds (76 s), AUC alone in 1.7 (11 s)
-          a loop over scikit-learn's functions takes 1,400 to 2,800 times as long in the same run
-Hardware  two cores of an Intel Xeon, no GPU; a load of 18 from other work, so the wall seconds in brackets are high
+Result    two classes:  AUC alone in 1.1 s
+          five classes: every metric in 7.1 s (target 60), AUC alone in 1.6 s, 438 MiB at most (target 2048)
+          a loop over scikit-learn's functions takes 1,000 to 2,800 times as long in the same run (target 50)
+Hardware  two cores of an Intel Xeon, no GPU, hardly any other work
 n         medians of 3 runs each; loops are extrapolated from 3 resamples of 1 family, interleaved with ours
 Run       python benchmarks/bootstrap.py [resamples]
 

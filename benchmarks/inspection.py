@@ -1,8 +1,7 @@
 """How long `grandrounds inspect` takes on 10,000 small images, part by part.
 
-Result    62.5 s on the clock in all with the probes on, while about eight other processes wanted two cores (probes 5);
-          19 to 26 s without them and with little else running; page 0.25 MB
-Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
+Result    25.6 s in all (target 60), of which the probes 1.5; page 0.25 MB
+Hardware  two cores of an Intel Xeon, no GPU, hardly any other work
 n         10,000 files, 64 × 64 pixels, 8-bit PNG, 2,500 patients, one run
 Run       python benchmarks/inspection.py [images]
 

@@ -2,10 +2,9 @@
 
     python benchmarks/manifest.py [images]
 
-Result    29.6 s of one core in all, 1,912 MiB; 82 s on the clock while about eight other processes wanted two cores, so
-          that the 30 s are shown for the work and not for the clock. Before, opening and drawing alone took 395 s on
-          the clock beside twice as much other work: every row's file and patient was looked at, every fold dealt slowly
-Hardware  two cores of an Intel Xeon
+Result    21.9 s in all (target 30), 26.0 s of a core; 2,051 MiB at most, 3 more than the target, and 1,912 in an
+          earlier run. Before every file and patient was looked at once only, opening and drawing took 395 s
+Hardware  two cores of an Intel Xeon, one of them busy with other work
 n         1,000,000 rows, one run
 
 Targets: 30 s and 2 GiB for 1,000,000 rows. The table is simulated: four images a patient, two sites, an image in 10,000

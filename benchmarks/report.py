@@ -2,8 +2,8 @@
 
     python benchmarks/report.py
 
-Result:    0.43 s of processor, 1.43 s of clock; 0.68 MB
-Hardware:  two cores of an Intel Xeon, shared with other work
+Result:    0.51 s of processor, 0.50 s of clock; 0.68 MB
+Hardware:  two cores of an Intel Xeon, hardly any other work
 n:         median of 5 runs; ten families, five classes, 10,000 made-up predictions a family of 500 patients
 
 The judge has spoken before: timed is what makes of its tables the page, the Markdown and the CSV, in seconds of the
