@@ -7,6 +7,8 @@ Result    a slice takes 2.25 ms of a core, in the plain loop 1.89, in MONAI 39, 
           39 slices a second where MONAI had 5 and TorchIO 3. The target of 1.5 is NOT shown: it needs both cores
           free, so that two processes can give 2 x 1.89 / 2.25, and a tree large enough for them to start. Opening the
           tree and hashing every pixel comes on top: 5.9 ms in all
+          A later run of 800 slices at load 2, partly disturbed: 0.80 of the plain loop (0.67 to 1.03), and 0.26 with
+          the survey of the tree and the hashing: the target is MISSED
 Tried     two threads (0.4 to 0.55 of the plain loop: parsing headers holds Python's lock), rescaling in single
           precision in place (kept), header text without pydicom's conversion (kept), rows instead of a polars frame
           for each file (kept: 3.6 to 2.3 ms), two processes (kept, where four seconds of work are left)
