@@ -84,7 +84,7 @@ def hostile(payloads: tuple[str, ...]) -> ReportContent:
     }
     all_of_them = "\n".join(payloads)
     return dataclasses.replace(
-        content, **(frames | _more_places(payloads, new["resnet-18"], frames["scores"])),
+        content, **(frames | _more_places(payloads, new["resnet-18"], frames)),
         title=all_of_them, verdict_sentences=payloads, ships=payloads[5],
         task=content.task.replaced(classes=tuple(new[name] for name in CLASSES), condition=all_of_them),
         findings=tables.check(
@@ -98,8 +98,9 @@ def hostile(payloads: tuple[str, ...]) -> ReportContent:
     )  # fmt: skip
 
 
-def _more_places(payloads: tuple[str, ...], family: str, scores: pl.DataFrame) -> dict[str, object]:
+def _more_places(payloads: tuple[str, ...], family: str, frames: dict[str, pl.DataFrame]) -> dict[str, object]:
     """Return the tables that only some studies have, with payloads wherever somebody names something."""
+    scores, curves = frames["scores"], frames["curves"]
     rows = [{"rule": one, "label": one, "calibration": one, "chosen_on": one, "note": one} for one in payloads]
     decisions = pl.DataFrame([row | {"family": family, "metric": "recall", "estimate": 0.5} for row in rows])
     suspects = pl.DataFrame([
@@ -113,7 +114,19 @@ def _more_places(payloads: tuple[str, ...], family: str, scores: pl.DataFrame) -
     ], infer_schema_length=None)  # fmt: skip
     flow = [("found", None, 100), *(("refused", one, 1) for one in payloads[:6]), (payloads[0], payloads[1], 3)]
     slices = scores.filter(pl.col("metric") == "auc").with_columns(slice=pl.lit(f"site {payloads[2]}"))
+    intervals = pl.DataFrame([
+        {"family": family, "metric": "auc", "method": one, "low": 0.5, "high": 0.75, "note": one} for one in payloads
+    ])  # fmt: skip
+    roc = curves.filter(pl.col("curve") == "roc")
+    more_curves = [roc.with_columns(curve=pl.lit(name)) for name in ("precision-recall", "decision")]
+    learning = roc.filter(pl.col("label") == roc["label"][0]).with_columns(
+        curve=pl.lit("learning"), label=pl.lit(None, pl.String()), x=10 * (1 + pl.col("x")).floor()
+    )
     return {
+        "comparisons": frames["comparisons"].with_columns(method=pl.lit("paired clustered bootstrap")),
+        "curves": pl.concat([curves, *more_curves, learning.unique(["family", "x"], maintain_order=True)]),
+        "intervals": tables.check(intervals, tables.INTERVALS),
+        "external": _from_elsewhere(payloads),
         "decisions": tables.check(decisions, tables.DECISIONS),
         "suspects": tables.check(suspects, tables.SUSPECTS),
         "readers": tables.check(readers, tables.READERS),
@@ -127,6 +140,18 @@ def _more_places(payloads: tuple[str, ...], family: str, scores: pl.DataFrame) -
             "identity": payloads[6],
         },
     }
+
+
+def _from_elsewhere(payloads: tuple[str, ...]) -> pl.DataFrame:
+    """Return what a model of each payload's name is worth on data of that name, and who is there."""
+    kinds = (("performance", "auc"), ("calibration", "calibration_slope"), ("mix", "class"), ("mix", "slice"))
+    rows = [
+        {"name": one, "family": None if kind == "mix" else one, "kind": kind, "what": what, "label": one, "home": 0.5,
+         "home_low": 0.25, "home_high": 0.75, "external": 0.5, "difference": 0.0, "low": -0.25, "high": 0.25,
+         "n_patients": 10, "n_samples": 20, "note": one}
+        for one in payloads for kind, what in kinds
+    ]  # fmt: skip
+    return tables.check(pl.DataFrame(rows, infer_schema_length=None), tables.EXTERNAL)
 
 
 def payloads() -> tuple[str, ...]:
@@ -162,6 +187,12 @@ def hostile_words() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def hostile_content(hostile_words: tuple[str, ...]) -> ReportContent:
     return hostile(hostile_words)
+
+
+@pytest.fixture(scope="session")
+def calm_content(hostile_words: tuple[str, ...]) -> ReportContent:
+    """Return the same study as the hostile one, with harmless words in the place of each attack."""
+    return hostile(tuple(f"word {turn}" for turn in range(len(hostile_words))))
 
 
 def _renamed(frame: pl.DataFrame, new: dict[str, str]) -> pl.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from grandrounds import tables
 from grandrounds.errors import StoreTrouble
 from grandrounds.report import ReportContent, classes, plots, write
 from grandrounds.report.blocks import Panels
-from grandrounds.report.page import render
+from grandrounds.report.page import SECTIONS, render
 from grandrounds.report.palette import Look
 from grandrounds.report.ranked import Ranked, Score
 from grandrounds.tables import Task
@@ -49,6 +50,10 @@ class Outline(HTMLParser):
         """Keep text that is shown."""
         if data.strip() and "style" not in self._open:
             self.lines.append(" ".join(data.split()))
+
+    def counted(self) -> Counter[str]:
+        """Return how often each element occurs, but for the marks whose form follows the order of the names."""
+        return Counter(tag for tag, _ in self.elements if tag not in ("path", "circle"))
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
         """Return the attributes of every element of that name."""
@@ -97,21 +102,24 @@ def test_landmarks_headings_tables_and_drawings_have_names(content: ReportConten
     assert {str(one["href"]).removeprefix("#") for one in outline.named("a") if str(one["href"])[0] == "#"} <= anchors
 
 
-def test_payloads_stay_text(hostile_content: ReportContent, hostile_words: tuple[str, ...]) -> None:
+def test_payloads_stay_text(
+    hostile_content: ReportContent, calm_content: ReportContent, hostile_words: tuple[str, ...]
+) -> None:
     """Sixty attacks in every place that data can reach add no element, no attribute, no address and no style."""
-    calm = {tag for tag, _ in Outline(render(_plain(hostile_content))).elements}
-    outline = Outline(render(hostile_content))
+    outline, calm = Outline(render(hostile_content)), Outline(render(calm_content))
 
     assert len(hostile_words) == 60
-    assert {tag for tag, _ in outline.elements} <= calm
+    assert outline.counted() == calm.counted()
     assert not [key for _, attributes in outline.elements for key in attributes if key.startswith("on")]
     assert all(str(one["href"]).startswith("#") for one in outline.named("a"))
     assert all(str(one["src"]).startswith("data:image/png;base64,") for one in outline.named("img"))
     assert all(" ".join(payload.split()) in outline.text for payload in hostile_words)
 
 
-def _plain(content: ReportContent) -> ReportContent:
-    return dataclasses.replace(content, title="calm")
+def test_the_attacked_page_has_every_section(hostile_content: ReportContent) -> None:
+    """No section of the page escapes the attacks, here and in the browser, by having nothing to show."""
+    ranked = Ranked.of(hostile_content)
+    assert [build.__name__ for build in SECTIONS if build(ranked) is None] == []
 
 
 def test_every_table_may_be_missing(content: ReportContent) -> None:
