@@ -35,8 +35,8 @@ def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, imag
             grey = np.clip(128 + 35 * wave + rng.normal(0, noise, rows.shape), 0, 255).astype(np.uint8)
             name = f"{patient:03d}-{turn}.png"
             Picture.fromarray(grey).save(folder / name)
-            lines.append((name, names[label], f"N{patient:03d}", "FM"[patient // 2 % 2]))
-    table = pl.DataFrame(lines, schema=["image", "label", "patient", "sex"], orient="row")
+            lines.append((name, names[label], f"N{patient:03d}", "FM"[patient // 2 % 2], 30.0 + patient % 40))
+    table = pl.DataFrame(lines, schema=["image", "label", "patient", "sex", "age_years"], orient="row")
     table.write_csv(folder / "table.csv")
     return folder / "table.csv"
 
@@ -74,6 +74,7 @@ def test_other_data_get_a_section_and_no_place_in_the_ranking(run, tmp_path):
     assert tables.check(frame, tables.EXTERNAL).equals(frame)
     assert set(frame["kind"]) == {"performance", "calibration", "mix"}
     assert "No image and no patient of these data was in the study." in found.notes
+    assert "age_years: 18 to below 40" in frame.filter(kind="mix")["label"].to_list()
     auc = frame.filter(what="auc", family="lbp-svm").row(0, named=True)
     assert auc["difference"] == pytest.approx(auc["external"] - auc["home"])
     assert auc["low"] <= auc["difference"] <= auc["high"]

@@ -140,7 +140,8 @@ def _mix(home: Side | None, away: Side) -> Iterator[_Row]:
         yield _share("class", label, there == label, None if here is None else here == label)
     if home is None:
         return
-    common = [name for name in home.facts.columns if name in away.facts.columns and name != "sample"]
+    plain = [{name for name, dtype in side.facts.schema.items() if not dtype.is_nested()} for side in (home, away)]
+    common = [name for name in home.facts.columns if name in plain[0] & plain[1] and name != "sample"]
     both = pl.concat(
         [
             side.facts.select(pl.col("sample", *common).cast(pl.String)).with_columns(sample=mark + pl.col("sample"))
