@@ -39,18 +39,15 @@ def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTa
         judged, _ = _answered(found, ask)
     except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
         return _known(found, ask)
-    return replace(_known(found, ask), scores=judged.scores, comparisons=judged.comparisons)
+    return _judged(found, ask, judged, _lifted(found, judged))
 
 
 def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
     """Judge and audit anybody's predictions, write tables and report, and return the report's file."""
     found = intake(paths, columns)
     outcome, decision = _answered(found, ask)
-    lifted = levels.lift(
-        checked(found.predictions, found.task, tables.ROLES), found.task, outcome.unit, outcome.rules
-    )  # fmt: skip
+    lifted = _lifted(found, outcome)
     closer = _closer(lifted, outcome.unit, found, ask)
-    known = replace(_known(found, ask), scores=outcome.scores, comparisons=outcome.comparisons)
     content = ReportContent(
         title=f"{listed([path.stem for path in paths])}: which family reads it best?", task=found.task,
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
@@ -58,7 +55,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
         intervals=outcome.intervals, curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
         suspects=_wrongly(found),
-        findings=audits.run(replace(known, decisions=closer.decisions)),
+        findings=audits.run(replace(_judged(found, ask, outcome, lifted), decisions=closer.decisions)),
         readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
         notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
@@ -76,6 +73,16 @@ def _known(found: Intake, ask: JudgeSpec) -> AuditTables:
         predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
         floors=FLOORS, prevalence=ask.decide.prevalence,
     )  # fmt: skip
+
+
+def _judged(found: Intake, ask: JudgeSpec, outcome: Judgement, lifted: pl.DataFrame) -> AuditTables:
+    """Return what the audits may see once it was judged."""
+    return replace(_known(found, ask), lifted=lifted, scores=outcome.scores, comparisons=outcome.comparisons)
+
+
+def _lifted(found: Intake, outcome: Judgement) -> pl.DataFrame:
+    """Return the predictions at the level that was compared."""
+    return levels.lift(checked(found.predictions, found.task, tables.ROLES), found.task, outcome.unit, outcome.rules)
 
 
 def _one_by_one(found: Intake) -> tuple[str, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from grandrounds.audits.placing import FOLD, at, placed
+from grandrounds.audits.placing import FOLD, at, by_unit, placed
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
+from grandrounds.audits.standing import standing
 
 _GRAVE = ("train", "test", "external")  # without a class in `valid` the choice of an epoch is only poorer
 
@@ -18,6 +19,10 @@ def audit(tables: AuditTables) -> Finding:
     classes = tables.task.classes if tables.task is not None else tuple(sorted(rows["label"].unique()))
     if len(classes) < 2:
         return not_applicable("there is only one class")
+    stand = standing(tables)
+    if stand is not None and tables.task is not None:  # trained on are cases, whatever is compared
+        judged = by_unit(rows.filter(pl.col("role") != "train"), stand.unit, tables.task)
+        rows = pl.concat([rows.filter(role="train"), judged.select(rows.columns)])
     lacking = _lacking(rows, classes)
     n_places = rows.select(*FOLD, "role").n_unique()
     if not lacking:

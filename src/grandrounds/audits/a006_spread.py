@@ -1,7 +1,8 @@
 """A006: does a claimed difference vary more between folds or seeds than it is large?
 
-The primary metric is computed for each fold and seed, and the difference between two families taken within each. Where
-the standard deviation of these differences exceeds their mean, training or splitting anew might well turn the order.
+The primary metric is computed for each fold and seed at the level at which families were compared, and the difference
+between two families taken within each. Where the standard deviation of these differences exceeds their mean, training
+or splitting anew might well turn the order.
 
 Assumes: runs are exchangeable; folds share training patients, so that their spread is, if anything, too small.
 
@@ -28,14 +29,15 @@ Run = tuple[int, int, int]  # repeat, fold, seed
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where a difference that is claimed is smaller than its spread over folds and seeds."""
     stand = standing(tables)
-    if stand is None or tables.predictions is None or tables.predictions.is_empty() or tables.task is None:
+    rows = tables.compared
+    if stand is None or rows is None or rows.is_empty() or tables.task is None:
         return not_applicable("there are no predictions with scores and comparisons")
     claims = [
         (a, b) for (a, b), pair in stand.pairs.items() if pair.verdict == "better" and not {a, b} <= set(stand.floors)
     ]
     if not claims:
         return Finding("passed", "No difference is claimed.")
-    values = _by_run(tables.predictions, tables.task, stand.metric)
+    values = _by_run(rows, tables.task, stand.metric)
     spreads = list(_spreads(claims, values))
     if not spreads:
         return not_applicable("no two families share more than one fold or seed")

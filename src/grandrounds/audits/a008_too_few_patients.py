@@ -22,7 +22,7 @@ from grandrounds.audits.standing import standing
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where pairs are undecided because the interval is wider than the margin."""
     stand = standing(tables)
-    if stand is None or tables.scores is None:
+    if stand is None:
         return not_applicable("there are no scores with comparisons")
     if not tables.margin:
         return not_applicable("no margin was declared")
@@ -39,7 +39,7 @@ def audit(tables: AuditTables) -> Finding:
         return not_applicable("there are no two contenders")
     if not wide:
         return Finding("passed", f"No pair of {counted(n_pairs, 'pair')} is undecided for want of patients.")
-    n, noun = _size(tables.scores, known=tables.patient_known is not False)
+    n, noun = _size(stand.scores, known=tables.patient_known is not False)
     rows = [
         f"{name}: ±{half:.3f}, would need about {_rounded(n * (half / margin) ** 2)} {noun} to be within ±{margin:g}"
         for name, half in sorted(wide.items(), key=lambda one: one[1])

@@ -4,8 +4,8 @@ Site, size, grey range and the like are no finding. For each fold, the share of 
 column (numbers in tenths) is counted among the training cases and read off for the test cases; the area under the ROC
 curve, mean of one-vs-rest over classes, is set against that of the best family.
 
-Assumes: one case counts once. The standard error is that of Hanley & McNeil with patients for cases, so that many
-cases of one patient do not look like evidence.
+Assumes: one case counts once, or one patient where patients were compared. The standard error is that of Hanley &
+McNeil with patients for cases, so that many cases of one patient do not look like evidence.
 
 Reference: Hanley & McNeil, Radiology 143:29 (1982); Zech et al., PLoS Medicine 15:e1002683 (2018) on hospitals as
 shortcuts.
@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from grandrounds.audits.areas import areas
-from grandrounds.audits.placing import FOLD, placed
+from grandrounds.audits.placing import FOLD, by_unit, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import standing
 
@@ -46,7 +46,9 @@ def audit(tables: AuditTables) -> Finding:
         return not_applicable("there are no scores with comparisons of the area under the ROC curve")
     if tables.samples is None or cases is None or not {"train", "test"} <= set(cases["role"]):
         return not_applicable("there are no samples in the roles train and test")
-    told = sorted(_told(_facts(tables.samples, cases)), key=lambda one: -one.area)
+    facts = _facts(tables.samples, cases)
+    facts = facts if tables.task is None else by_unit(facts, stand.unit, tables.task)
+    told = sorted(_told(facts), key=lambda one: -one.area)
     best = stand.contenders[0]
     height = stand.estimates[best]
     if not told:

@@ -12,7 +12,6 @@ import polars as pl
 
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import named, standing
-from grandrounds.evaluate.contrast import judged
 from grandrounds.evaluate.shipping import calibration
 
 _METRICS = ("calibration_slope", "calibration_intercept")
@@ -21,17 +20,15 @@ _METRICS = ("calibration_slope", "calibration_intercept")
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender is badly calibrated, a tip where another one is."""
     stand = standing(tables)
-    scores, comparisons = tables.scores, tables.comparisons
-    if stand is None or scores is None or comparisons is None or tables.task is None or not stand.contenders:
+    if stand is None or tables.task is None or not stand.contenders:
         return not_applicable("there are no scores with comparisons")
-    whole = judged(scores, comparisons)
-    known = calibration(whole, tables.task)
+    known = calibration(stand.scores, tables.task)
     best, bad = stand.contenders[0], [one for one in stand.contenders if not known.get(one, True)]
     if best not in known:
         return not_applicable(f"the calibration of `{best}` cannot be estimated")
     if not bad:
         return Finding("passed", f"The test role does not show `{best}` to be badly calibrated.")
-    rows = tuple(_lines(whole, bad))
+    rows = tuple(_lines(stand.scores, bad))
     if best in bad:
         return Finding(
             "finding",

@@ -14,8 +14,9 @@ import math
 
 import polars as pl
 
-from grandrounds.audits.placing import placed
+from grandrounds.audits.placing import by_unit, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
+from grandrounds.audits.standing import standing
 from grandrounds.evaluate.catalogue import positive_of
 
 _SURE = 1.96
@@ -26,15 +27,16 @@ def audit(tables: AuditTables) -> Finding:
     if tables.prevalence is None:
         return not_applicable("the study declares no prevalence")
     positive = positive_of(tables.task) if tables.task is not None else None
-    cases = placed(tables)
-    if positive is None or cases is None:
+    cases, stand = placed(tables), standing(tables)
+    if positive is None or cases is None or tables.task is None:
         return not_applicable("there are no labels of two classes in roles")
     tested = cases.filter(pl.col("role").is_in(["test", "external"])).unique("case", keep="first", maintain_order=True)
     if tested.is_empty():
         return not_applicable("there are no tested cases")
-    share, error = _share(tested, positive)
+    unit = "patient" if stand is not None and stand.unit == "patient" else "case"
+    share, error = _share(by_unit(tested, unit, tables.task), positive)
     low, high = max(0.0, share - _SURE * error), min(1.0, share + _SURE * error)
-    words = f"{share:.1%} of the tested cases are {positive} ({low:.1%} to {high:.1%}), "
+    words = f"{share:.1%} of the tested {unit}s are {positive} ({low:.1%} to {high:.1%}), "
     words += f"declared are {tables.prevalence:.1%}"
     if low <= tables.prevalence <= high:
         return Finding("passed", f"The test role fits the declared prevalence: {words}.")

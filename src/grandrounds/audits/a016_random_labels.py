@@ -1,7 +1,8 @@
 """A016: is the best family better than labels that were handed out at random?
 
 The labels of the tested patients are exchanged among them a thousand times, each patient's as one block, and the area
-under the ROC curve (mean of one-vs-rest, over folds and seeds) is taken each time. A result that random labels reach in
+under the ROC curve (mean of one-vs-rest, over folds and seeds) of what was compared, samples, cases or patients, is
+taken each time. A result that random labels reach in
 more than one of twenty draws shows nothing.
 
 Assumes: under the hypothesis patients are exchangeable, whatever their number of images.
@@ -29,7 +30,7 @@ _DRAWS, _LEAST, _LEVEL = 999, 6, 0.05
 
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender is not shown to be better than random labels."""
-    stand, rows = standing(tables), tables.predictions
+    stand, rows = standing(tables), tables.compared
     if stand is None or rows is None or tables.task is None or not stand.contenders:
         return not_applicable("there are no predictions with scores and comparisons")
     best = stand.contenders[0]
@@ -43,9 +44,8 @@ def audit(tables: AuditTables) -> Finding:
     tested = tested.join(people.select("person"), on="person", how="semi", maintain_order="left")
     seen, drawn = _areas(tested, people, tables.task)
     p = (1 + int((drawn >= seen - 1e-12).sum())) / (1 + len(drawn))
-    words = (
-        f"`{best}` reaches {seen:.3f}, random labels {float(np.quantile(drawn, 1 - _LEVEL)):.3f} in one draw of twenty"
-    )
+    allowed = float(np.quantile(drawn, 1 - _LEVEL))
+    words = f"by {stand.unit}, `{best}` reaches {seen:.3f}, random labels {allowed:.3f} in one draw of twenty"
     if p <= _LEVEL:
         return Finding("passed", f"The best result is more than random labels allow (p = {p:.3f}): {words}.")
     return Finding(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from grandrounds.audits.protocol import AuditTables
+from grandrounds.evaluate.levels import one_label
+from grandrounds.tables import Task
 
 FOLD = ["repeat", "fold"]
 COLUMNS = [*FOLD, "role", "case", "patient", "label"]
@@ -19,6 +21,22 @@ def placed(tables: AuditTables) -> pl.DataFrame | None:
     if found is None and tables.predictions is not None:
         found = _of_predictions(tables.predictions)
     return None if found is None or found.is_empty() else found
+
+
+def by_unit(cases: pl.DataFrame, unit: str, task: Task) -> pl.DataFrame:
+    """Return the same rows, and one a patient instead of one a case where patients were compared.
+
+    Args:
+        cases: What `placed` gave, perhaps with further columns, whose first value is taken.
+        unit: What was compared.
+        task: What was to be told; it says which label a patient with several has.
+    """
+    if unit != "patient":
+        return cases
+    people = cases.with_columns(patient=pl.coalesce("patient", "case"))
+    return people.group_by(*FOLD, "role", "patient", maintain_order=True).agg(
+        one_label(task).alias("label"), pl.exclude("label").first()
+    )
 
 
 def at(repeat: int | None, fold: int | None) -> str:

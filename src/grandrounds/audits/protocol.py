@@ -24,6 +24,8 @@ class AuditTables:
         labels: Table `labels`.
         splits: Table `splits`.
         predictions: Table `predictions`.
+        lifted: The same at the level at which families were compared, as `levels.lift` gives it; None where that is the
+            level of `predictions`.
         task: What is to be told from an image.
         patient_known: Whether patient ids were given; None where nobody says.
         scores: Table `scores` of the test role.
@@ -43,6 +45,7 @@ class AuditTables:
     labels: pl.DataFrame | None = None
     splits: pl.DataFrame | None = None
     predictions: pl.DataFrame | None = None
+    lifted: pl.DataFrame | None = None
     task: Task | None = None
     patient_known: bool | None = None
     scores: pl.DataFrame | None = None
@@ -55,6 +58,11 @@ class AuditTables:
     opened: int | None = None
     fitted_on: Mapping[str, frozenset[str]] | None = None
     prevalence: float | None = None
+
+    @property
+    def compared(self) -> pl.DataFrame | None:
+        """What was compared: predictions of samples, cases or patients."""
+        return self.predictions if self.lifted is None else self.lifted
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,16 @@ class Standing:
         estimates: Family to value; families without one are left out.
         floors: Those families that are floors.
         pairs: Every comparison, both ways round.
+        unit: What was compared: samples, cases or patients.
+        scores: Their scores on every metric, all cases together.
     """
 
     metric: MetricEntry
     estimates: Mapping[str, float]
     floors: tuple[str, ...]
     pairs: Mapping[tuple[str, str], Pair]
+    unit: str
+    scores: pl.DataFrame
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -63,9 +67,8 @@ def standing(tables: AuditTables) -> Standing | None:
     name = str(comparisons["metric"][0])
     if name not in METRICS.names():
         return None
-    rows = judged(scores, comparisons).filter(
-        pl.col("metric") == name, pl.col("label").is_null(), pl.col("estimate").is_not_null()
-    )
+    whole = judged(scores, comparisons)
+    rows = whole.filter(pl.col("metric") == name, pl.col("label").is_null(), pl.col("estimate").is_not_null())
     estimates = dict(rows.select("family", "estimate").iter_rows())
     pairs: dict[tuple[str, str], Pair] = {}
     same = comparisons.filter(pl.col("metric") == name)
@@ -76,7 +79,8 @@ def standing(tables: AuditTables) -> Standing | None:
         pairs[a, b] = Pair(difference, low, high, verdict)
         pairs[b, a] = Pair(_minus(difference), _minus(high), _minus(low), _MIRRORED.get(verdict, verdict))
     floors = tuple(one for one in tables.floors if one in estimates)
-    return Standing(METRICS.get(name), estimates, floors, pairs) if estimates else None
+    unit = str(same["unit"].fill_null("sample")[0])
+    return Standing(METRICS.get(name), estimates, floors, pairs, unit, whole) if estimates else None
 
 
 def named(families: tuple[str, ...] | list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from grandrounds.specs import Spec
+from grandrounds.tables import Unit
 
 RuleName = Literal["mean", "noisy-or", "max", "fraction"]
 
@@ -96,7 +97,7 @@ class Verdict(Spec):
 
     primary: str
     margin: float
-    unit: str = "sample"
+    unit: Unit = "sample"
     combined: tuple[Combination, ...] = ()
     leader: str | None
     better_than: tuple[str, ...] = ()

@@ -147,6 +147,11 @@ def record(by: Mapping[Key, Rule]) -> tuple[Combination, ...]:
     )
 
 
+def remembered(made: Iterable[Combination]) -> dict[Key, Rule]:
+    """Return the rules that a run kept: the inverse of `record`."""
+    return {(one.family, one.repeat, one.fold, one.seed): Rule(name=one.rule, share=one.share) for one in made}
+
+
 def in_words(made: Iterable[Combination]) -> dict[str, str]:
     """Return for each family its rules in words, the most frequent first, counted where there are several.
 
@@ -171,14 +176,14 @@ def _trials(rows: pl.DataFrame, task: Task, unit: Unit) -> Iterator[tuple[Key, _
     rows = rows.sort(*by, "sample").with_columns(__unit=pl.struct(by).rle_id())
     for part in rows.partition_by(CELL, maintain_order=True):
         units = part.group_by("__unit", maintain_order=True).agg(
-            pl.exclude("label", "__unit").first(), _one_label(task).alias("label")
+            pl.exclude("label", "__unit").first(), one_label(task).alias("label")
         )
         place = part["__unit"].to_numpy().astype(np.int64)
         key = _keys(part)[0]
         yield key, _Trial(units.select(rows.columns[:-1]), place - place[0], tables.probs_of(part))
 
 
-def _one_label(task: Task) -> pl.Expr:
+def one_label(task: Task) -> pl.Expr:
     """Return the label of a unit from those of its samples; where all are alike it is theirs."""
     label, positive = pl.col("label"), positive_of(task)
     if positive is not None:

@@ -6,6 +6,7 @@ The test role decides what is said, the valid role which family ships (`shipping
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from grandrounds.evaluate.catalogue import MetricEntry, primary_for, spoken
 from grandrounds.evaluate.contrast import decisive, judged
 from grandrounds.evaluate.power import POWER, detectable, patients_needed
 from grandrounds.evaluate.shipping import TIES, Choice, against, best_of, calibration, choice
-from grandrounds.tables import Task
+from grandrounds.tables import Task, Unit
 
 __all__ = ["Reach", "Selection", "Verdict", "verdict"]
 
@@ -63,7 +64,7 @@ def verdict(
     candidates = {one: value for one, value in on_valid.items() if one not in floors and one not in unfinished}
     chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
-        primary=primary, margin=margin, unit=str(scores["unit"].fill_null("sample")[0]), leader=leader,
+        primary=primary, margin=margin, unit=cast("Unit", scores["unit"].fill_null("sample")[0]), leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
         undecided_with=_with(words, "undecided"),
         cheapest=_cheapest(near, cost_s, calibrated),

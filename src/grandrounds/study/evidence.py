@@ -12,11 +12,15 @@ import polars as pl
 from grandrounds import families, specs, tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import BadData
+from grandrounds.evaluate import levels
+from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.cohort import checked
 from grandrounds.study.shares import share_s, whole_trials
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.trial import FITTED
 from grandrounds.tables import Schema, Task
 
+VERDICT = "verdict.json"
 LEDGER = "ledger.json"  # how often the test role had been opened when the run was judged
 _AUDITED = (
     tables.SAMPLES, tables.FILES, tables.LABELS, tables.SPLITS, tables.PREDICTIONS,
@@ -37,10 +41,12 @@ def evidence(folder: Path) -> AuditTables:
         )  # fmt: skip
     meta = tables.read(tables.SAMPLES, folder / "samples.parquet").meta
     found: dict[str, Any] = {schema.name: tables.read(schema, _path(folder, schema)).frame for schema in _there(folder)}
+    task = Task.model_validate(meta["task"])
     study = specs.read(Study, folder / "study.toml") if (folder / "study.toml").exists() else None
     return AuditTables(
         **found,
-        task=Task.model_validate(meta["task"]),
+        task=task,
+        lifted=_lifted(found.get("predictions"), task, folder),
         patient_known=meta["patient_known"],
         margin=study.judge.margin if study is not None else None,
         prevalence=study.judge.decide.prevalence if study is not None else None,
@@ -49,6 +55,15 @@ def evidence(folder: Path) -> AuditTables:
         opened=_json(folder / LEDGER)["by trials"] if (folder / LEDGER).exists() else None,
         fitted_on=dict(_fitted_on(folder, found.get("trials"))),
     )
+
+
+def _lifted(predictions: pl.DataFrame | None, task: Task, folder: Path) -> pl.DataFrame | None:
+    """Return the predictions at the level that was compared, by the rules that the run kept; None where it has none."""
+    if predictions is None or predictions.is_empty() or not (folder / VERDICT).exists():
+        return None
+    kept = Verdict.model_validate_json((folder / VERDICT).read_text(encoding="utf-8"))
+    rows = checked(predictions, task, tables.ROLES)
+    return levels.lift(rows, task, kept.unit, levels.remembered(kept.combined))
 
 
 def _fitted_on(folder: Path, trials: pl.DataFrame | None) -> Iterator[tuple[str, frozenset[str]]]:

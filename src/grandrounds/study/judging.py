@@ -23,7 +23,7 @@ from grandrounds.evaluate.learning import Part, learning
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
-from grandrounds.study.evidence import evidence
+from grandrounds.study.evidence import VERDICT, evidence
 from grandrounds.study.spec import FLOORS, Study
 from grandrounds.study.store import Store
 from grandrounds.study.subsets import part_of
@@ -113,5 +113,5 @@ def _write(store: Store, gathered: dict[str, pl.DataFrame], meta: dict[str, obje
     folder = store.folder
     for name, frame in gathered.items():
         tables.write(frame, tables.SCHEMAS[name], folder / f"{name}.parquet", meta)
+    store.write_text(VERDICT, decision.model_dump_json(indent=2))
     tables.write(audits.run(evidence(folder)), tables.FINDINGS, folder / "findings.parquet", meta)
-    store.write_text("verdict.json", decision.model_dump_json(indent=2))
