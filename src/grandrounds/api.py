@@ -27,7 +27,7 @@ from grandrounds.study import engine, pseudonyms
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
 from grandrounds.study.planning import plan_study, price_study
-from grandrounds.study.run import conclude, fitted_folders, is_finished, save_study, train
+from grandrounds.study.run import conclude, is_finished, save_study, train
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.trial import Trial
 from grandrounds.study.workspace import Workspace, open_workspace
@@ -154,7 +154,9 @@ def run(
     listener.says("Judging: resampling patients and comparing families.")
     decision = conclude(study, workspace, trials, links)
     if decision.ships is not None:
-        _ship(decision.ships, study, workspace)
+        from grandrounds.bundling import ship  # noqa: PLC0415  (`report` and `inspect` need no part of serving)
+
+        ship(decision.ships, decision, study, workspace, folder / MODEL)
     report.write_all(gather.gather(folder), folder)
     return _outcome(study, folder, did_something=True)
 
@@ -380,17 +382,6 @@ def _trained(study: Study, workspace: Workspace, executor: Executor, listener: L
         return train(study, workspace, executor, listener)
     with registry.load("grandrounds.training.ranks:joined")(study.means.device):
         return train(study, workspace, executor, listener)
-
-
-def _ship(family: str, study: Study, workspace: Workspace) -> None:
-    from grandrounds.serve import bundle  # noqa: PLC0415  (`report` and `inspect` need no part of serving)
-
-    bundle.write(
-        workspace.store.folder / MODEL, fitted_folders(workspace.store, family),
-        family=family, task=workspace.dataset.task, pipeline=study.prepare,
-        shape=tuple(workspace.prepared.pixels.shape[1:]), fingerprint=workspace.dataset.fingerprint,
-        simulated=workspace.dataset.simulated,
-    )  # fmt: skip
 
 
 def _outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:

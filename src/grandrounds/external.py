@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -14,19 +14,25 @@ import polars as pl
 from grandrounds import data, prepare, report, tables
 from grandrounds.data import Dataset, SourceOptions
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate import levels
+from grandrounds.evaluate.aggregation import Rule
+from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.catalogue import primary_for
-from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.cohort import assemble, checked
 from grandrounds.evaluate.external import Side, external
 from grandrounds.families.protocol import View
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
+from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.predictor import Predictor
 from grandrounds.shapes import Probs
 from grandrounds.splits import ledger
 from grandrounds.study import pseudonyms
-from grandrounds.tables import PROB, Task
+from grandrounds.study.evidence import VERDICT
+from grandrounds.tables import PROB, Role, Task, Unit
 
-MODEL, HOME = "model", "external"
+MODEL: Final = "model"
+HOME: Role = "external"
 _ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
 
 
@@ -80,11 +86,12 @@ def evaluate(
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
     now = dt.datetime.now(dt.UTC).isoformat()
     ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
-    frame, samples = _predicted(predictor, opened, labels, folder, key)
+    members, samples = _predicted(predictor, opened, labels, folder, key)
+    notes += _combined(predictor.bundle)
     said = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
-    found = _table(run, opened.name, predictor.bundle.task, frame, samples).with_columns(note=said)
+    found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=said)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
-    tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", meta)
+    tables.write(with_mean(members), tables.PREDICTIONS, folder / "predictions.parquet", meta)
     tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta)
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
 
@@ -157,7 +164,7 @@ def _refuse_seen(
 def _predicted(
     predictor: Predictor, opened: Dataset, labels: pl.DataFrame, folder: Path, key: bytes | None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return predictions of each model and of their mean, and the samples, under pseudonyms."""
+    """Return predictions of each model, and the samples, under pseudonyms."""
     samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
     prepared = prepare.materialise(samples, opened.files, predictor.bundle.pipeline, folder / "prepared")
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
@@ -165,22 +172,16 @@ def _predicted(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "
             f"{predictor.bundle.shape}", where=opened.root, remedy="cut or read them as those of the study were",
         )  # fmt: skip
-    view = View(np.asarray(prepared.pixels), samples, None, predictor.bundle.task)
+    members = predictor.members_on(View(np.asarray(prepared.pixels), samples, None, predictor.bundle.task))
     told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(
         pl.Series(opened.samples["case"].is_in(labels["case"].implode()))
     )  # fmt: skip
     rows = samples.select("case").join(labels, on="case", how="left", maintain_order="left")
     rows = told.select("sample", "case", "patient").with_columns(rows["label"], unit=pl.lit("sample"),
                                                                  role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip
-    return pl.concat(_trials(predictor, view, rows)), told
-
-
-def _trials(predictor: Predictor, view: View, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    family, members = predictor.bundle.family, predictor.members_on(view)
-    for fold, probs in enumerate(members):
-        yield _trial(rows, predictor.bundle.task, probs, family, fold)
-    if len(members) > 1:
-        yield _trial(rows, predictor.bundle.task, np.mean(members, axis=0), f"{family}, mean of {len(members)}", 0)
+    bundle = predictor.bundle
+    trials = [_trial(rows, bundle.task, probs, bundle.family, fold) for fold, probs in enumerate(members)]
+    return tables.check(pl.concat(trials), tables.PREDICTIONS), told
 
 
 def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int) -> pl.DataFrame:
@@ -192,19 +193,52 @@ def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int)
     )
 
 
-def _table(run: Path | None, name: str, task: Task, frame: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
-    away = Side(assemble(frame, task, "external"), samples)
+def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
+    """Return the external table, of what the study compared."""
+    task, unit = bundle.task, bundle.unit
+    rows = checked(members, task, tables.ROLES)
+    levels.settled(unit, rows, task)  # refuses units whose samples have classes that nobody can put in order
+    away = _side(with_mean(levels.lift(rows, task, unit, _rules(bundle))), task, HOME, unit, samples)
     if run is None:
         return external(name, None, away, primary_for(task, "auc"))
-    primary = json.loads((run / "verdict.json").read_text(encoding="utf-8"))["primary"]
-    predictions = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame
-    mine = predictions.filter(pl.col("family") == frame["family"][0])
-    cohort = assemble(mine, task)
+    kept = Verdict.model_validate_json((run / VERDICT).read_text(encoding="utf-8"))
     facts = tables.read(tables.SAMPLES, run / "samples.parquet").frame
+    own = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame.filter(family=bundle.family)
+    here = levels.lift(checked(own, task, tables.ROLES), task, unit, levels.remembered(kept.combined))
+    return external(name, _side(here, task, "test", unit, facts), away, primary_for(task, kept.primary))
+
+
+def _rules(bundle: Bundle) -> dict[levels.Key, Rule]:
+    return {(bundle.family, 0, fold, 0): rule for fold, rule in enumerate(bundle.rules)}
+
+
+def _combined(bundle: Bundle) -> tuple[str, ...]:
+    """Return how images become what is compared, in words."""
+    if bundle.unit == "sample":
+        return ()
+    said = levels.in_words(levels.record(_rules(bundle))).get(bundle.family, str(Rule()))
+    how = f"each model makes one answer of a {bundle.unit}'s images, by the rule {said}."
+    return (f"As in the study, {bundle.unit}s are compared; {how}",)
+
+
+def _side(rows: pl.DataFrame, task: Task, role: Role, unit: Unit, facts: pl.DataFrame) -> Side:
+    """Return the judged rows of one role with what is known of them: of a case or a patient, of its first sample."""
+    cohort = assemble(rows, task, role, unit)
+    facts = facts.with_columns(tables.patient_keys(facts["patient"])).with_columns(sample=pl.col(unit))
     tested = {one for group in cohort.groups for one in group.sample}
-    return external(
-        name, Side(cohort, facts.filter(pl.col("sample").is_in(list(tested)))), away, primary_for(task, primary)
-    )
+    return Side(cohort, facts.filter(pl.col("sample").is_in(list(tested))).unique("sample", maintain_order=True))
+
+
+def with_mean(members: pl.DataFrame) -> pl.DataFrame:
+    """Return the predictions of each model, and below them their mean, which is what ships; one model is its own."""
+    n = members["fold"].n_unique()
+    if n < 2:
+        return members
+    family, probs = members["family"][0], pl.selectors.starts_with(PROB)
+    mean = members.group_by("sample", maintain_order=True).agg(pl.exclude(f"^{PROB}.*$").first(), probs.mean())
+    named = {name: pl.lit(f"{family}, mean of {n}") for name in ("family", "recipe")}
+    mean = mean.with_columns(**named, trial=pl.lit(f"{family}, mean of {n} 0"), fold=pl.lit(0, pl.Int64()))
+    return pl.concat([members, mean.select(members.columns)])
 
 
 def _page(run: Path | None, folder: Path, found: pl.DataFrame, task: Task, notes: tuple[str, ...]) -> Path:

@@ -233,6 +233,7 @@ EXTERNAL = Schema(
         "kind": _text,  # "performance", "calibration" or "mix"
         "what": _text,  # the metric; of a mix "class" or "slice"
         "label": _text,
+        "unit": _text,  # what is counted: "sample", "case" or "patient", as at home
         "home": _number,  # on the test role of the study
         "home_low": _number,
         "home_high": _number,
@@ -243,7 +244,7 @@ EXTERNAL = Schema(
         "low": _number,
         "high": _number,
         "n_patients": _count,  # of the other data
-        "n_samples": _count,
+        "n_samples": _count,  # counted rows: samples, cases or patients
         "note": _text,
     },
     required=("name", "kind", "what"),

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from grandrounds import api, tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.wrongly import WORST
+from grandrounds.study.evidence import evidence
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means
 
 CLASSES = ("columns", "rows")
@@ -102,6 +103,62 @@ def test_the_numbers_are_scikit_learns_and_the_test_role_is_home(run, tmp_path):
     home = scores.filter(family=ships, metric="auc", slice="all", unit="sample").filter(pl.col("label").is_null())
     assert auc.filter(family=ships)["home"][0] == pytest.approx(home["estimate"][0])
     assert frame["role"].unique().to_list() == ["external"]
+
+
+@pytest.fixture(scope="module")
+def by_patient(tmp_path_factory):
+    """A finished run whose patients have four images each and are compared, each read by the most suspicious one."""
+    home = tmp_path_factory.mktemp("patients")
+    source = hospital(home / "images", seed=10, noise=70, images=4)
+    ask = Ask(
+        name="stripes", data=DataSpec(source=str(source)), families=("prior", "thumbnail", "lbp-svm"),
+        split={"scheme": "kfold", "folds": 3}, means=Means(budget_s=20),
+        judge=JudgeSpec(resamples=100, unit="patient", aggregation="max"),
+    )  # fmt: skip
+    return api.run(ask, home / "run").folder
+
+
+def test_patients_elsewhere_are_judged_as_patients_at_home(by_patient, tmp_path):
+    """Each model makes a patient of images by the rule of its own trial; the shipped answer is the mean of these."""
+    found = api.evaluate(by_patient, str(hospital(tmp_path / "theirs", seed=11, first=100, noise=70, images=4)))
+    rows, meta = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet")
+    positive, ships = meta["task"]["positive"], json.loads((by_patient / "verdict.json").read_text())["ships"]
+    members = (
+        rows.filter(family=ships).group_by("fold", "patient").agg(pl.col(f"prob_{positive}").max(), pl.first("label"))
+    )
+    shipped = members.group_by("patient").agg(pl.col(f"prob_{positive}").mean(), pl.first("label"))
+
+    def area(part):
+        return roc_auc_score(part["label"] == positive, part[f"prob_{positive}"])
+
+    auc = found.found.filter(what="auc")
+    here = auc.filter(family=ships).row(0, named=True)
+    assert here["external"] == pytest.approx(np.mean([area(part) for part in members.partition_by("fold")]))
+    assert auc.filter(family=f"{ships}, mean of 3")["external"][0] == pytest.approx(area(shipped))
+    assert (here["unit"], here["n_samples"], here["n_patients"]) == ("patient", 24, 24)
+    scores = tables.read(tables.SCORES, by_patient / "scores.parquet").frame
+    home = scores.filter(family=ships, metric="auc", slice="all", unit="patient").filter(pl.col("label").is_null())
+    assert here["home"] == pytest.approx(home["estimate"][0])
+    assert found.found.filter(kind="mix", what="class")["n_samples"].unique().to_list() == [24]
+    assert "24 patients" in (by_patient / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_bundle_keeps_the_rule_of_each_model(by_patient, tmp_path):
+    """Without its run a model still makes patients of images as it did at home."""
+    source = str(hospital(tmp_path / "theirs", seed=12, first=100, noise=70, images=4))
+    alone = api.evaluate(by_patient / "model", source, out=tmp_path / "out").found
+    beside = api.evaluate(by_patient, source).found
+
+    assert alone["external"].to_list()[:3] == beside["external"].to_list()[:3]
+    assert set(alone["unit"]) == {"patient"}
+
+
+def test_the_audits_of_a_run_see_what_was_compared(by_patient):
+    """They are given one row a patient, made by the rules that the run keeps."""
+    lifted = evidence(by_patient).lifted
+
+    assert lifted.filter(role="test", family="lbp-svm")["sample"].n_unique() == 24
+    assert lifted.filter(role="test", family="lbp-svm").height == 24
 
 
 def test_classes_are_mapped_and_left_out(run, tmp_path):

@@ -1,6 +1,7 @@
 """The external table: what a family that was trained here is worth on data from elsewhere.
 
-Each metric stands beside its value on the test role at home, both as the mean over the trained models, with the
+Each metric stands beside its value on the test role at home, both of what the study compared (samples, cases or
+patients) and as the mean over the trained models, with the
 difference elsewhere minus home. The patients are others, so the two are resampled apart; bounds of the difference are
 percentiles. Of calibration slope and intercept they come from the two cluster-sandwich errors. What is different about
 the patients stands below: shares of the classes and of every slice that both sides know.
@@ -37,7 +38,7 @@ class Side(NamedTuple):
 
     Args:
         cohort: What was predicted.
-        facts: One row a sample with what is known of it.
+        facts: One row a judged unit with what is known of it; the unit's name stands in `sample`.
     """
 
     cohort: Cohort
@@ -58,7 +59,8 @@ def external(
         resamples: How many.
     """
     rows = [*_performance(home, away, primary, seed, resamples), *_calibration(home, away), *_mix(home, away)]
-    frame = pl.DataFrame(rows, schema=dict(tables.EXTERNAL.columns)).with_columns(name=pl.lit(name))
+    frame = pl.DataFrame(rows, schema=dict(tables.EXTERNAL.columns))
+    frame = frame.with_columns(name=pl.lit(name), unit=pl.lit(away.cohort.unit))
     numbers = pl.col(pl.Float64)
     return tables.check(frame.with_columns(pl.when(numbers.is_finite()).then(numbers)), tables.EXTERNAL)
 
@@ -81,7 +83,8 @@ def _shown(column: Column, cohort: Cohort) -> bool:
     positive = positive_of(cohort.task)
     if column.label is None:
         return True
-    return column.label == positive if positive else column.entry.name == "recall"
+    of_interest = ("recall", "specificity") if positive else ("recall",)
+    return column.entry.name in of_interest and positive in (None, column.label)
 
 
 def _numbers(side: str, drawn: Replicates, place: int, at: int) -> _Row:
@@ -133,7 +136,7 @@ def _sizes(side: Side, family: str) -> _Row:
 
 
 def _mix(home: Side | None, away: Side) -> Iterator[_Row]:
-    """Yield the shares of classes and slices among the samples of both sides."""
+    """Yield the shares of classes and slices among the judged units of both sides."""
     there = _labels(away.cohort)
     here = None if home is None else _labels(home.cohort)
     for label in away.cohort.task.classes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import polars as pl
@@ -20,8 +20,9 @@ _HOW = (
 _CAPTIONS = {
     "performance": "what it is worth there",
     "calibration": "whether its probabilities still hold: a slope below 1 is too sure, an intercept below 0 too high",
-    "mix": "who the patients are, as shares of the images",
+    "mix": "who the patients are, as shares of the {unit}s",
 }
+_SIDES = {"home": "At home", "external": "Elsewhere", "difference": "Difference"}
 
 
 def external(ranked: Ranked) -> Section | None:
@@ -37,30 +38,30 @@ def external(ranked: Ranked) -> Section | None:
 
 def _tables(ranked: Ranked, name: str, frame: pl.DataFrame) -> Iterator[Block]:
     sizes = frame.filter(pl.col("kind") == "performance").row(0, named=True)
-    counted = f"{name}: {count(sizes['n_samples'])} images of {count(sizes['n_patients'])} patients."
-    yield Prose((counted, *([sizes["note"]] if sizes["note"] else [])))
+    unit = {"sample": "image"}.get(word := sizes["unit"] or "sample", word)
+    whose = "" if unit == "patient" else f" of {count(sizes['n_patients'])} patients"
+    yield Prose((f"{name}: {count(sizes['n_samples'])} {unit}s{whose}.", *([sizes["note"]] if sizes["note"] else [])))
     for kind, words in _CAPTIONS.items():
-        part = frame.filter(pl.col("kind") == kind)
-        if not part.is_empty():
-            families = part["family"].n_unique() > 1
-            rows = tuple(tuple(_cells(ranked, row, families=families)) for row in part.iter_rows(named=True))
-            yield Table(f"{name}: {words}.", _columns(families=families, intervals=kind != "mix"), rows)
+        for (family,), part in (
+            frame.filter(kind=kind).partition_by("family", as_dict=True, maintain_order=True).items()
+        ):
+            whose = f"{name}, {family}" if family else name
+            yield _table(ranked, f"{whose}: {words.format(unit=unit)}.", part, intervals=kind != "mix")
 
 
-def _columns(*, families: bool, intervals: bool) -> tuple[Column, ...]:
-    sides = (Column(side, "95 % interval" if intervals else "") for side in ("At home", "Elsewhere", "Difference"))
-    return (Column("What", numeric=False), *((Column("Family", numeric=False),) if families else ()), *sides)
+def _table(ranked: Ranked, caption: str, part: pl.DataFrame, *, intervals: bool) -> Table:
+    """Return one row a number, with a column for each side that has any."""
+    sides = {side: words for side, words in _SIDES.items() if part[side].count()}
+    columns = (Column(words, "95 % interval" if intervals else "") for words in sides.values())
+    rows = tuple((Cell(opened(_words(ranked, row))), *_cells(row, sides)) for row in part.iter_rows(named=True))
+    return Table(caption, (Column("What", numeric=False), *columns), rows)
 
 
-def _cells(ranked: Ranked, row: dict[str, Any], *, families: bool) -> Iterator[Cell]:
-    yield Cell(opened(_words(ranked, row)))
-    if families:
-        yield Cell(row["family"] or "")
-    for side in ("home", "external"):
-        value = row[side]
-        yield Cell(share(value) if known(value) else NOT_RECORDED, interval(row[f"{side}_low"], row[f"{side}_high"]))
-    difference = row["difference"]
-    yield Cell(signed(difference) if known(difference) else NOT_RECORDED, interval(row["low"], row["high"]))
+def _cells(row: dict[str, Any], sides: Iterable[str]) -> Iterator[Cell]:
+    for side in sides:
+        value, before = row[side], "" if side == "difference" else f"{side}_"
+        shown = signed(value) if side == "difference" and known(value) else share(value)
+        yield Cell(shown if known(value) else NOT_RECORDED, interval(row[f"{before}low"], row[f"{before}high"]))
 
 
 def _words(ranked: Ranked, row: dict[str, Any]) -> str:

@@ -15,12 +15,14 @@ from pydantic import ValidationError
 
 from grandrounds import tables
 from grandrounds.errors import BadData
+from grandrounds.evaluate.aggregation import Rule
 from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec
-from grandrounds.tables import Task
+from grandrounds.tables import Task, Unit
 
 MANIFEST = "bundle.json"
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)  # the first knew no rules
 
 
 class Bundle(Spec):
@@ -33,6 +35,8 @@ class Bundle(Spec):
         pipeline: How an image is prepared.
         shape: (C, H, W) of a prepared image.
         members: Folders of fitted models whose mean is the prediction.
+        unit: What the study compared, and therefore what one answer is about: a sample, a case or a patient.
+        rules: How each member makes one answer of the samples of a case or a patient; none where samples were compared.
         files: SHA-256 of every file below the members, by relative path.
         fingerprint: Of the dataset that it was trained on.
         simulated: Whether it was trained on images that show nobody.
@@ -45,6 +49,8 @@ class Bundle(Spec):
     pipeline: Pipeline
     shape: tuple[int, ...]
     members: tuple[str, ...]
+    unit: Unit = "sample"
+    rules: tuple[Rule, ...] = ()
     files: dict[str, str]
     fingerprint: str
     simulated: bool = False
@@ -88,7 +94,7 @@ def read(folder: Path) -> Bundle:
         ) from None
     except ValidationError:
         raise BadData("the model's manifest is damaged", where=folder / MANIFEST) from None
-    if bundle.format != FORMAT:
+    if bundle.format not in READABLE:
         raise BadData(
             f"the model has format {bundle.format}, this version reads {FORMAT}",
             where=folder,

@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds import tables
-from grandrounds.evaluate.levels import in_words
+from grandrounds.evaluate.cohort import CELL
+from grandrounds.evaluate.levels import Key, in_words
 from grandrounds.evaluate.verdict import Verdict
 from grandrounds.splits import ledger
 from grandrounds.study import pictures
@@ -23,7 +24,7 @@ from grandrounds.study.planning import toml
 from grandrounds.study.record import record
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
-from grandrounds.study.trial import Job, Trial, trials_of
+from grandrounds.study.trial import FITTED, Job, Trial, trials_of
 from grandrounds.study.workspace import Workspace
 
 RECORD = "record.json"
@@ -93,8 +94,9 @@ def is_finished(study: Study, folder: Path) -> bool:
     return facts["study"] == study.identity() and all(trial in store for trial in facts["trials"])
 
 
-def fitted_folders(store: Store, family: str) -> list[Path]:
+def fitted(store: Store, family: str) -> dict[Key, Path]:
     """Return the saved models of one family, one a judged trial; together they are the ensemble that ships."""
     judged = tables.read(tables.TRIALS, store.folder / "trials.parquet").frame
-    done = judged.filter((pl.col("family") == family) & pl.col("status").is_in(["done", "truncated"]))
-    return [store.path(trial) / "fitted" for trial in sorted(done["trial"])]
+    done = judged.filter((pl.col("family") == family) & pl.col("status").is_in(["done", "truncated"])).sort("trial")
+    rows = done.select("trial", *CELL).iter_rows()
+    return {(str(name), *run): store.path(trial) / FITTED for trial, name, *run in rows}
