@@ -272,7 +272,7 @@ def audit(
         return audits.run(evidence(paths[0]))
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
-    return audits.run(others.evidence(paths, columns or Columns(), judge or JudgeSpec()))
+    return others.audited(paths, columns or Columns(), judge or JudgeSpec())
 
 
 def _check_alone(paths: Sequence[Path], *options: object) -> None:

@@ -18,10 +18,11 @@ from grandrounds.evaluate.answering import answer
 from grandrounds.evaluate.closer import Closer, look_closer, nothing
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.columns import Columns
-from grandrounds.evaluate.intake import Intake, intake
+from grandrounds.evaluate.intake import Intake, intakes
 from grandrounds.evaluate.judge import Judgement
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
 from grandrounds.evaluate.readers import readers_of
+from grandrounds.evaluate.several import all_tasks
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.report import gather, write_all
 from grandrounds.report.content import ReportContent
@@ -32,39 +33,84 @@ from grandrounds.study.spec import FLOORS, JudgeSpec
 _WRITTEN = ("scores", "intervals", "comparisons", "decisions", "suspects", "findings", "readers")
 
 
-def evidence(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> AuditTables:
-    """Return anybody's predictions, with their scores where they can be judged."""
-    found = intake(paths, columns)
-    try:
-        judged, _ = _answered(found, ask)
-    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
-        return _known(found, ask)
-    return _judged(found, ask, judged, _lifted(found, judged))
+def audited(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> pl.DataFrame:
+    """Return the table `findings` of anybody's predictions; of several tasks each is audited."""
+    found = intakes(paths, columns)
+    return pl.concat(_findings(_evidence(one, ask), one, found) for one in found)
 
 
 def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
     """Judge and audit anybody's predictions, write tables and report, and return the report's file."""
-    found = intake(paths, columns)
+    found = intakes(paths, columns)
+    each = tuple(_content(one, found, ask) for one in found)
+    content = each[0] if len(each) == 1 else _together(found, each, ask)
+    files, what = listed([path.stem for path in paths]), f"the {len(each)} tasks" if len(each) > 1 else "it"
+    content = replace(content, title=f"{files}: which family reads {what} best?", record=_record(paths))
+    meta = {"tasks": [one.task.model_dump() for one in found]} if len(each) > 1 else {"task": content.task.model_dump()}
+    for name in _WRITTEN:
+        frame = content.table(name)
+        if name != "readers" or not frame.is_empty():
+            tables.write(frame, tables.SCHEMAS[name], out / f"{name}.parquet", meta)
+    return write_all(content, out)
+
+
+def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportContent:
+    """Return what there is to say of one task, among others or alone."""
     outcome, decision = _answered(found, ask)
     lifted = _lifted(found, outcome)
     closer = _closer(lifted, outcome.unit, found, ask)
-    content = ReportContent(
-        title=f"{listed([path.stem for path in paths])}: which family reads it best?", task=found.task,
+    return ReportContent(
+        title=found.task.name, task=found.task, n_tasks=len(among),
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
         patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
         comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
         intervals=outcome.intervals, curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
         suspects=_wrongly(found),
-        findings=audits.run(replace(_judged(found, ask, outcome, lifted), decisions=closer.decisions)),
-        readers=readers_of(lifted, found.task, found.readers), record=_record(paths),
+        findings=_findings(replace(_judged(found, ask, outcome, lifted), decisions=closer.decisions), found, among),
+        readers=readers_of(lifted, found.task, found.readers), record=record(),
         notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
-    for name in _WRITTEN:
-        frame: pl.DataFrame = getattr(content, name)
-        if name != "readers" or not frame.is_empty():
-            tables.write(frame, tables.SCHEMAS[name], out / f"{name}.parquet", {"task": found.task.model_dump()})
-    return write_all(content, out)
+
+
+def _together(found: Sequence[Intake], each: tuple[ReportContent, ...], ask: JudgeSpec) -> ReportContent:
+    """Return what there is to say of several tasks: the answer on their mean, and each task."""
+    known = all(one.patient_known for one in found)
+    content = ReportContent(
+        title="", task=all_tasks([one.task for one in found]), n_tasks=len(each), tasks=each, primary=ask.primary,
+        margin=ask.margin, patient_known=known,
+        predictions=pl.concat([one.predictions for one in found], how="diagonal"),
+        assumptions=gather.assumptions(patient_known=known),
+    )  # fmt: skip
+    try:
+        outcome, decision = answer(
+            content.predictions, [one.task for one in found], tables.empty(tables.TRIALS), FLOORS, patient_known=known,
+            **ask.model_dump(exclude={"decide", "slices"}),
+        )  # fmt: skip
+    except Refusal as error:  # each task stands for itself all the same
+        return replace(content, verdict_sentences=(f"The mean over the tasks cannot be estimated: {error.what}.",))
+    scores = outcome.scores.filter(task=content.task.name)
+    for one in found:
+        scores = undefined(scores, one.scales)
+    return replace(
+        content, verdict_sentences=decision.sentences, ships=decision.ships, scores=scores,
+        comparisons=outcome.comparisons, notes=outcome.notes,
+    )  # fmt: skip
+
+
+def _findings(known: AuditTables, found: Intake, among: Sequence[Intake]) -> pl.DataFrame:
+    """Return what the audits say of one task, with its name where there are others."""
+    findings = audits.run(known)
+    return findings.with_columns(task=pl.lit(found.task.name)) if len(among) > 1 else findings
+
+
+def _evidence(found: Intake, ask: JudgeSpec) -> AuditTables:
+    """Return anybody's predictions, with their scores where they can be judged."""
+    try:
+        judged, _ = _answered(found, ask)
+    except Refusal:  # for example no row of the role test: the audits that need scores are then not applicable
+        return _known(found, ask)
+    return _judged(found, ask, judged, _lifted(found, judged))
 
 
 def _known(found: Intake, ask: JudgeSpec) -> AuditTables:

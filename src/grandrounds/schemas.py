@@ -98,7 +98,7 @@ PREDICTIONS = Schema(
         "label": _text,
     },
     required=("sample", "patient", "family", "label"),
-    key=("trial", "sample", "role"),
+    key=("task", "trial", "sample", "role"),
 )
 SCORES = Schema(
     "scores",
@@ -308,6 +308,7 @@ CURVES = Schema(
 FINDINGS = Schema(
     "findings",
     {
+        "task": _text,  # where several were audited; null for the only one
         "audit": _text,  # "A001"
         "title": _text,
         "outcome": _text,  # "passed", "finding", "tip" or "not applicable"
@@ -315,7 +316,7 @@ FINDINGS = Schema(
         "rows": pl.List(pl.String()),  # what the finding is about, one line each
     },
     required=("audit", "title", "outcome", "sentence"),
-    key=("audit",),
+    key=("task", "audit"),
 )
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema

@@ -35,12 +35,14 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("reports")
     contents = {"made-up": MADE_UP["made_up"](), "hostile": MADE_UP["hostile"](MADE_UP["payloads"]())}
     written = {name: write(content, folder / f"{name}.html") for name, content in contents.items()}
-    return written | {"of others": hostile_file(folder, MADE_UP["payloads"]())}
+    theirs = {"of others": hostile_file(folder / "theirs", MADE_UP["payloads"]())}
+    return written | theirs | {"several tasks": hostile_file(folder / "tasks", MADE_UP["payloads"](), n_tasks=3)}
 
 
-def hostile_file(folder: Path, payloads: tuple[str, ...]) -> Path:
-    """Return the report of a file whose classes, families, samples and patients are payloads, each once."""
-    classes, families, names = payloads[:3], payloads[3:9], payloads[9:]
+def hostile_file(folder: Path, payloads: tuple[str, ...], n_tasks: int = 0) -> Path:
+    """Return the report of a file whose classes, families, samples, patients and tasks are payloads, each once."""
+    folder.mkdir()
+    classes, families, names = payloads[:3], payloads[3:9], payloads[9 : len(payloads) - n_tasks]
     draw = np.random.default_rng(0)
     frames = []
     for family in families:
@@ -50,11 +52,12 @@ def hostile_file(folder: Path, payloads: tuple[str, ...]) -> Path:
             .with_columns(pl.Series(f"prob_{name}", probs[:, k]) for k, name in enumerate(classes))
             .with_columns(family=pl.lit(family))
         )
-    pl.concat(frames).write_parquet(folder / "hostile.parquet")
-    return api.rereport(folder / "hostile.parquet", folder / "theirs", judge=JudgeSpec(resamples=100))
+    tasks = [pl.concat(frames).with_columns(task=pl.lit(name)) for name in payloads[len(payloads) - n_tasks :]]
+    pl.concat(tasks or frames).write_parquet(folder / "hostile.parquet")
+    return api.rereport(folder / "hostile.parquet", folder / "out", judge=JudgeSpec(resamples=100))
 
 
-@pytest.mark.parametrize("name", ["made-up", "hostile", "of others"])
+@pytest.mark.parametrize("name", ["made-up", "hostile", "of others", "several tasks"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_page_is_quiet_and_fits(browser: Any, reports: dict[str, Path], name: str, width: int) -> None:
     """No console message, dialog, script or request, and the page never scrolls sideways."""

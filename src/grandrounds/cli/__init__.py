@@ -58,6 +58,7 @@ same command goes on where it stopped.
 
 A CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient, case,
 family, fold, seed, role. Human readers give a rating or a decision instead. Several CSVs are compared as families.
+With a column task there is a row for each task and image, and the page has the mean over the tasks and a part for each.
 
     grandrounds report runs/breast
     grandrounds report predictions.csv -o reports/ours
@@ -66,7 +67,8 @@ family, fold, seed, role. Human readers give a rating or a decision instead. Sev
     grandrounds report predictions.csv --sensitivity 0.9 --prevalence 0.02""",
     "audit": """Look for known ways to be misled, in a run or in anybody's predictions.
 
-What cannot be audited is not applicable, with what is missing. Findings leave the exit code at 0.
+What cannot be audited is not applicable, with what is missing. Of several tasks each is audited. Findings leave the
+exit code at 0.
 
     grandrounds audit runs/breast
     grandrounds audit predictions.csv --json""",

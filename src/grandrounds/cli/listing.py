@@ -148,10 +148,14 @@ def external_lines(found: pl.DataFrame) -> Iterator[str]:
 
 
 def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
-    """Yield the findings as plain lines, what there is to act on first, with a count at the end."""
+    """Yield the findings as plain lines, what there is to act on first, with a count at the end.
+
+    Where several tasks were audited, each line begins with its task.
+    """
     for outcome in _OUTCOMES:
         for row in findings.filter(outcome=outcome).iter_rows(named=True):
-            yield f"{row['audit']} {row['title']}: {row['outcome']}. {_without(row['sentence'])}"
+            task = f"{row['task']}, " if row["task"] else ""
+            yield f"{task}{row['audit']} {row['title']}: {row['outcome']}. {_without(row['sentence'])}"
             yield from (f"  {line}" for line in row["rows"])
     counts = [f"{outcome} {findings.filter(outcome=outcome).height}" for outcome in _OUTCOMES]
     yield f"\n{findings.height} audits: {', '.join(counts)}."

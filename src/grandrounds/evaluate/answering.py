@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import polars as pl
 
 from grandrounds import tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.catalogue import positive_of
 from grandrounds.evaluate.judge import Judgement, judge
+from grandrounds.evaluate.several import all_tasks, judge_several
 from grandrounds.evaluate.verdict import verdict
 from grandrounds.tables import Task
 
@@ -18,7 +21,7 @@ VALID_RESAMPLES = 2000  # what ships is chosen on valid, by its estimates and by
 
 def answer(
     predictions: pl.DataFrame,
-    task: Task,
+    task: Task | Sequence[Task],
     trials: pl.DataFrame,
     floors: Sequence[str],
     *,
@@ -35,7 +38,7 @@ def answer(
 
     Args:
         predictions: Table `predictions`.
-        task: What was to be told.
+        task: What was to be told; several tasks are answered together, on their mean.
         trials: Table `trials`, for the costs; may be empty.
         floors: Families that a useful one must beat.
         primary: Metric of the comparisons.
@@ -51,19 +54,45 @@ def answer(
         BadData: The predictions cannot be judged; the message says why.
         BadSpec: The primary metric is unknown or not for this task.
     """
+    whole, judging = _judging(predictions, task, rope=rope)
 
     def judged(role: tables.Role, resamples: int, unit: levels.Wanted) -> Judgement:
-        return judge(
-            predictions, task, primary=primary, margin=margin, resamples=resamples, seed=seed, role=role,
-            patient_known=patient_known, practical=rope, floors=floors, unit=unit, aggregation=aggregation,
+        return judging(
+            primary=primary, margin=margin, resamples=resamples, seed=seed, role=role, patient_known=patient_known,
+            floors=floors, unit=unit, aggregation=aggregation,
         )  # fmt: skip
 
     outcome, valid = judged("test", resamples, unit), None
-    if (predictions["role"] == "valid").any():
+    told = predictions.filter(role="valid")
+    if told.height if isinstance(task, Task) else set(whole.classes) <= set(told["task"]):
         valid = judged("valid", VALID_RESAMPLES, outcome.unit)
     decision = verdict(
-        outcome.scores, outcome.comparisons, trials, valid.scores if valid else tables.empty(tables.SCORES),
-        task, primary, margin, floors,
+        outcome.scores.filter(task=whole.name), outcome.comparisons, trials,
+        _of(whole, task, valid.scores) if valid else tables.empty(tables.SCORES), whole, primary, margin, floors,
         valid_comparisons=valid.comparisons if valid else None, selection=outcome.selection,
     )  # fmt: skip
     return outcome, decision.replaced(combined=levels.record(outcome.rules))
+
+
+def _judging(
+    predictions: pl.DataFrame, task: Task | Sequence[Task], *, rope: bool
+) -> tuple[Task, Callable[..., Judgement]]:  # fmt: skip
+    """Return what the answer is about, and what judges a role."""
+    if isinstance(task, Task):
+        return task, partial(judge, predictions, task, practical=rope)
+    return all_tasks(task), partial(judge_several, predictions, task)
+
+
+def _of(whole: Task, task: Task | Sequence[Task], scores: pl.DataFrame) -> pl.DataFrame:
+    """Return the scores that choose what ships; a family that is badly calibrated in one of several tasks is so."""
+    if isinstance(task, Task):
+        return scores
+    for_calibration = [
+        scores.filter(
+            pl.col("task") == one.name, pl.col("label").is_in([positive_of(one)] if positive_of(one) else one.classes)
+        )
+        for one in task
+    ]
+    return pl.concat([
+        scores.filter(task=whole.name), *(rows.with_columns(label=pl.col("task")) for rows in for_calibration)
+    ])  # fmt: skip

@@ -221,6 +221,7 @@ def primary_for(task: Task, name: str) -> MetricEntry:
 
 
 LEARNING = "learning"  # the curve of scores against patients in training
+ALL_TASKS = "all tasks"  # stands for a task where several are averaged; its classes are the tasks
 TREAT_ALL = "treat all"  # stands for a family in the decision curves
 
 
@@ -238,7 +239,11 @@ def spoken(entry: MetricEntry, task: Task, label: str | None = None) -> str:
     'macro AUC'
     >>> spoken(METRICS.get("recall"), Task(kind="binary", classes=("a", "b"), positive="b"), "b")
     'sensitivity (recall of b)'
+    >>> spoken(METRICS.get("auc"), Task(name=ALL_TASKS, classes=("acl", "meniscus")))
+    'mean AUC over 2 tasks'
     """
+    if task.name == ALL_TASKS:
+        return f"mean {entry.label} over {len(task.classes)} tasks" if label is None else f"{entry.label} of {label}"
     positive = positive_of(task)
     if label is None:
         if entry.overall == "positive":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import polars as pl
 
@@ -13,12 +14,13 @@ from grandrounds.tables import PROB
 
 WANTED = (
     f"sample, label and one {PROB}<class> for each class, or a rating, or a decision; patient, case, family, reader, "
-    "repeat, fold, seed, role, site may be there"
+    "repeat, fold, seed, role, site, task may be there"
 )
 NAMED = (
     "sample", "label", "patient", "case", "family", "reader", "rating", "decision", "repeat", "fold", "seed", "role",
-    "site",
+    "site", "task",
 )  # fmt: skip
+LINE = "__line"  # where a row stands in its file, so that a message can say it; goes before anything is judged
 
 
 class Columns(Spec):
@@ -38,6 +40,7 @@ class Columns(Spec):
         seed: Column of the training seed.
         role: Column of the role.
         site: Column of the hospital or centre.
+        task: Column of what is to be told, where that is several things.
         prob: Columns of probabilities, each as class=column; one alone is that of its class among two.
         levels: The words of a rating from least to most suspicious; none where ratings are numbers.
         cutoff: The least rating that calls an image positive; without one there is no sensitivity.
@@ -58,6 +61,7 @@ class Columns(Spec):
     seed: str = "seed"
     role: str = "role"
     site: str = "site"
+    task: str = "task"
     prob: tuple[str, ...] | None = None
     levels: tuple[str, ...] | None = None
     cutoff: str | None = None
@@ -66,7 +70,7 @@ class Columns(Spec):
 
 
 def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
-    """Return the rows of CSV, TSV or Parquet files, with our names.
+    """Return the rows of CSV, TSV or Parquet files, with our names and the line in the file.
 
     Raises:
         BadData: A file cannot be read, is empty, or lacks the sample or the label.
@@ -84,7 +88,12 @@ def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
         if missing or frame.is_empty():
             what = f"the column {' and '.join(missing)} is missing" if missing else "there is no row"
             raise BadData(what, where=path, remedy=f"wanted: {WANTED}")
-    return renamed
+    return [frame.with_row_index(LINE, offset=2) for frame in renamed]  # line 1 is the header
+
+
+def refuse_row(frame: pl.DataFrame, path: Path, at: int, what: str, remedy: str | None = None) -> NoReturn:
+    """Raise BadData that names the line of a row."""
+    raise BadData(what, where=f"{path}, line {frame[LINE][at]}", remedy=remedy)
 
 
 def _text(path: Path) -> pl.DataFrame:

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from grandrounds import tables
-from grandrounds.errors import BadData
-from grandrounds.evaluate.columns import WANTED, Columns, read
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.apart import File, apart
+from grandrounds.evaluate.columns import LINE, WANTED, Columns, read, refuse_row
 from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
 from grandrounds.specs import digest
 from grandrounds.tables import PREDICTIONS, PROB, Task
@@ -48,32 +49,82 @@ class Intake:
     readers: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def intake(
-    paths: Path | Sequence[Path], columns: Columns | None = None, *, positive: str | None = None,
-    task_name: str = "label",
-) -> Intake:  # fmt: skip
-    """Return the predictions in one or more CSV, TSV or Parquet files, checked and completed.
+def intake(paths: Path | Sequence[Path], columns: Columns | None = None, *, positive: str | None = None) -> Intake:
+    """Return the predictions of one task in one or more files; see `intakes`.
+
+    Raises:
+        BadData: A file cannot be read, a column is missing, a row cannot be, or there are several tasks.
+        BadSpec: A column, class or cutoff that was named is not there.
+    """
+    found = intakes(paths, columns, positive=positive)
+    if len(found) > 1:
+        names = ", ".join(one.task.name for one in found)
+        raise BadData(f"there are {len(found)} tasks: {names}", remedy="take them all, with `intakes`")
+    return found[0]
+
+
+def intakes(
+    paths: Path | Sequence[Path], columns: Columns | None = None, *, positive: str | None = None
+) -> tuple[Intake, ...]:  # fmt: skip
+    """Return the predictions in one or more CSV, TSV or Parquet files, checked and completed, for each task.
 
     Args:
         paths: The files.
         columns: What their columns are called; None for our own names.
-        positive: The positive class where there are two; None for that of `columns`, or the last one.
-        task_name: What the task is called.
+        positive: The positive class of the tasks with two classes that have it; None for that of `columns`, or the
+            last one of each.
 
     Raises:
-        BadData: A file cannot be read, a column is missing, or a row cannot be; the message names the row.
+        BadData: A file cannot be read, a column is missing, or a row cannot be; the message names the row, and the
+            task where there are several.
         BadSpec: A column, class or cutoff that was named is not there.
     """
     paths, columns = [paths] if isinstance(paths, Path) else list(paths), columns or Columns()
-    frames = [_complement(frame) for frame in read(paths, columns)]
-    task = _task(frames, positive or columns.positive, task_name, paths[0])
+    columns = columns.replaced(positive=positive or columns.positive)
+    tasks = apart(paths, [_complement(frame) for frame in read(paths, columns)])
+    alone = all(len(files) == 1 for files in tasks.values())
+    if len(tasks) == 1:
+        [(name, files)] = tasks.items()
+        return (_taken(name, files, columns, alone=alone, several=False),)
+    found = tuple(_named_taken(name, files, columns, alone=alone) for name, files in tasks.items())
+    if columns.positive not in {None, *(one.task.positive for one in found)}:
+        raise BadData(f"{columns.positive!r} is in no task of two classes", where=paths[0], remedy="leave it out")
+    _check_patients(pl.concat([one.predictions.select("sample", "patient") for one in found]), paths[0])
+    return found
+
+
+def _named_taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool) -> Intake:
+    """Return the predictions of one of several tasks; a refusal names it."""
+    try:
+        return _taken(name, files, columns, alone=alone, several=True)
+    except (BadData, BadSpec) as error:
+        where = ", ".join(part for part in (error.where, f"task {name}") if part)
+        raise type(error)(error.what, where=where, remedy=error.remedy) from None
+
+
+def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, several: bool) -> Intake:
+    """Return the predictions of one task.
+
+    Args:
+        name: Of the task.
+        files: Its rows in each file that has some.
+        columns: What is known of them.
+        alone: Whether a family without a name is called `model` rather than after its file.
+        several: Whether there are other tasks: then a rare finding that nobody has is no reason to refuse them all.
+    """
+    paths, frames = [path for path, _ in files], [_complement(frame) for _, frame in files]
+    task = _task(frames, columns.positive, name, paths[0], several=several)
     if columns.ordered and task.kind == "multiclass":
         task = task.replaced(kind="ordinal")
     known = _patients_known(frames)
-    alone = len(paths) == 1
     parts = [_part(path, frame, task, columns, alone=alone) for path, frame in zip(paths, frames, strict=True)]
     _check_families(parts, paths)
-    notes = tuple(_notes(pl.concat([part.select("label") for part, _ in parts]), task, patient_known=known))
+    labels = pl.concat([part.select("label") for part, _ in parts])
+    if not several and any(part["label"].n_unique() < 2 for part, _ in parts):
+        raise BadData(
+            "every sample has the same label", where=paths[0], remedy="nothing can be judged on one class alone"
+        )
+    notes = tuple(_notes(labels, task, patient_known=known))
     scales = {family: scale for part, scale in parts for family in part["family"].unique(maintain_order=True)}
     predictions = _completed(pl.concat(_aligned([part for part, _ in parts]), how="diagonal"), task)
     _check_patients(predictions, paths[0])
@@ -96,7 +147,9 @@ def _complement(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns((1 - pl.col(f"{PROB}{given[0]}").cast(pl.Float64, strict=False)).alias(f"{PROB}{other}"))
 
 
-def _task(frames: Sequence[pl.DataFrame], positive: str | None, name: str, path: Path) -> Task:
+def _task(
+    frames: Sequence[pl.DataFrame], positive: str | None, name: str, path: Path, *, several: bool
+) -> Task:  # fmt: skip
     classes = next((found for frame in frames if (found := tables.classes_of(frame))), ())
     if not classes:
         if not any(column in frame.columns for frame in frames for column in ("rating", "decision")):
@@ -105,6 +158,8 @@ def _task(frames: Sequence[pl.DataFrame], positive: str | None, name: str, path:
     if len(classes) < 2:
         raise BadData(f"{len(classes)} probability columns are too few", where=path, remedy=f"wanted: {WANTED}")
     binary = len(classes) == 2
+    if several and (positive not in classes or not binary):
+        positive = None  # it speaks of another task
     if positive is not None and (positive not in classes or not binary):
         remedy = f"there are: {', '.join(classes)}" if binary else "leave it out: there are more than two classes"
         raise BadData(f"{positive!r} cannot be the positive class", where=path, remedy=remedy)
@@ -127,7 +182,7 @@ def _part(path: Path, frame: pl.DataFrame, task: Task, columns: Columns, *, alon
         raise BadData(f"the column {PROB}{absent[0]} is missing", where=path, remedy="give all files the same classes")
     frame = _named(frame, path, human=scale != "probability", alone=alone)
     _check(frame, task, path)
-    return frame, scale
+    return frame.drop(LINE), scale
 
 
 def _named(frame: pl.DataFrame, path: Path, *, human: bool, alone: bool) -> pl.DataFrame:
@@ -158,7 +213,7 @@ def _numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         numbers = frame[name].cast(dtype, strict=False)
         bad = numbers.is_null() | (numbers.is_nan() if dtype.is_float() else False)
         if bad.any():
-            _refuse_row(path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
+            refuse_row(frame, path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
         frame = frame.with_columns(numbers)
     texts = [name for name, dtype in PREDICTIONS.columns.items() if name in frame.columns and dtype == pl.String()]
     texts += [name for name in ("reader",) if name in frame.columns]
@@ -169,28 +224,30 @@ def _check(frame: pl.DataFrame, task: Task, path: Path) -> None:
     probs = frame.select(f"{PROB}{name}" for name in task.classes).to_numpy()
     unlikely = ((probs < 0) | (probs > 1) | ~np.isfinite(probs)).any(axis=1)
     if unlikely.any():
-        _refuse_row(path, int(unlikely.argmax()), "a probability is not between 0 and 1")
+        refuse_row(frame, path, int(unlikely.argmax()), "a probability is not between 0 and 1")
     off = np.abs(probs.sum(axis=1) - 1) > TOLERANCE
     if off.any():
         at = int(off.argmax())
-        _refuse_row(path, at, f"the probabilities sum to {probs[at].sum():.4f}", "make each row sum to 1")
+        refuse_row(frame, path, at, f"the probabilities sum to {probs[at].sum():.4f}", "make each row sum to 1")
     for name in [name for name in ("sample", "label", "patient", "family") if name in frame.columns]:
         empty = frame[name].is_null() | (frame[name] == "")
         if empty.any():
-            _refuse_row(path, int(empty.arg_max() or 0), f"{name} is empty")
+            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty")
     strange = ~frame["label"].is_in(task.classes)
     if strange.any():
-        _refuse_row(
-            path, int(strange.arg_max() or 0), "the label has no probability column",
+        refuse_row(
+            frame, path, int(strange.arg_max() or 0), "the label has no probability column",
             f"labels must be one of: {', '.join(task.classes)}",
         )  # fmt: skip
-    if frame["label"].n_unique() < 2:
-        raise BadData("every sample has the same label", where=path, remedy="nothing can be judged on one class alone")
     key = [name for name in ("family", *_RUN, "role", "sample") if name in frame.columns]
     twice = frame.select(pl.struct(key).is_duplicated() & ~pl.struct(key).is_first_distinct()).to_series()
     if twice.any():
-        _refuse_row(
-            path, int(twice.arg_max() or 0), f"this {', '.join(key)} stands here before", "remove one of the rows"
+        refuse_row(
+            frame,
+            path,
+            int(twice.arg_max() or 0),
+            f"this {', '.join(key)} stands here before",
+            "remove one of the rows",
         )
     if "patient" in frame.columns:
         _check_patients(frame, path)
@@ -213,10 +270,6 @@ def _check_families(parts: Sequence[tuple[pl.DataFrame, Scale]], paths: Sequence
                     f"the family {family!r} stands in two files", where=f"{first[family]} and {path}",
                     remedy="give them different names in a column `family`, or different file names",
                 )  # fmt: skip
-
-
-def _refuse_row(path: Path, at: int, what: str, remedy: str | None = None) -> None:
-    raise BadData(what, where=f"{path}, line {at + 2}", remedy=remedy)  # line 1 is the header
 
 
 def _aligned(parts: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:

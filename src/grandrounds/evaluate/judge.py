@@ -109,7 +109,7 @@ def judge(
     if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
         further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
         comparisons = pl.concat([comparisons, further], how="diagonal")
-        picked = selection(cohort, entry, min(resamples, PICKS), seed, without=floors)
+        picked = selection([cohort], entry, min(resamples, PICKS), seed, without=floors)
         higher = [one for name, one in cohorts.items() if name != declared]
         scores += [scored(one, resample(one, resamples, seed), patient_known=patient_known) for one in higher]
         others = beside(cohort, replicates, _n_valid(rows))
@@ -121,10 +121,11 @@ def judge(
         pl.concat(scores), comparisons, curves(cohort, seed), notes, picked, declared, MappingProxyType(by[declared]),
         others,
     )  # fmt: skip
-    return judgement if len(cohort.patients) >= too_few.FEWEST else _estimates_only(judgement, len(cohort.patients))
+    return judgement if len(cohort.patients) >= too_few.FEWEST else estimates_only(judgement, len(cohort.patients))
 
 
-def _estimates_only(found: Judgement, n_patients: int) -> Judgement:
+def estimates_only(found: Judgement, n_patients: int) -> Judgement:
+    """Return what is left of the judgement of a handful of patients: its values."""
     scores, comparisons, drawn = (
         too_few.without_intervals(frame, n_patients) for frame in (found.scores, found.comparisons, found.curves)
     )

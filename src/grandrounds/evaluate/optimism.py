@@ -12,7 +12,7 @@ Reference: Tsamardinos et al., Machine Learning 107:1895 (2018), BBC-CV, here wi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,38 +26,40 @@ from grandrounds.evaluate.overall import overall, sheets_of
 
 
 def selection(
-    cohort: Cohort, entry: MetricEntry, draws: int, seed: int, *, without: Collection[str] = ()
+    cohorts: Sequence[Cohort], entry: MetricEntry, draws: int, seed: int, *, without: Collection[str] = ()
 ) -> Selection | None:
     """Return the best family's score corrected for the picking; None where there is nothing to pick from.
 
     Args:
-        cohort: What is judged.
+        cohorts: What is judged: one task, or several among the same patients, whose mean is then the score.
         entry: The metric that picks.
         draws: Resamples; a thousand are plenty for a mean.
         seed: Of the draws.
         without: Families that nobody would pick, such as floors. Those that did not finish every fold and seed are left
             out as well.
     """
-    everywhere = max((cohort.runs(family) for family in cohort.families), key=len)
-    families = tuple(one for one in cohort.families if one not in without and cohort.runs(one) == everywhere)
-    sheets = [sheets_of(cohort, family) for family in families]
+    families = tuple(
+        one for one in cohorts[0].families if one not in without and all(_whole(of, one) for of in cohorts)
+    )
+    sheets = [(cohort.task, [sheets_of(cohort, family) for family in families]) for cohort in cohorts]
     if len(families) < 2:
         return None
 
     def measured(weights: NDArray[Any]) -> NDArray[np.float64]:
-        return np.stack([overall(own, entry, cohort.task, weights) for own in sheets])  # (F, R)
+        by_task = [[overall(own, entry, task, weights) for own in rows] for task, rows in sheets]  # (T, F, R)
+        return np.asarray(np.mean(by_task, axis=0))  # (F, R)
 
     sign = 1 if entry.better == "higher" else -1
     picked, scores = [], []
     for block in range(-(-draws // BLOCK)):
-        drawn = draw(len(cohort.patients), seed, block)
+        drawn = draw(len(cohorts[0].patients), seed, block)
         inside, outside = sign * measured(drawn), measured((drawn == 0).astype(np.uint8))
         best = np.where(np.isnan(inside), -np.inf, inside).argmax(axis=0)  # (R,)
         picked.append(best)
         scores.append(np.take_along_axis(outside, best[None], axis=0)[0])
     best, score = np.concatenate(picked)[:draws], np.concatenate(scores)[:draws]
     defined = ~np.isnan(score)
-    whole = measured(np.ones((len(cohort.patients), 1), np.uint8))[:, 0]
+    whole = measured(np.ones((len(cohorts[0].patients), 1), np.uint8))[:, 0]
     if not defined.any() or np.isnan(whole).all():
         return None
     low, high = np.quantile(score[defined], (0.025, 0.975))
@@ -65,3 +67,8 @@ def selection(
         families=families, estimate=sign * np.nanmax(sign * whole), corrected=score[defined].mean(), low=low, high=high,
         picked=tuple(np.bincount(best[defined], minlength=len(families)) / defined.sum()), draws=int(defined.sum()),
     )  # fmt: skip
+
+
+def _whole(cohort: Cohort, family: str) -> bool:
+    """Return whether a family finished every fold and seed that some family finished."""
+    return cohort.runs(family) == max((cohort.runs(one) for one in cohort.families), key=len)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.catalogue import METRICS
-from grandrounds.evaluate.columns import Columns
+from grandrounds.evaluate.columns import Columns, refuse_row
 from grandrounds.tables import PROB, Task
 
 Scale = Literal["probability", "rating with a cutoff", "rating", "decision"]
@@ -42,7 +42,7 @@ def from_ratings(frame: pl.DataFrame, task: Task, columns: Columns, path: Path) 
             f"a rating cannot tell {len(task.classes)} classes", where=path,
             remedy="give a decision, or one probability for each class",
         )  # fmt: skip
-    ratings = _numbers(frame["rating"].cast(pl.String), columns.levels or (), path)
+    ratings = _numbers(frame, columns.levels or (), path)
     cutoff = None if columns.cutoff is None else _cutoff(columns)
     likely = _in_order(ratings, cutoff)
     other = next(name for name in task.classes if name != task.positive)
@@ -60,9 +60,9 @@ def from_decisions(frame: pl.DataFrame, task: Task, path: Path) -> pl.DataFrame:
     named = frame["decision"].cast(pl.String).str.strip_chars()
     strange = ~named.is_in(task.classes).fill_null(value=False)
     if strange.any():
-        raise BadData(
-            "the decision is none of the classes", where=f"{path}, line {int(strange.arg_max() or 0) + 2}",
-            remedy=f"decisions must be one of: {', '.join(task.classes)}",
+        refuse_row(
+            frame, path, int(strange.arg_max() or 0), "the decision is none of the classes",
+            f"decisions must be one of: {', '.join(task.classes)}",
         )  # fmt: skip
     return frame.drop("decision").with_columns(
         (named == name).cast(pl.Float64).alias(f"{PROB}{name}") for name in task.classes
@@ -129,8 +129,8 @@ def _hidden(scale: Scale) -> tuple[str, ...]:
     return ("probabilities", "labels") if scale == "rating" else ("probabilities",)
 
 
-def _numbers(ratings: pl.Series, levels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
-    words = ratings.str.strip_chars()
+def _numbers(frame: pl.DataFrame, levels: tuple[str, ...], path: Path) -> NDArray[np.float64]:
+    words = frame["rating"].cast(pl.String).str.strip_chars()
     if levels:
         numbers = words.replace_strict(levels, range(len(levels)), default=None, return_dtype=pl.Float64)
     else:
@@ -139,7 +139,7 @@ def _numbers(ratings: pl.Series, levels: tuple[str, ...], path: Path) -> NDArray
     if bad.any():
         what = f"the rating is none of: {', '.join(levels)}" if levels else "the rating is empty or not a number"
         remedy = None if levels else "name the words of the scale from least to most suspicious: --levels"
-        raise BadData(what, where=f"{path}, line {int(bad.arg_max() or 0) + 2}", remedy=remedy)
+        refuse_row(frame, path, int(bad.arg_max() or 0), what, remedy)
     return numbers.to_numpy()
 
 

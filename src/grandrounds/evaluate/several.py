@@ -1,36 +1,39 @@
-"""Several binary tasks on the same samples (multi-label data), judged together: each task, and their mean.
+"""Several tasks on the same samples (multi-label data), judged together: each task, and their mean.
 
 A draw weighs a patient alike in every task, so that the mean over tasks is resampled as one number, and families are
 compared on it: one comparison a pair, not one a task. Where a metric is undefined in a task its mean is, too; a mean
-over other tasks would be another number.
+over other tasks would be another number. For the same reason a family that did not read a task has no mean.
+
+Each task counts alike in the mean, whatever its kind and the number of its samples; of a task with more than two
+classes it is the overall value that counts, such as the macro AUC.
 
 Assumes: as the bootstrap, that patients are independent and the fitted models are given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.errors import BadData
-from grandrounds.evaluate import levels
+from grandrounds.evaluate import levels, too_few
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
-from grandrounds.evaluate.catalogue import MetricEntry, primary_for
+from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
-from grandrounds.evaluate.judge import scored
+from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, scored
+from grandrounds.evaluate.optimism import selection
 from grandrounds.tables import Role, Task
-
-ALL = "all tasks"
 
 
 def all_tasks(tasks: Sequence[Task]) -> Task:
     """Return what the mean over tasks is a value of: a task whose classes are the tasks."""
-    return Task(name=ALL, kind="multiclass", classes=tuple(task.name for task in tasks))
+    return Task(name=ALL_TASKS, kind="multiclass", classes=tuple(task.name for task in tasks))
 
 
 def judge_several(
@@ -43,42 +46,53 @@ def judge_several(
     seed: int = 0,
     role: Role = "test",
     patient_known: bool = True,
+    floors: Collection[str] = (),
     unit: levels.Wanted = "auto",
     aggregation: levels.Choice = "valid",
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return scores of every task and of their mean, and comparisons on the mean.
+) -> Judgement:
+    """Return scores of the mean over the tasks and of every task, and comparisons on the mean.
 
     Args:
         predictions: Table `predictions`; each sample stands there once for each task, with `task` filled.
-        tasks: Binary tasks.
-        primary: Metric of the comparisons.
+        tasks: Two or more, of any kind.
+        primary: Metric of the comparisons; every task must have it.
         margin: Differences within this much count as equal.
         resamples: Draws of the bootstrap, the same patients in every task.
         seed: Of the draws.
         role: Which rows are judged.
         patient_known: False where every sample stands for a patient of its own because nobody knows better.
+        floors: Families that nobody would pick.
         unit: The level at which families are judged; the same for all tasks.
         aggregation: How the samples of a case or a patient become one answer.
 
     Raises:
-        BadData: A task is not binary, families or folds differ between tasks, or a task cannot be judged.
+        BadData: A task cannot be judged, no family read all of them, or levels or folds do not go together.
         BadSpec: The primary metric is unknown or not for these tasks.
     """
     _check(tasks)
-    entry = primary_for(tasks[0], primary)
+    entry, *_ = (primary_for(task, primary) for task in tasks)  # every task must have it
     cohorts = [_cohort(predictions, task, role, unit, aggregation, entry) for task in tasks]
     everybody = tuple(sorted(set().union(*(cohort.patients for cohort in cohorts))))
     cohorts = [among(cohort, everybody) for cohort in cohorts]
-    _check_alike(cohorts)
+    families = _whole(cohorts)
     found = [resample(cohort, resamples, seed) for cohort in cohorts]
-    mean = _mean(found)
-    whole = replace(cohorts[0], task=all_tasks(tasks))
+    mean = _mean(found, families)
+    kept = [cohort.restricted(families, cohort.runs(families[0])) for cohort in cohorts]
     by_task = [scored(cohort, one, patient_known=patient_known) for cohort, one in zip(cohorts, found, strict=True)]
-    overall = pl.DataFrame([*_rows(cohorts, found, mean)], schema_overrides=dict(tables.SCORES.columns))
+    rows = [*_rows(cohorts, found, mean), *_lacking(cohorts, mean)]
+    overall = pl.DataFrame(rows, schema_overrides=dict(tables.SCORES.columns), infer_schema_length=None)
     numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.lit(by_task[0]["method"][0])
-    overall = overall.with_columns(numbers, method=method)
-    scores = pl.concat([tables.check(overall, tables.SCORES), *by_task])
-    return scores, compare(whole, mean, entry, margin, seed)
+    known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
+    overall = tables.check(overall.with_columns(numbers, method=method, n_patients=known), tables.SCORES)
+    judgement = Judgement(
+        pl.concat([overall, *by_task]),
+        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed),
+        tables.empty(tables.CURVES),
+        (*_notes(cohorts, families),),
+        selection(kept, entry, min(resamples, PICKS), seed, without=floors) if role != "valid" else None,
+        cohorts[0].unit,
+    )
+    return judgement if len(everybody) >= too_few.FEWEST else estimates_only(judgement, len(everybody))
 
 
 def _cohort(
@@ -89,13 +103,37 @@ def _cohort(
     return assemble(levels.lift(rows, task, level, levels.rules(rows, task, level, entry, choice)), task, role, level)
 
 
-def _mean(found: Sequence[Replicates]) -> Replicates:
-    """Return the mean over tasks of every overall value, draw by draw."""
-    first = found[0]
-    at = [place for place, column in enumerate(first.columns) if column.label is None]
-    columns = tuple(Column(first.columns[place].entry, None, (turn,)) for turn, place in enumerate(at))
-    estimate = np.mean([one.estimate[:, at] for one in found], axis=0)
-    return Replicates(first.families, columns, estimate, np.mean([one.values[:, at] for one in found], axis=0), ())
+def _whole(cohorts: Sequence[Cohort]) -> tuple[str, ...]:
+    """Return the families that read every task, which are those that have a mean."""
+    if len({cohort.unit for cohort in cohorts}) > 1:
+        told = ", ".join(f"{cohort.task.name} by {cohort.unit}" for cohort in cohorts)
+        raise BadData(f"tasks are judged at different levels: {told}", remedy="judge all by sample: --by sample")
+    families = tuple(one for one in cohorts[0].families if all(one in cohort.families for cohort in cohorts))
+    if not families:
+        raise BadData("no family read every task", remedy="predict every task with a family of one name")
+    for cohort in cohorts:
+        if len({cohort.runs(family) for family in families}) > 1:
+            raise BadData(
+                f"families finished different folds of the task {cohort.task.name}",
+                remedy="leave out the folds that one of them lacks",
+            )
+    return families
+
+
+def _mean(found: Sequence[Replicates], families: Sequence[str]) -> Replicates:
+    """Return the mean over tasks of every overall value that all of them have, draw by draw."""
+    shared = [one.entry for one in found[0].columns if one.label is None and all(_has(of, one.entry) for of in found)]
+    estimates, values = [], []
+    for one in found:
+        place = np.ix_([one.families.index(name) for name in families], [one.at(entry.name) for entry in shared])
+        estimates.append(one.estimate[place])
+        values.append(one.values[place])
+    columns = tuple(Column(entry, None, (turn,)) for turn, entry in enumerate(shared))
+    return Replicates(tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), ())
+
+
+def _has(one: Replicates, entry: MetricEntry) -> bool:
+    return any(column.entry.name == entry.name and column.label is None for column in one.columns)
 
 
 def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicates) -> Iterator[dict[str, object]]:
@@ -105,36 +143,64 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
         for at, column in enumerate(mean.columns):
             estimate = float(mean.estimate[place, at])
             low, high = interval(mean.values[place, at]) if not np.isnan(estimate) else (np.nan, np.nan)
-            lacking = [
+            undefined = [
                 cohort.task.name
                 for cohort, one in zip(cohorts, found, strict=True)
-                if np.isnan(one.estimate[place, one.at(column.entry.name)])
+                if np.isnan(one.estimate[one.families.index(family), one.at(column.entry.name)])
             ]
             yield {
-                "family": family, "task": ALL, "metric": column.entry.name, "unit": cohorts[0].unit, "slice": "all",
-                "estimate": estimate, "low": low, "high": high, "n_samples": len(samples),
+                "family": family, "task": ALL_TASKS, "metric": column.entry.name, "unit": cohorts[0].unit,
+                "slice": "all", "estimate": estimate, "low": low, "high": high, "n_samples": len(samples),
                 "n_patients": len({patient for patient, _ in samples}),
-                "note": f"undefined for {', '.join(lacking)}" if lacking else None,
+                "note": f"undefined for {', '.join(undefined)}" if undefined else _lost(mean.values[place, at]),
             }  # fmt: skip
 
 
-def _check(tasks: Sequence[Task]) -> None:
-    other = [task.name for task in tasks if task.kind != "binary"]
-    if other or len({task.name for task in tasks}) < max(len(tasks), 2):
-        raise BadData(
-            "several tasks are judged together only where each is binary and has a name of its own",
-            remedy=f"judge alone: {', '.join(other)}" if other else "name two tasks or more",
-        )
+def _lost(values: NDArray[np.float64]) -> str | None:
+    """Return in how many resamples a task lacks a class, as it happens with rare findings."""
+    lost = np.isnan(values).mean() if len(values) else 0.0
+    return f"undefined in {lost:.1%} of the resamples, which the interval leaves out" if lost else None
 
 
-def _check_alike(cohorts: Sequence[Cohort]) -> None:
-    first = cohorts[0]
-    runs = {family: first.runs(family) for family in first.families}
-    if len(set(runs.values())) > 1:
-        raise BadData("families finished different folds", remedy="leave out the folds that one of them lacks")
-    for cohort in cohorts[1:]:
-        if cohort.unit != first.unit or {family: cohort.runs(family) for family in cohort.families} != runs:
-            raise BadData(
-                f"the tasks {first.task.name} and {cohort.task.name} have other families, folds or levels",
-                remedy="predict the same samples for every task with every family",
+def _lacking(cohorts: Sequence[Cohort], mean: Replicates) -> Iterator[dict[str, object]]:
+    """Yield a row without a value for each family that did not read every task."""
+    for family, tasks in _unread(cohorts, mean.families).items():
+        for column in mean.columns:
+            yield {
+                "family": family, "task": ALL_TASKS, "metric": column.entry.name, "unit": cohorts[0].unit,
+                "slice": "all", "note": f"it did not read {', '.join(tasks)}",
+            }  # fmt: skip
+
+
+def _unread(cohorts: Sequence[Cohort], families: Collection[str]) -> dict[str, list[str]]:
+    """Return for each family that did not read every task those that it did not."""
+    everyone = dict.fromkeys(family for cohort in cohorts for family in cohort.families)
+    return {
+        family: [cohort.task.name for cohort in cohorts if family not in cohort.families]
+        for family in everyone
+        if family not in families
+    }
+
+
+def _notes(cohorts: Sequence[Cohort], families: Sequence[str]) -> Iterator[str]:
+    names = [cohort.task.name for cohort in cohorts]
+    owners = [{cohort.patients[place] for group in cohort.groups for place in group.patient} for cohort in cohorts]
+    for name, own in zip(names, owners, strict=True):
+        elsewhere = set().union(*(other for other in owners if other is not own))
+        if not own & elsewhere:
+            yield (
+                f"The task {name} shares no patient with the others: where the same people go by other names there, "
+                "the intervals of the mean are too narrow."
             )
+    if len(set(map(frozenset, owners))) > 1:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in zip(names, owners, strict=True))
+        yield f"Not every patient is in every task: {counts} of {len(set().union(*owners))} in all."
+    for family, unread in _unread(cohorts, families).items():
+        yield f"{family} did not read {', '.join(unread)}, so it has no mean over the tasks and is not compared on it."
+
+
+def _check(tasks: Sequence[Task]) -> None:
+    if len({task.name for task in tasks}) < max(len(tasks), 2):
+        raise BadData(
+            "several tasks are judged together only where each has a name of its own", remedy="name two tasks or more"
+        )

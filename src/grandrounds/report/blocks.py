@@ -156,9 +156,11 @@ class Section:
         title: Its heading.
         blocks: What stands in it.
         hint: What a closed section says beside its heading.
+        opened: Whether a reader sees it at once.
     """
 
     anchor: str
     title: str
     blocks: tuple[Block, ...] = field(default=())
     hint: str = ""
+    opened: bool = False

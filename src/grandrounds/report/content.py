@@ -78,6 +78,8 @@ class ReportContent:
         links: Label and relative address of other reports.
         thumbnails: Sample to PNG bytes.
         examples: Those of them that show what the images look like; None for all.
+        tasks: The same for each of several tasks; all else then speaks of their mean.
+        n_tasks: How many tasks stand on the page.
     """
 
     title: str
@@ -115,3 +117,10 @@ class ReportContent:
     links: tuple[tuple[str, str], ...] = ()
     thumbnails: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     examples: frozenset[str] | None = None
+    tasks: tuple[ReportContent, ...] = ()
+    n_tasks: int = 1
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table with the rows of every task."""
+        own: pl.DataFrame = getattr(self, name)
+        return pl.concat([own, *(getattr(one, name) for one in self.tasks)], how="diagonal") if self.tasks else own

@@ -6,7 +6,7 @@ Every word from the data is escaped, so that a name is never read as a heading, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
@@ -25,7 +25,7 @@ from grandrounds.report.blocks import (
     Terms,
 )
 from grandrounds.report.content import ReportContent
-from grandrounds.report.page import facts, sections
+from grandrounds.report.page import chapters, facts, parts
 from grandrounds.report.ranked import Ranked
 
 # What makes a mark anywhere, an address, and a list, a rule or a heading at the start of a line.
@@ -37,13 +37,29 @@ _DRAWN = "*Drawn in report.html.*"
 def render(content: ReportContent) -> str:
     """Return the report as Markdown."""
     ranked = Ranked.of(content)
+    before, after = parts(ranked)
     lines = [f"# {escape(content.title)}", ""]
     lines += [f"**{escape(words)}**\n" for words in content.watermarks]
-    lines += [f"{sentence(one)}\n" for one in content.verdict_sentences]
-    lines += [f"- {escape(name)}: {escape(value)}" for name, value in facts(ranked)]
-    for section in sections(ranked):
-        lines += ["", *_section(section)]
+    lines += _told(content, facts(ranked), before, "##")
+    for chapter in chapters(content):
+        lines += [
+            "",
+            f"## {escape(chapter.title)}",
+            "",
+            *_told(chapter.content, chapter.facts, chapter.sections, "###"),
+        ]
+    lines += [line for section in after for line in ("", *_section(section, "##"))]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _told(
+    content: ReportContent, known: Sequence[tuple[str, str]], shown: Sequence[Section], heading: str
+) -> Iterator[str]:  # fmt: skip
+    """Yield the answer, the facts and the sections of the page or of a task."""
+    yield from (f"{sentence(one)}\n" for one in content.verdict_sentences)
+    yield from (f"- {escape(name)}: {escape(value)}" for name, value in known)
+    for section in shown:
+        yield from ("", *_section(section, heading))
 
 
 def escape(words: str | Markup | None) -> str:
@@ -75,8 +91,8 @@ def _kept(words: str) -> str:
     return f"{' ' * (words[:1] == ' ')}{inner}{' ' * (words[-1:] == ' ' and bool(inner))}"
 
 
-def _section(section: Section) -> Iterator[str]:
-    yield f"## {escape(section.title)}"
+def _section(section: Section, heading: str) -> Iterator[str]:
+    yield f"{heading} {escape(section.title)}"
     for block in section.blocks:
         yield from ("", *_block(block))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from grandrounds import tables
@@ -22,6 +23,7 @@ from grandrounds.report import (
     readers,
     results,
     subgroups,
+    tasks,
     uncertainty,
 )
 from grandrounds.report.blocks import Section
@@ -29,9 +31,12 @@ from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rendering import environment
 from grandrounds.report.rounding import count
+from grandrounds.report.tasks import Chapter
+
+Builder = Callable[[Ranked], Section | None]
 
 # The order of the page; a section that has nothing to show is None.
-SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
+SECTIONS: tuple[Builder, ...] = (
     results.ranking,
     results.differences,
     uncertainty.uncertainty,
@@ -63,7 +68,10 @@ SECTIONS: tuple[Callable[[Ranked], Section | None], ...] = (
     appendix.study,
     appendix.words,
 )
-OPEN = ("ranking", "differences", "readers")  # what a reader sees at once; all else opens on a click or key
+# Where there are several tasks: what is said of all of them first, and what is the same for each.
+OVER_TASKS: tuple[Builder, ...] = (results.ranking, tasks.by_task, results.differences, cohort.findings, tasks.notes)
+ONCE: tuple[Builder, ...] = (appendix.study,)
+OPEN = ("ranking", "tasks", "differences", "readers")  # what a reader sees at once; all else opens on a click or key
 ANSWER = 2  # sentences that stand on top; the others explain them
 _RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one
 
@@ -83,6 +91,7 @@ def write(content: ReportContent, path: Path) -> Path:
 def render(content: ReportContent) -> str:
     """Return the report as HTML."""
     ranked = Ranked.of(content)
+    before, after = parts(ranked)
     return (
         environment()
         .get_template("page.html")
@@ -90,17 +99,39 @@ def render(content: ReportContent) -> str:
             content=content,
             facts=facts(ranked),
             links=[(label, href if _RELATIVE.fullmatch(href) else None) for label, href in content.links],
-            answer=content.verdict_sentences[:ANSWER],
-            more=content.verdict_sentences[ANSWER:],
-            sections=sections(ranked),
-            open=OPEN,
+            n_answer=ANSWER,
+            sections=before,
+            chapters=chapters(content),
+            closing=after,
         )
     )
 
 
+def parts(ranked: Ranked) -> tuple[list[Section], list[Section]]:
+    """Return the sections before the chapters of the tasks and those after; all before where there is one task."""
+    if not ranked.content.tasks:
+        return sections(ranked), []
+    return _built(OVER_TASKS, ranked), _built(ONCE, ranked)
+
+
+def chapters(content: ReportContent) -> list[Chapter]:
+    """Return what stands on the page for each of several tasks: all that would stand on a page of its own."""
+    return [_chapter(f"task-{turn}", Ranked.of(one)) for turn, one in enumerate(content.tasks, start=1)]
+
+
+def _chapter(anchor: str, ranked: Ranked) -> Chapter:
+    own = [replace(one, anchor=f"{anchor}-{one.anchor}") for one in _built(SECTIONS, ranked, without=ONCE)]
+    return Chapter(anchor, f"Task: {ranked.content.task.name}", ranked.content, facts(ranked), own)
+
+
 def sections(ranked: Ranked) -> list[Section]:
     """Return every section that has something to show, in the order of the page."""
-    return [section for build in SECTIONS if (section := build(ranked)) is not None]
+    return _built(SECTIONS, ranked)
+
+
+def _built(builders: Sequence[Builder], ranked: Ranked, *, without: Sequence[Builder] = ()) -> list[Section]:
+    found = [section for build in builders if build not in without and (section := build(ranked)) is not None]
+    return [replace(section, opened=section.anchor in OPEN) for section in found]
 
 
 def facts(ranked: Ranked) -> list[tuple[str, str]]:
@@ -109,8 +140,8 @@ def facts(ranked: Ranked) -> list[tuple[str, str]]:
     rows = content.predictions if content.samples.is_empty() else content.samples
     positive = positive_of(content.task)
     facts = [
-        ("Task", content.task.condition or content.task.name),
-        ("Classes", ", ".join(content.task.classes)),
+        ("Tasks", ", ".join(content.task.classes)) if content.tasks else _task(content),
+        ("Classes", "" if content.tasks else ", ".join(content.task.classes)),
         ("Positive class", positive or ""),
         ("Primary metric", f"{ranked.words(content.primary)}, margin {content.margin:g}"),
         ("Ships", content.ships or ""),
@@ -118,3 +149,7 @@ def facts(ranked: Ranked) -> list[tuple[str, str]]:
         ("Patients", cohort.patients(ranked, rows) if rows.height else ""),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _task(content: ReportContent) -> tuple[str, str]:
+    return "Task", content.task.condition or content.task.name

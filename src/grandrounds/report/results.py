@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from grandrounds.audits.protocol import counted
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.contrast import decisive
 from grandrounds.report import plots
@@ -222,10 +223,19 @@ def _verdict_words(leader: str, family: str, verdict: str) -> str:
 def _verdict_key(ranked: Ranked) -> Prose:
     margin = f"±{ranked.content.margin:g}"
     sentence = (
-        "Better: the interval, adjusted for the number of comparisons, excludes zero. "
+        f"Better: the interval, adjusted for {_adjusted(ranked)}, excludes zero. "
         f"Equivalent: it lies inside the margin of {margin}. Undecided: these data cannot tell."
     )
     return Prose((sentence,))
+
+
+def _adjusted(ranked: Ranked) -> str:
+    """Return over what Holm's procedure runs."""
+    content = ranked.content
+    if content.n_tasks == 1:
+        return "the number of comparisons"
+    told = counted(decisive(content.comparisons).height, "comparison")
+    return f"{told} on the mean over the tasks" if content.tasks else f"{told} in this task and not for the other tasks"
 
 
 def _assumed(ranked: Ranked) -> tuple[Prose, ...]:

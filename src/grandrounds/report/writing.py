@@ -22,7 +22,7 @@ def write_all(content: ReportContent, folder: Path) -> Path:
         StoreTrouble: A file cannot be written.
     """
     for name in _TABLES:
-        frame: pl.DataFrame = getattr(content, name)
+        frame = content.table(name)
         if not frame.is_empty():
             _write(plain(frame).write_csv(), folder / CSV / f"{name}.csv")
     _write(markdown.render(content), folder / MARKDOWN)

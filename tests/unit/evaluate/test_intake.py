@@ -5,7 +5,7 @@ import pytest
 
 from grandrounds.errors import BadData
 from grandrounds.evaluate.columns import Columns
-from grandrounds.evaluate.intake import intake
+from grandrounds.evaluate.intake import intake, intakes
 from grandrounds.evaluate.judge import judge
 
 GOOD = "sample,label,prob_a,prob_b\n001,a,0.9,0.1\n002,b,0.3,0.7\n003,a,0.4,0.6\n004,b,0.2,0.8\n"
@@ -111,3 +111,97 @@ def test_an_absent_file_and_a_wrong_positive_are_refused(written, tmp_path):
         intake(tmp_path / "nowhere.csv")
     with pytest.raises(BadData, match="positive"):
         intake(written(GOOD), positive="c")
+
+
+FINDINGS = """task,sample,patient,label,prob_absent,prob_present
+acl,s1,p1,absent,0.9,0.1
+acl,s2,p2,present,0.3,0.7
+meniscus,s1,p1,present,0.4,0.6
+meniscus,s2,p2,absent,0.8,0.2
+"""
+
+
+def test_a_column_of_tasks_makes_a_task_of_each_name(written):
+    """Tasks share columns of probabilities; each has its rows, its name and the same classes."""
+    acl, meniscus = intakes(written(FINDINGS))
+    assert (acl.task.name, meniscus.task.name) == ("acl", "meniscus")
+    assert acl.task.classes == meniscus.task.classes == ("absent", "present")
+    assert acl.predictions.select("task", "sample", "label").rows() == [
+        ("acl", "s1", "absent"),
+        ("acl", "s2", "present"),
+    ]
+    assert meniscus.predictions["prob_present"].to_list() == [0.6, 0.2]
+
+
+def test_a_task_has_the_classes_whose_columns_it_fills(written):
+    """Two classes of its own, one column for two, three grades: what a task leaves empty belongs to another."""
+    text = """task,sample,label,prob_no tear,prob_tear,prob_cyst,prob_0,prob_1,prob_2
+acl,s1,no tear,0.9,0.1,,,,
+acl,s2,tear,0.3,0.7,,,,
+cyst,s1,cyst,,,0.4,,,
+cyst,s2,none,,,0.1,,,
+grade,s1,0,,,,0.5,0.3,0.2
+grade,s2,2,,,,0.2,0.3,0.5
+"""
+    acl, cyst, grade = intakes(written(text), Columns(ordered=True, positive="cyst"))
+    assert (acl.task.classes, acl.task.positive) == (("no tear", "tear"), "tear")
+    assert (cyst.task.kind, cyst.task.positive, set(cyst.task.classes)) == ("binary", "cyst", {"cyst", "none"})
+    assert (grade.task.kind, grade.task.classes) == ("ordinal", ("0", "1", "2"))
+    assert cyst.predictions["prob_none"].to_list() == pytest.approx([0.6, 0.9])
+
+
+def test_one_column_serves_every_finding_even_one_that_nobody_has(written):
+    """The other class is known from the other tasks; a finding without a case is kept, and said."""
+    lines = ["task,sample,label,prob_1", "acl,s1,0,0.1", "acl,s2,1,0.7", "cyst,s1,0,0.2", "cyst,s2,0,0.1"]
+    _, cyst = intakes(written("\n".join(lines)))
+    assert set(cyst.task.classes) == {"0", "1"}
+    assert "No sample is labelled 1: what needs that class is undefined." in cyst.notes
+
+
+def test_one_name_in_the_column_is_one_task(written):
+    """Its name is kept, and a finding that nobody has is then refused as it always was."""
+    one = "".join(line for line in FINDINGS.splitlines(keepends=True) if not line.startswith("meniscus"))
+    assert intake(written(one)).task.name == "acl"
+    with pytest.raises(BadData, match="every sample has the same label"):
+        intake(written(one.replace("present,0.3", "absent,0.3")))
+
+
+def test_files_may_hold_a_task_each_or_a_family_each(written):
+    """A family without a name is the model where no task has two files; else each is called after its file."""
+    acl, meniscus = (
+        "".join(line for line in FINDINGS.splitlines(keepends=True) if not line.startswith(other))
+        for other in ("meniscus", "acl")
+    )
+    by_task = intakes([written(acl, "one.csv"), written(meniscus, "two.csv")])
+    assert [one.predictions["family"].unique().to_list() for one in by_task] == [["model"], ["model"]]
+    by_family = intakes([written(FINDINGS, "ours.csv"), written(acl, "theirs.csv")])
+    assert [one.predictions["family"].unique().sort().to_list() for one in by_family] == [["ours", "theirs"], ["ours"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "where"),
+    [
+        ("present,0.4,0.6", "maybe,0.4,0.6", "the label has no probability column", "line 4, task meniscus"),
+        ("0.4,0.6", "0.4,0.7", "sum to 1.1", "line 4, task meniscus"),
+        ("meniscus,s2,p2", "meniscus,s1,p1", "stands here before", "line 5, task meniscus"),
+        ("meniscus,s1", ",s1", "task is empty", "line 4"),
+        ("meniscus,s2,p2", "meniscus,s2,p3", "a sample belongs to two patients", "sample s2"),
+        ("meniscus,s2,p2", "all tasks,s2,p2", "no task can be called 'all tasks'", ""),
+        ("meniscus,s2,p2,absent,0.8,0.2", "cyst,s2,p2,absent,1,", "1 probability columns are too few", "task cyst"),
+    ],
+)
+def test_a_bad_row_is_named_with_its_task(written, old, new, message, where):
+    """The message says in which line of the file, and in which task."""
+    with pytest.raises(BadData, match=message) as caught:
+        intakes(written(FINDINGS.replace(old, new)))
+    assert where in str(caught.value)
+
+
+def test_what_is_asked_of_several_tasks_must_fit_one(written):
+    """A positive class of no task, a file without tasks beside one with, several where one is wanted."""
+    with pytest.raises(BadData, match="'torn' is in no task of two classes"):
+        intakes(written(FINDINGS), Columns(positive="torn"))
+    with pytest.raises(BadData, match="the column task is missing"):
+        intakes([written(FINDINGS), written(GOOD, "other.csv")])
+    with pytest.raises(BadData, match="there are 2 tasks: acl, meniscus"):
+        intake(written(FINDINGS))

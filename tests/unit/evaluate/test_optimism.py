@@ -25,7 +25,7 @@ def test_equals_a_loop_over_scikit_learn(predictions, two):
         called = [group.probs.argmax(axis=1) for group in groups]
         best = np.argmax([accuracy_score(groups[0].label, one, sample_weight=inside) for one in called])
         scores.append(accuracy_score(groups[0].label[outside], called[best][outside]))
-    found = selection(cohort, ACCURACY, 100, 0)
+    found = selection([cohort], ACCURACY, 100, 0)
     assert found.corrected == pytest.approx(np.mean(scores))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(scores, (0.025, 0.975))))
     assert sum(found.picked) == pytest.approx(1)
@@ -34,7 +34,7 @@ def test_equals_a_loop_over_scikit_learn(predictions, two):
 def test_the_best_of_equals_is_flattered_and_then_is_not(predictions, two):
     """Ten families that guess: the best looks better than chance; corrected, it is chance on average."""
     found = [
-        selection(assemble(predictions(two, {f"f{i}": 0.0 for i in range(10)}, seed=seed), two), ACCURACY, 128, 0)
+        selection([assemble(predictions(two, {f"f{i}": 0.0 for i in range(10)}, seed=seed), two)], ACCURACY, 128, 0)
         for seed in range(25)
     ]
     assert np.mean([one.estimate for one in found]) > 0.54
@@ -45,7 +45,7 @@ def test_a_clear_winner_needs_no_correction(predictions, two):
     """Where one family is always picked the corrected score is the score; a loss picks the lowest."""
     cohort = assemble(predictions(two, {"good": 4.0, "bad": 0.0, "worse": -1.0}), two)
     for entry in (ACCURACY, BRIER):
-        found = selection(cohort, entry, 256, 0)
+        found = selection([cohort], entry, 256, 0)
         assert found.picked[0] == 1
         assert found.corrected == pytest.approx(found.estimate, abs=0.01)
 
@@ -57,8 +57,8 @@ def test_floors_and_the_unfinished_are_not_picked(predictions, two):
         [frame, frame.filter(pl.col("fold") == 0, pl.col("family") == "a").with_columns(family=pl.lit("c"))]
     )
     cohort = assemble(frame, two)
-    assert selection(cohort, ACCURACY, 50, 0, without=["prior"]).families == ("a", "b")
-    assert selection(cohort, ACCURACY, 50, 0, without=["prior", "b"]) is None
+    assert selection([cohort], ACCURACY, 50, 0, without=["prior"]).families == ("a", "b")
+    assert selection([cohort], ACCURACY, 50, 0, without=["prior", "b"]) is None
 
 
 def test_detectable_difference_and_patients_equal_statsmodels():

@@ -6,10 +6,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from grandrounds.errors import BadData
+from grandrounds.evaluate.answering import answer
+from grandrounds.evaluate.bootstrap import interval, resample
+from grandrounds.evaluate.catalogue import ALL_TASKS as ALL
+from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.judge import judge
-from grandrounds.evaluate.several import ALL, all_tasks, judge_several
-from grandrounds.evaluate.verdict import verdict
-from grandrounds.tables import SCORES, TRIALS, Task, empty
+from grandrounds.evaluate.several import judge_several
+from grandrounds.tables import TRIALS, Task, empty
 
 TASKS = tuple(
     Task(name=name, kind="binary", classes=("absent", "present"), positive="present")
@@ -39,7 +42,7 @@ def _overall(scores, task, metric="auc"):
 def test_the_mean_is_scikit_learns_macro_average(findings):
     """With one fold it equals roc_auc_score of the label matrix, and each task is what it is alone."""
     frame = findings({"cnn": 1.0}, n_folds=1)
-    scores, _ = judge_several(frame, TASKS, resamples=50)
+    scores = judge_several(frame, TASKS, resamples=50).scores
     truth, score = (
         np.stack([frame.filter(pl.col("task") == task.name)[column].to_numpy() for task in TASKS], axis=1)
         for column in ("label", "prob_present")
@@ -53,50 +56,142 @@ def test_patients_are_drawn_alike_in_every_task(findings):
     """Three copies of one task have the mean's interval of that task, not a narrower one."""
     one = findings({"cnn": 1.0}).filter(pl.col("task") == "effusion")
     copies = pl.concat(one.with_columns(task=pl.lit(task.name), trial=pl.lit(task.name)) for task in TASKS)
-    scores, _ = judge_several(copies, TASKS, resamples=200)
+    scores = judge_several(copies, TASKS, resamples=200).scores
     bounds = ("estimate", "low", "high")
     assert _overall(scores, ALL).select(bounds).row(0) == pytest.approx(
         _overall(scores, "nodule").select(bounds).row(0)
     )
 
 
-def test_families_are_compared_on_the_mean_and_the_verdict_says_so(findings):
-    """One comparison a pair; the words say macro."""
-    scores, comparisons = judge_several(findings({"cnn": 3.0, "vit": 0.0}), TASKS, resamples=400)
-    assert comparisons.select("task", "verdict").rows() == [(ALL, "better")]
-    found = verdict(
-        scores.filter(pl.col("task") == ALL),
-        comparisons,
-        empty(TRIALS),
-        empty(SCORES),
-        all_tasks(TASKS),
-        "auc",
-        0.02,
-        (),
+def test_patients_who_are_read_for_every_task_are_not_counted_once_a_task(findings):
+    """Tasks that share what is hard about a patient: independent draws a task would claim a narrower interval."""
+    one = findings({"cnn": 1.0}, n_folds=1).filter(pl.col("task") == "effusion")
+    rng = np.random.default_rng(1)
+    noisy = []
+    for task in TASKS:
+        blurred = (pl.col("prob_present") + 0.02 * pl.Series(rng.normal(size=one.height))).clip(0, 1)
+        part = one.with_columns(task=pl.lit(task.name), trial=pl.lit(task.name), prob_present=blurred)
+        noisy.append(part.with_columns(prob_absent=1 - pl.col("prob_present")))
+    low, high = (
+        _overall(judge_several(pl.concat(noisy), TASKS, resamples=1000).scores, ALL).select("low", "high").row(0)
     )
+    apart = [resample(assemble(pl.concat(noisy), task), 1000, seed=turn) for turn, task in enumerate(TASKS)]
+    low_apart, high_apart = interval(np.mean([found.values[0, found.at("auc")] for found in apart], axis=0))
+    assert high - low > 1.4 * (high_apart - low_apart)
+
+
+def test_families_are_compared_on_the_mean_and_the_verdict_says_so(findings):
+    """One comparison a pair; the words say over how many tasks, and the pick of the best is corrected for."""
+    outcome, found = answer(
+        findings({"cnn": 3.0, "vit": 0.0}), TASKS, empty(TRIALS), (),
+        primary="auc", margin=0.02, resamples=400, rope=False, unit="auto", aggregation="valid",
+    )  # fmt: skip
+    assert outcome.comparisons.select("task", "verdict").rows() == [(ALL, "better")]
     assert found.leader == "cnn"
-    assert found.sentences[0].startswith("On the primary metric (macro AUC) `cnn` leads")
+    assert found.sentences[0].startswith("On the primary metric (mean AUC over 3 tasks) `cnn` leads")
+    assert found.selection is not None
+    assert found.selection.estimate == pytest.approx(_overall(outcome.scores, ALL)["estimate"][0])
+
+
+def test_what_ships_is_chosen_on_the_mean_and_calibrated_in_every_task(findings):
+    """The better one on valid is overconfident in one task of three, and is passed over for it."""
+    frame = pl.concat(findings({"cnn": 2.0, "vit": 2.0}, role=role, n_patients=90) for role in ("valid", "test"))
+    odds = (pl.col("prob_present") / pl.col("prob_absent")) ** pl.when(family="cnn", task="nodule").then(8).otherwise(1)
+    frame = frame.with_columns(prob_present=odds / (1 + odds)).with_columns(prob_absent=1 - pl.col("prob_present"))
+    _, found = answer(
+        frame, TASKS, empty(TRIALS), (),
+        primary="auc", margin=0.2, resamples=200, rope=False, unit="auto", aggregation="valid",
+    )  # fmt: skip
+    assert "cnn" in found.miscalibrated
+    assert "vit" not in found.miscalibrated
+    assert found.ships == "vit"
+
+
+def test_the_order_of_families_and_tasks_does_not_matter(findings):
+    """Families that come in another order in one task are still averaged with themselves."""
+    frame = findings({"cnn": 2.0, "vit": 0.0})
+    others = frame.filter(pl.col("task") != "effusion")
+    turned = pl.concat([frame.filter(task="effusion"), *(others.filter(family=one) for one in ("vit", "cnn"))])
+    by = ["family", "task", "metric", "label"]
+    kept, found = (judge_several(one, TASKS, resamples=50).scores.filter(task=ALL).sort(by) for one in (frame, turned))
+    assert kept.equals(found)
+
+
+def test_tasks_of_other_kinds_count_alike(findings, predictions, three):
+    """The mean of two binary tasks and one of three classes is that of their overall values, and of no others."""
+    lung = three.replaced(name="lung")
+    frame = pl.concat([findings({"cnn": 1.0}), predictions(lung, {"cnn": 1.0})], how="diagonal")
+    tasks = (*TASKS[:2], lung)
+    scores = judge_several(frame, tasks, resamples=50).scores
+    alone = [judge(frame, task, resamples=50).scores for task in tasks]
+    each = [_overall(one, task.name)["estimate"][0] for one, task in zip(alone, tasks, strict=True)]
+    assert _overall(scores, ALL)["estimate"].item() == pytest.approx(np.mean(each))
+    assert _overall(scores, "lung", "pairwise_auc").height == 1
+    assert _overall(scores, ALL, "pairwise_auc").is_empty()
 
 
 def test_a_task_without_both_sides_leaves_the_mean_undefined(findings):
     """The task that lacks a side is named; a mean over the others is not given in its place."""
     label = pl.when(pl.col("task") == "nodule").then(pl.lit("absent")).otherwise("label")
-    scores, comparisons = judge_several(
-        findings({"cnn": 1.0, "vit": 0.5}).with_columns(label=label), TASKS, resamples=50
-    )
-    row = _overall(scores, ALL).row(0, named=True)
+    found = judge_several(findings({"cnn": 1.0, "vit": 0.5}).with_columns(label=label), TASKS, resamples=50)
+    scores, row = found.scores, _overall(found.scores, ALL).row(0, named=True)
     assert row["estimate"] is None
     assert row["note"] == "undefined for nodule"
-    assert comparisons["verdict"].to_list() == ["undecided"]
+    assert found.comparisons["verdict"].to_list() == ["undecided"]
     assert _overall(scores, "effusion")["estimate"].null_count() == 0
 
 
-def test_tasks_that_do_not_go_together_are_refused(findings, three):
-    """Several classes, one name twice, a family that lacks a task."""
+def test_a_family_that_lacks_a_task_has_no_mean_and_the_others_have(findings):
+    """It is judged in the tasks that it read, and its row of the mean says what it did not read."""
+    frame = findings({"cnn": 1.0, "vit": 0.5, "svm": 0.2})
+    found = judge_several(frame.filter((pl.col("family") != "svm") | (pl.col("task") != "nodule")), TASKS, resamples=50)
+    mean = _overall(found.scores, ALL)
+    assert mean.filter(family="svm").select("estimate", "low", "note").row(0) == (None, None, "it did not read nodule")
+    assert mean.filter(pl.col("family") != "svm")["estimate"].null_count() == 0
+    assert _overall(found.scores, "effusion")["family"].to_list() == ["cnn", "vit", "svm"]
+    assert found.comparisons.select("family_a", "family_b").rows() == [("cnn", "vit")]
+    assert any("svm did not read nodule" in note for note in found.notes)
+
+
+def test_patients_of_one_task_only_are_counted_and_said(findings):
+    """A patient who was read for one task weighs there and in the mean; how many are where is said."""
+    frame = findings({"cnn": 1.0})
+    found = judge_several(
+        frame.filter((pl.col("patient") != "p000") | (pl.col("task") == "nodule")), TASKS, resamples=50
+    )
+    assert _overall(found.scores, ALL)["n_patients"].item() == 40
+    assert _overall(found.scores, "effusion")["n_patients"].item() == 39
+    assert found.notes == ("Not every patient is in every task: effusion 39, nodule 40, fibrosis 39 of 40 in all.",)
+
+
+def test_tasks_without_a_patient_in_common_are_told(findings):
+    """Another spelling of every patient would make draws independent, and the reader learns it."""
+    renamed = pl.when(pl.col("task") == "nodule").then("x" + pl.col("patient")).otherwise("patient")
+    found = judge_several(findings({"cnn": 1.0}).with_columns(patient=renamed), TASKS, resamples=50)
+    assert "The task nodule shares no patient with the others" in found.notes[0]
+
+
+def test_a_handful_of_patients_has_a_mean_and_no_interval(findings):
+    """The value stands, and no bound, p or verdict."""
+    found = judge_several(findings({"cnn": 1.0, "vit": 0.5}, n_patients=4, n_folds=1), TASKS, resamples=50)
+    assert _overall(found.scores, ALL)["estimate"].null_count() == 0
+    assert found.scores["low"].null_count() == found.scores.height
+    assert found.comparisons["verdict"].to_list() == ["undecided"]
+
+
+def test_tasks_that_do_not_go_together_are_refused(findings):
+    """One task, one name twice, no family in common, levels or folds that differ."""
     frame = findings({"cnn": 1.0, "vit": 0.5})
-    with pytest.raises(BadData, match="only where each is binary"):
-        judge_several(frame, (TASKS[0], three))
-    with pytest.raises(BadData, match="only where each is binary"):
-        judge_several(frame, (TASKS[0], TASKS[0]))
-    with pytest.raises(BadData, match="other families"):
-        judge_several(frame.filter((pl.col("family") == "cnn") | (pl.col("task") != "nodule")), TASKS, resamples=20)
+    for tasks in (TASKS[:1], (TASKS[0], TASKS[0])):
+        with pytest.raises(BadData, match="a name of its own"):
+            judge_several(frame, tasks)
+    name = pl.format("{}-{}", "family", "task")
+    with pytest.raises(BadData, match="no family read every task"):
+        judge_several(frame.with_columns(family=name), TASKS, resamples=20)
+    exams = pl.when(pl.col("task") == "nodule").then("patient").otherwise("case")
+    with pytest.raises(BadData, match="effusion by sample, nodule by case"):
+        judge_several(frame.with_columns(case=exams), TASKS, resamples=20)
+    with pytest.raises(BadData, match="different folds of the task nodule"):
+        judge_several(
+            frame.filter((pl.col("family") == "cnn") | (pl.col("task") != "nodule") | (pl.col("fold") == 0)), TASKS
+        )

@@ -332,7 +332,8 @@ def _findings() -> pl.DataFrame:
             ["SIM01/2 = SIM02/3"],
         ),
     ]
-    return tables.check(pl.DataFrame(rows, schema=list(tables.FINDINGS.columns.items()), orient="row"), tables.FINDINGS)
+    columns = ["audit", "title", "outcome", "sentence", "rows"]
+    return tables.check(pl.DataFrame(rows, schema=columns, orient="row"), tables.FINDINGS)
 
 
 def _png(rng: np.random.Generator, edge: int = 32) -> bytes:
