@@ -1,12 +1,13 @@
 """Rules that call a class from a threshold on, and what they give: sensitivity, specificity, predictive values.
 
 With two classes the positive one is called; with more, each class against the others. Each trial has a threshold of its
-own, set on its setting rows. The rule "most probable class" stands beside them: it needs no setting.
+own, set on its setting rows. The rule "most probable class" stands beside them: it needs no setting, and with two
+classes calls from one half on. Accuracy is that of all classes together: with more than two it has rules of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -25,7 +26,9 @@ from grandrounds.evaluate.thresholds import (
     for_specificity,
     operating,
 )
+from grandrounds.shapes import Probs
 
+MOST_PROBABLE, HALF = "most probable class", 0.5
 _Setter = Callable[[Operating, float], float]  # from operating points and a number to a threshold
 _AT_PREVALENCE = "_at_prevalence"
 
@@ -38,6 +41,10 @@ def calling(reading: Reading) -> Iterator[Rule]:
             yield _as_stated(reading, klass, label)
             for words, promised, setter in _setters(reading.aims):
                 yield _set(reading, klass, label, words, promised, setter)
+            if positive is not None:
+                yield _set(reading, klass, label, "greatest accuracy", {}, _most_accurate)
+    if positive is None:
+        yield from _most_probable(reading)
 
 
 def _setters(aims: Aims) -> Iterator[tuple[str, dict[str, float], _Setter]]:
@@ -59,6 +66,10 @@ def _reaching(setter: _Setter, least: float, points: Operating, _share: float) -
     return setter(points, least)
 
 
+def _most_accurate(points: Operating, share: float) -> float:
+    return for_price(points, share, 1 - share)
+
+
 def _priced(cost: float, points: Operating, share: float) -> float:
     return for_price(points, cost * share, 1 - share)
 
@@ -67,7 +78,25 @@ def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
     measures = tuple(
         _rates(pair.judged, klass, pair.judged.probs.argmax(axis=1) == klass, reading) for pair in reading.pairs
     )
-    return Rule("most probable class", label, "none", measures, undefined=_reasons(label))
+    half = HALF if len(reading.task.classes) == 2 else None
+    return Rule(MOST_PROBABLE, label, "none", measures, half, undefined=_reasons(label))
+
+
+def _most_probable(reading: Reading) -> Iterator[Rule]:
+    """Yield how often the most probable of several classes is right, as stated and as recalibrated."""
+    stated = [pair.judged.probs for pair in reading.pairs]
+    yield _right(reading, stated, "none")
+    if reading.calibration != "none":
+        yield _right(reading, [one.judged for one in reading.probs], reading.calibration)
+
+
+def _right(reading: Reading, probs: Sequence[Probs], calibration: str) -> Rule:
+    measures = []
+    for pair, one in zip(reading.pairs, probs, strict=True):
+        right = one.argmax(axis=1) == pair.judged.label
+        cells = by_patient(np.stack([right, ~right]), pair.judged.patient, reading.n_patients)  # (2, P)
+        measures.append(Measure(cells, lambda sums: {"accuracy": part(*sums)}))
+    return Rule(MOST_PROBABLE, None, calibration, tuple(measures))
 
 
 def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[str, float], setter: _Setter) -> Rule:
@@ -111,12 +140,14 @@ def _rates(group: Group, klass: int, called: NDArray[np.bool_], reading: Reading
 
     def rates(sums: NDArray[np.float64]) -> dict[str, Values]:
         hits, misses, alarms, rest = sums
-        found = {
+        found = {"accuracy": part(hits + rest, misses + alarms)} if positive_of(reading.task) else {}
+        found |= {
             "recall": part(hits, misses), "specificity": part(rest, alarms), "precision": part(hits, alarms),
             "npv": part(rest, misses),
         }  # fmt: skip
         if prevalence is not None:
             known = found["recall"], found["specificity"], prevalence
+            found[f"accuracy{_AT_PREVALENCE}"] = prevalence * known[0] + (1 - prevalence) * known[1]
             found |= {f"precision{_AT_PREVALENCE}": ppv_at(*known), f"npv{_AT_PREVALENCE}": npv_at(*known)}
         return found
 
@@ -126,6 +157,5 @@ def _rates(group: Group, klass: int, called: NDArray[np.bool_], reading: Reading
 def _reasons(label: str) -> dict[str, str]:
     names = ("recall", "specificity", "precision", "npv")
     reasons = {name: METRICS.get(name).undefined.format(label=label) for name in names}
-    return reasons | {
-        name + _AT_PREVALENCE: f"{reasons[name]}, or one side is missing" for name in ("precision", "npv")
-    }
+    moved = {f"{name}{_AT_PREVALENCE}": f"{reasons[name]}, or one side is missing" for name in ("precision", "npv")}
+    return reasons | moved | {f"accuracy{_AT_PREVALENCE}": "one side is missing"}

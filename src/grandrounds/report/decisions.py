@@ -23,6 +23,8 @@ _CAPTIONS = {
     "coverage": "Sets of classes, and how often they hold the true one; every patient counts once",
     "decided": "Who is decided on, and what is right among these",
     "recall": "What is called from a threshold on",
+    "precision_at_prevalence": "What that would be worth at the declared prevalence",
+    "accuracy": "How often the most probable class is right",
 }
 _WORDS = {
     "recall": "Sensitivity",
@@ -32,6 +34,7 @@ _WORDS = {
     "decided": "Share decided",
     "right_if_decided": "Right among the decided",
     "npv_at_prevalence": "NPV at the declared prevalence",
+    "accuracy_at_prevalence": "Accuracy at the declared prevalence",
 }
 _Rows = list[dict[str, Any]]
 
@@ -54,7 +57,8 @@ def _tables(ranked: Ranked, family: str) -> Iterator[Table]:
     """Yield one table for each set of metrics, one row a rule."""
     rules: dict[tuple[object, ...], _Rows] = {}
     for row in ranked.content.decisions.filter(pl.col("family") == family).iter_rows(named=True):
-        rules.setdefault((row["rule"], row["label"], row["calibration"]), []).append(row)
+        elsewhere = row["metric"].endswith("_at_prevalence")  # in a table of its own, or one would be too wide
+        rules.setdefault((row["rule"], row["label"], row["calibration"], elsewhere), []).append(row)
     alike: dict[tuple[str, ...], list[_Rows]] = {}
     for rows in rules.values():
         alike.setdefault(tuple(row["metric"] for row in rows), []).append(rows)

@@ -80,6 +80,43 @@ def test_rates_on_test_are_those_of_the_threshold_set_on_valid(both, two):
         assert row["n_patients"] == 60
 
 
+def test_accuracy_stands_at_one_half_and_at_thresholds_of_valid(both, two):
+    """As stated a class is called from one half on; the most accurate threshold is valid's, and test only counts."""
+    frame = both(two, {"cnn": 2.0}, n_folds=1)
+    found = decide(frame, two, resamples=100).decisions
+    valid, test = (frame.filter(role=role) for role in ("valid", "test"))
+
+    def accuracy(rows, threshold):
+        return ((rows["prob_malignant"] >= threshold) == (rows["label"] == "malignant")).mean()
+
+    half, best = (rule(found, name, "accuracy") for name in ("most probable class", "greatest accuracy"))
+    assert half["threshold"] == 0.5
+    assert half["estimate"] == pytest.approx(accuracy(test, 0.5))
+    assert best["calibration"] == "none"
+    assert best["estimate"] == pytest.approx(accuracy(test, best["threshold"]))
+    assert accuracy(valid, best["threshold"]) == max(accuracy(valid, one) for one in valid["prob_malignant"])
+    for row in (half, best):
+        assert row["low"] < row["estimate"] < row["high"]
+
+
+def test_accuracy_of_several_classes_is_that_of_the_most_probable(both, three):
+    """With more classes accuracy is of all of them together, as stated and after what recalibration changed."""
+    found = decide(both(three, {"cnn": 2.0}), three, resamples=100).decisions
+    test = both(three, {"cnn": 2.0}).filter(role="test")
+    likeliest = test.select(f"prob_{name}" for name in three.classes).to_numpy().argmax(axis=1)
+    right = [
+        (np.array(three.classes)[part["at"].to_numpy()] == part["label"].to_numpy()).mean()
+        for part in test.with_columns(at=likeliest).partition_by("fold")
+    ]
+    rows = found.filter(metric="accuracy")
+
+    assert rows["label"].null_count() == rows.height
+    stated = rows.filter(calibration="none").row(0, named=True)
+    assert stated["rule"] == "most probable class"
+    assert stated["estimate"] == pytest.approx(np.mean(right))
+    assert stated["low"] < stated["estimate"] < stated["high"]
+
+
 def test_the_tables_keep_their_schema_and_say_where_rules_come_from(both, two):
     """Every row names the role that it was set on; the table is a decisions table; the seed repeats it."""
     frame = both(two, {"cnn": 1.0, "vit": 0.5}, n_seeds=2)
@@ -174,6 +211,8 @@ def test_predictive_values_follow_bayes_at_the_declared_prevalence(both, two):
         npv = specificity * 0.98 / (specificity * 0.98 + (1 - sensitivity) * 0.02)
         assert rule(frame, name, "precision_at_prevalence")["estimate"] == pytest.approx(ppv)
         assert rule(frame, name, "npv_at_prevalence")["estimate"] == pytest.approx(npv)
+        right = 0.02 * sensitivity + 0.98 * specificity
+        assert rule(frame, name, "accuracy_at_prevalence")["estimate"] == pytest.approx(right)
 
 
 def test_probabilities_at_a_prevalence_are_those_of_a_set_that_has_it(both, two):
