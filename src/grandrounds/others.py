@@ -85,6 +85,7 @@ def _together(found: Sequence[Intake], each: tuple[ReportContent, ...], ask: Jud
     try:
         outcome, decision = answer(
             content.predictions, [one.task for one in found], tables.empty(tables.TRIALS), FLOORS, patient_known=known,
+            readers=[reader for one in found for reader in _human(one)],
             **ask.model_dump(exclude={"decide", "slices"}),
         )  # fmt: skip
     except Refusal as error:  # each task stands for itself all the same
@@ -148,10 +149,15 @@ def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
     check_primary(ask.primary, found.scales)
     judged, decision = answer(
         found.predictions, found.task, tables.empty(tables.TRIALS), FLOORS, patient_known=found.patient_known,
-        **ask.model_dump(exclude={"decide", "slices"}),
+        readers=_human(found), **ask.model_dump(exclude={"decide", "slices"}),
     )  # fmt: skip
     scores = undefined(judged.scores, found.scales)
     return replace(judged, scores=scores, curves=without_curves(judged.curves, found.scales)), decision
+
+
+def _human(found: Intake) -> list[str]:
+    """Return the families that are human readers: whoever rates or decides and states no probability."""
+    return [one for one, scale in found.scales.items() if scale != "probability" or one in found.readers]
 
 
 def _stated(found: Intake, rows: pl.DataFrame) -> pl.DataFrame:

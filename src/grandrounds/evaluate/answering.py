@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import polars as pl
@@ -31,6 +31,7 @@ def answer(
     rope: bool,
     unit: levels.Wanted,
     aggregation: levels.Choice,
+    readers: Collection[str] = (),
     seed: int = 0,
     patient_known: bool = True,
 ) -> tuple[Judgement, Verdict]:
@@ -47,6 +48,7 @@ def answer(
         rope: Whether to add how probable it is that a difference matters.
         unit: On what families are compared.
         aggregation: How the samples of a case or a patient become one answer.
+        readers: Families that are human readers: they are compared, and never ship.
         seed: Of the draws.
         patient_known: Whether it is known which samples show the same patient.
 
@@ -70,6 +72,7 @@ def answer(
         outcome.scores.filter(task=whole.name), outcome.comparisons, trials,
         _of(whole, task, valid.scores) if valid else tables.empty(tables.SCORES), whole, primary, margin, floors,
         valid_comparisons=valid.comparisons if valid else None, selection=outcome.selection,
+        readers=readers,
     )  # fmt: skip
     return outcome, decision.replaced(combined=levels.record(outcome.rules))
 

@@ -5,7 +5,7 @@ The test role decides what is said, the valid role which family ships (`shipping
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import cast
 
 import polars as pl
@@ -33,6 +33,7 @@ def verdict(
     *,
     valid_comparisons: pl.DataFrame | None = None,
     selection: Selection | None = None,
+    readers: Collection[str] = (),
 ) -> Verdict:
     """Return the answer, from tables alone.
 
@@ -47,6 +48,7 @@ def verdict(
         floors: Families that a useful one must beat.
         valid_comparisons: Table `comparisons` of the valid role; None for all undecided.
         selection: The leader's score corrected for the picking.
+        readers: Families that are human readers: they may lead, and never ship.
     """
     entry = primary_for(task, primary)
     comparisons, scores = decisive(comparisons), judged(scores, comparisons)
@@ -60,8 +62,9 @@ def verdict(
     leader = best_of({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
     words = {family: against(comparisons, leader, family) for family in on_test if family != leader}
     cost_s, calibrated = _cost_s(trials), calibration(valid_scores, task)
-    near = [leader, *(one for one in _with(words, *TIES) if one not in floors and one not in unfinished)]
-    candidates = {one: value for one, value in on_valid.items() if one not in floors and one not in unfinished}
+    barred = {*floors, *unfinished, *readers}
+    near = [one for one in (leader, *_with(words, *TIES)) if one == leader or one not in barred]
+    candidates = {one: value for one, value in on_valid.items() if one not in barred}
     chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
         primary=primary, margin=margin, unit=cast("Unit", scores["unit"].fill_null("sample")[0]), leader=leader,
@@ -77,6 +80,7 @@ def verdict(
         *_ranking(found, comparisons, scores, entry, task, floors),
         *_power(found, floors),
         *_shipping(found, chosen, candidates, cost_s, words),
+        *_human(readers, on_valid),
         *(f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished),
     )
     return found.replaced(sentences=lines)
@@ -250,6 +254,13 @@ def _shipping(
         }.get(words[chosen.family], f"On test the data cannot tell it from the leader `{found.leader}`.")
     if found.cheapest not in (None, chosen.family) and words.get(chosen.family) != "better":
         yield f"Test alone would have named `{found.cheapest}`: valid and test disagree, and valid decides."
+
+
+def _human(readers: Collection[str], on_valid: Collection[str]) -> Iterator[str]:
+    """Yield that readers are no candidates, where their valid rows would have made them some."""
+    known = [one for one in readers if one in on_valid]
+    if known:
+        yield f"Human readers are compared and never ship: {_listed(known)}."
 
 
 def _reasons(chosen: Choice) -> Iterator[str]:

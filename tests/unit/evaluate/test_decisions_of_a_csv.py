@@ -52,3 +52,16 @@ def test_readers_get_no_threshold(csv):
     frame = tables.read(tables.DECISIONS, page.parent / "decisions.parquet").frame
 
     assert frame["family"].unique().to_list() == ["ours"]
+
+
+def test_readers_with_valid_rows_do_not_ship(csv):
+    """Whoever names classes on valid and on test alike may lead, and what ships is a model."""
+    rows = pl.read_csv(csv)
+    rows.select("sample", "label", "patient", "case", "role", family=pl.lit("reader"), decision="label").write_csv(
+        csv.with_name("readers.csv")
+    )
+    page = api.rereport([csv, csv.with_name("readers.csv")], judge=JudgeSpec(primary="accuracy", resamples=100))
+    text = page.read_text(encoding="utf-8")
+
+    assert "Human readers are compared and never ship" in text
+    assert "the cheapest calibrated one ships: <b>ours</b>" in text

@@ -262,3 +262,24 @@ def test_scores_of_other_units_and_slices_are_left_alone(study):
     expected = verdict(**study | {"scores": whole})
     assert verdict(**study | {"scores": pl.concat([other, part, whole])}) == expected
     assert expected.leader == "lbp-svm"
+
+
+def test_a_human_reader_never_ships():
+    """A reader who leads on valid and on test is compared and said to lead; the best model ships."""
+    found = verdict(
+        _scores({"R1": 0.95, "cnn": 0.9}), _comparisons(("R1", "cnn", "undecided")), _trials({"R1": 1.0, "cnn": 9.0}),
+        _scores({"R1": 0.95, "cnn": 0.9}), TASK, "auc", 0.1, FLOORS, readers=("R1",),
+    )  # fmt: skip
+
+    assert (found.leader, found.ships) == ("R1", "cnn")
+    assert "Human readers are compared and never ship: `R1`." in found.sentences
+
+
+def test_readers_alone_ship_nothing():
+    """Without a model there is nothing that could ship, whatever rows of valid there are."""
+    found = verdict(
+        _scores({"R1": 0.95, "R2": 0.9}), _comparisons(("R1", "R2", "undecided")),
+        tables.empty(tables.TRIALS), _scores({"R1": 0.95, "R2": 0.9}), TASK, "auc", 0.1, FLOORS, readers=("R1", "R2"),
+    )  # fmt: skip
+
+    assert found.ships is None
