@@ -56,22 +56,20 @@ def verdict(
     valid_scores = judged(valid_scores, nothing if valid_comparisons is None else valid_comparisons)
     on_test, on_valid = _estimates(scores, primary), _estimates(valid_scores, primary)
     if not on_test:
-        sentence = f"No family has a defined {spoken(entry, task)}: {_why(scores, primary)}."
-        return Verdict(primary=primary, margin=margin, leader=None, sentences=(sentence,))
+        return Verdict(primary=primary, margin=margin, leader=None, sentences=(_undefined(scores, entry, task),))
     unfinished = _unfinished(scores, trials)
     leader = best_of({one: value for one, value in on_test.items() if one not in unfinished} or on_test, entry)
     words = {family: against(comparisons, leader, family) for family in on_test if family != leader}
     cost_s, calibrated = _cost_s(trials), calibration(valid_scores, task)
     barred = {*floors, *unfinished, *readers}
-    near = [one for one in (leader, *_with(words, *TIES)) if one == leader or one not in barred]
+    near = [*({leader} - set(readers)), *(one for one in _with(words, *TIES) if one not in barred)]
     candidates = {one: value for one, value in on_valid.items() if one not in barred}
     chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
         primary=primary, margin=margin, unit=cast("Unit", scores["unit"].fill_null("sample")[0]), leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
         undecided_with=_with(words, "undecided"),
-        cheapest=_cheapest(near, cost_s, calibrated),
-        ships=chosen.family if chosen else None,
+        cheapest=_cheapest(near, cost_s, calibrated), ships=chosen.family if chosen else None,
         miscalibrated=tuple(one for one, good in calibrated.items() if not good),
         reach=tuple(_reach(comparisons, scores, leader, margin)), selection=selection,
         no_better_than_floor=tuple(_no_better(comparisons, tuple(on_test), floors)),
@@ -80,15 +78,14 @@ def verdict(
         *_ranking(found, comparisons, scores, entry, task, floors),
         *_power(found, floors),
         *_shipping(found, chosen, candidates, cost_s, words),
-        *_human(readers, on_valid),
-        *(f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished),
+        *_barred(unfinished, [one for one in readers if one in on_valid]),
     )
     return found.replaced(sentences=lines)
 
 
 def _cheapest(near: Sequence[str], cost_s: dict[str, float], calibrated: dict[str, bool]) -> str | None:
     usable = [one for one in near if calibrated.get(one, True)] or near
-    return min(usable, key=lambda one: cost_s[one]) if all(one in cost_s for one in usable) else None
+    return min(usable, key=lambda one: cost_s[one]) if usable and all(one in cost_s for one in usable) else None
 
 
 def _no_better(comparisons: pl.DataFrame, families: Sequence[str], floors: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -121,9 +118,9 @@ def _estimates(scores: pl.DataFrame, metric: str) -> dict[str, float]:
     return dict(rows.select("family", "estimate").iter_rows())
 
 
-def _why(scores: pl.DataFrame, metric: str) -> str:
-    notes = scores.filter(pl.col("metric") == metric, pl.col("label").is_null())["note"].drop_nulls().to_list()
-    return notes[0] if notes else "there is no score"
+def _undefined(scores: pl.DataFrame, entry: MetricEntry, task: Task) -> str:
+    notes = scores.filter(pl.col("metric") == entry.name, pl.col("label").is_null())["note"].drop_nulls().to_list()
+    return f"No family has a defined {spoken(entry, task)}: {notes[0] if notes else 'there is no score'}."
 
 
 def _cost_s(trials: pl.DataFrame) -> dict[str, float]:
@@ -256,11 +253,11 @@ def _shipping(
         yield f"Test alone would have named `{found.cheapest}`: valid and test disagree, and valid decides."
 
 
-def _human(readers: Collection[str], on_valid: Collection[str]) -> Iterator[str]:
-    """Yield that readers are no candidates, where their valid rows would have made them some."""
-    known = [one for one in readers if one in on_valid]
-    if known:
-        yield f"Human readers are compared and never ship: {_listed(known)}."
+def _barred(unfinished: Sequence[str], readers: Sequence[str]) -> Iterator[str]:
+    """Yield who could not ship, whatever valid says."""
+    if readers:
+        yield f"Human readers are compared and never ship: {_listed(readers)}."
+    yield from (f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished)
 
 
 def _reasons(chosen: Choice) -> Iterator[str]:

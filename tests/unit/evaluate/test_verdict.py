@@ -283,3 +283,13 @@ def test_readers_alone_ship_nothing():
     )  # fmt: skip
 
     assert found.ships is None
+
+
+def test_a_leading_reader_is_not_named_as_cheapest():
+    """What a reader costs is in no table, so nobody is called the cheapest for want of a model."""
+    found = verdict(
+        _scores({"R1": 0.95, "cnn": 0.7}), _comparisons(("R1", "cnn", "better")), _trials({"R1": 1.0, "cnn": 9.0}),
+        _scores({"cnn": 0.7}), TASK, "auc", 0.1, FLOORS, readers=("R1",),
+    )  # fmt: skip
+
+    assert found.cheapest is None
