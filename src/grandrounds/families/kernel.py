@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from torch import Tensor, nn
 
-from grandrounds.families.selection import minus_log_loss
 from grandrounds.families.state import Arrays
 from grandrounds.shapes import ClassIndex, Features, Probs, Weights
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 _NEVER = -1e9  # logit of a class that training did not show
 _ROWS = 1024  # kernel rows at once
+_SLOPES = (-3.0, 5.0)  # logarithms of those that are tried
 
 
 class KernelMachine(nn.Module):
-    """Pairwise machines, Gaussian or linear, coupled by mean margins and a temperature.
+    """Pairwise machines, Gaussian or linear, coupled by mean margins and a sigmoid.
 
     Buffers: `mean`, `sd` (any,), `vectors` (V, any), `duals` (pairs, V), `intercepts` (pairs,), `wins` (pairs, K),
-    `absent` (K,), `gamma` and `sharpness` (one number each). Where `gamma` is 0 the machines are linear, and each of
+    `offsets` (K,), `gamma` and `slope` (one number each). Where `gamma` is 0 the machines are linear, and each of
     the `vectors` is already the sum that makes one machine.
     """
 
@@ -37,9 +38,9 @@ class KernelMachine(nn.Module):
     duals: Tensor
     intercepts: Tensor
     wins: Tensor
-    absent: Tensor
+    offsets: Tensor
     gamma: Tensor
-    sharpness: Tensor
+    slope: Tensor
 
     def __init__(self, arrays: Arrays) -> None:
         super().__init__()
@@ -64,33 +65,83 @@ class KernelMachine(nn.Module):
         distance = torch.cdist(scaled, self.vectors, compute_mode="donot_use_mm_for_euclid_dist")
         return torch.exp(-self.gamma * distance.square())
 
+    def margins(self, features: Tensor) -> Tensor:
+        """Return each class's mean margin over the others, (B, K)."""
+        return self.decisions(features) @ self.wins
+
     def forward(self, features: Tensor) -> Tensor:
-        """Return probabilities (B, K): the softmax of each class's mean margin over the others."""
-        return torch.softmax(self.sharpness * (self.decisions(features) @ self.wins) + self.absent, dim=1)
+        """Return probabilities (B, K): the softmax of the margins, sloped and offset."""
+        return torch.softmax(self.slope * self.margins(features) + self.offsets, dim=1)
 
     @torch.inference_mode()
     def probs(self, features: Features) -> Probs:
         """Return probabilities (N, K)."""
-        rows = [self(torch.tensor(features[at : at + _ROWS])) for at in range(0, len(features), _ROWS)]
-        return torch.cat(rows).numpy()  # (N, K)
+        return torch.cat([self(part) for part in _parts(features)]).numpy()  # (N, K)
 
     def arrays(self) -> Arrays:
         """Return what is to be saved."""
         return {name: value.numpy() for name, value in self.state_dict().items()}
 
-    def tempered(self, features: Features, labels: ClassIndex) -> Self:
-        """Return this machine with the sharpness that has the least log loss on these rows.
+    def with_sigmoid(self, features: Features, labels: ClassIndex, weights: Weights, n_patients: int) -> Self:
+        """Return this machine with the slope and the offsets that have the least log loss on these rows.
 
-        One number, so that a class which the rows lack keeps its share.
+        Of two classes this is a logistic regression on the margin, its targets smoothed as Platt did, so that it exists
+        even where no row is wrong. A class that the rows lack keeps its offset. Offsets are drawn towards 0 as by a
+        normal prior of variance 1 against one observation a patient: a class that three patients show on many images
+        says little of how often it will be met.
+
+        Args:
+            features: (N, any).
+            labels: (N,).
+            weights: (K,) of the classes, as the machine was fitted with.
+            n_patients: Whose rows they are.
+
+        Reference: Platt, Advances in Large Margin Classifiers, MIT Press 1999; of several classes with one slope:
+        Alexandari, Kundaje, Shrikumar, ICML 2020.
         """
-        arrays = self.arrays()
+        arrays, offsets = self.arrays(), self.arrays()["offsets"].copy()
+        known = offsets[labels] > _NEVER  # of a class that training did not show, no row can be explained
+        features, labels = features[known], labels[known]
+        shown = np.unique(labels)
+        if len(shown) < 2:
+            return self
+        with torch.inference_mode():
+            margins = torch.cat([self.margins(part) for part in _parts(features)]).numpy()[:, shown]  # (N, shown)
+        slope, offsets[shown] = _sigmoid(margins, np.searchsorted(shown, labels), weights[labels], 0.5 / n_patients)
+        return type(self)(arrays | {"slope": np.array(slope), "offsets": offsets})
 
-        def loss(log_sharpness: float) -> float:
-            sharper = type(self)(arrays | {"sharpness": np.array(np.exp(log_sharpness))})
-            return -minus_log_loss(labels, sharper.probs(features))
 
-        found = minimize_scalar(loss, bounds=(-3.0, 4.0), method="bounded", options={"xatol": 1e-3})
-        return type(self)(arrays | {"sharpness": np.array(np.exp(found.x))})
+def _sigmoid(
+    margins: NDArray[np.float64], labels: ClassIndex, weights: Weights, tether: float
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the slope and the offsets (K,), which sum to 0, that make margins (N, K) meet Platt's targets best.
+
+    Args:
+        margins: (N, K).
+        labels: (N,).
+        weights: (N,).
+        tether: What the squared offsets cost.
+    """
+    n_classes, share = margins.shape[1], weights / weights.sum()
+    sure = (np.bincount(labels) + 1) / (np.bincount(labels) + 2)  # (K,)
+    target = np.where(np.eye(n_classes) == 1, sure[:, None], (1 - sure[:, None]) / (n_classes - 1))[labels]  # (N, K)
+
+    def loss(beta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        slope, offsets = np.exp(beta[0]), beta[1:]
+        logs = log_softmax(slope * margins + offsets, axis=1)
+        error = (np.exp(logs) - target) * share[:, None]  # (N, K)
+        value = -float(share @ (target * logs).sum(axis=1)) + tether * float(offsets @ offsets)
+        return value, np.append(slope * (error * margins).sum(), error.sum(axis=0) + 2 * tether * offsets)
+
+    beta = minimize(
+        loss, np.zeros(1 + n_classes), jac=True, method="L-BFGS-B", bounds=[_SLOPES, *[(None, None)] * n_classes],
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 1000},
+    ).x  # fmt: skip
+    return float(np.exp(beta[0])), beta[1:] - beta[1:].mean()
+
+
+def _parts(features: Features) -> Iterator[Tensor]:
+    return (torch.tensor(features[at : at + _ROWS]) for at in range(0, len(features), _ROWS))
 
 
 def fit_machine(
@@ -122,8 +173,8 @@ def fit_machine(
     vectors = machine.support_vectors_
     if not gamma:
         vectors, duals = n_features * duals @ vectors, np.eye(len(duals))
-    absent = np.full(len(weights), _NEVER)
-    absent[present] = 0.0
+    offsets = np.full(len(weights), _NEVER)
+    offsets[present] = 0.0
     return KernelMachine(
         {
             "mean": mean,
@@ -132,9 +183,9 @@ def fit_machine(
             "duals": duals,
             "intercepts": machine.intercept_,
             "wins": wins,
-            "absent": absent,
+            "offsets": offsets,
             "gamma": np.array(gamma),
-            "sharpness": np.array(1.0),
+            "slope": np.array(1.0),
         }
     )
 

@@ -50,7 +50,7 @@ class LbpSvmFamily:
     params: LbpSvmParams
 
     def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedLbpSvm:  # noqa: ARG002  (the contract's arguments)
-        """Return the machine fitted on `train`; C, gamma and the temperature are chosen on `valid`.
+        """Return the machine fitted on `train`; C, gamma and the sigmoid are chosen on `valid`.
 
         Raises:
             BadData: The images are smaller than the widest ring of neighbours.

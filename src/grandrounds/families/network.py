@@ -153,7 +153,7 @@ class NetworkFamily:
         module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
-        loss, taught = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
+        loss, teacher = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
         plan = Plan(
             n_epochs=min(budget.epochs, self.params.max_epochs),
             cap_s=budget.cap_s,
@@ -178,8 +178,8 @@ class NetworkFamily:
             epochs=outcome.epochs,
             best_epoch=outcome.best_epoch,
             truncated=outcome.truncated,
-            notes=(built.note, *taught, first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
-            licences=(built.licence,) if built.licence else (),
+            notes=(built.note, *_taught(teacher), first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+            licences=((built.licence,) if built.licence else ()) + (teacher.licences if teacher else ()),
         )
         return FittedNetwork(
             record, name, self.params, shape, train_view.n_classes, module.cpu().eval(), train_view.flips
@@ -194,17 +194,20 @@ class NetworkFamily:
 
     def _loss(
         self, architecture: Architecture, weights: Weights, train_view: View, valid: View, budget: Budget, seed: int
-    ) -> tuple[Loss, tuple[str, ...]]:
-        """Return what is made small, and what a reader should be told of a teacher."""
+    ) -> tuple[Loss, FitRecord | None]:
+        """Return what is made small, and the record of a teacher."""
         if self.params.loss == "ordinal" and train_view.task.kind != "ordinal":
             raise BadData("the ordinal loss is for classes that have an order", remedy='set loss = "cross-entropy"')
         of_labels = OfLabels.weighed(self.params.loss, weights, self.params.label_smoothing, budget.device)
         if architecture.teaching is None:
-            return of_labels, ()
+            return of_labels, None
         teaching = architecture.teaching(self.params)
         teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
-        note = f"teacher: {teacher.record.notes[0]}, epoch {teacher.record.best_epoch} on valid"
-        return _distilled(of_labels, teaching, teacher, budget.device), (note,)
+        return _distilled(of_labels, teaching, teacher, budget.device), teacher.record
+
+
+def _taught(teacher: FitRecord | None) -> tuple[str, ...]:
+    return () if teacher is None else (f"teacher: {teacher.notes[0]}, epoch {teacher.best_epoch} on valid",)
 
 
 def _resizing(shape: Shape, inner: Shape) -> str:

@@ -151,22 +151,6 @@ class ViTParams(TrainingSpec):
     drop_path: float = Field(default=0.0, ge=0, lt=1)
 
 
-class DeiTParams(ViTParams):
-    """A vision transformer with a second token that learns from a convolutional teacher.
-
-    Args:
-        teacher: The teacher, trained on the same images before; its time is part of the trial.
-        distillation: `"hard"` learns the teacher's decisions, `"soft"` its probabilities.
-        temperature: By which logits are divided before probabilities are compared; for `"soft"`.
-        share: Of the teacher's part in the loss.
-    """
-
-    teacher: ResNetParams = ResNetParams()
-    distillation: Literal["hard", "soft"] = "hard"
-    temperature: float = Field(default=3.0, gt=0)
-    share: float = Field(default=0.5, gt=0, lt=1)
-
-
 class SwinParams(TrainingSpec):
     """A Swin transformer of timm.
 
@@ -333,6 +317,23 @@ class TimmParams(TorchvisionParams):
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
+
+
+class DeiTParams(ViTParams):
+    """A vision transformer with a second token that learns from a convolutional teacher.
+
+    Args:
+        teacher: The teacher, trained on the same images before; its time is part of the trial. A residual network, or
+            any network of timm, which may start from published weights.
+        distillation: `"hard"` learns the teacher's decisions, `"soft"` its probabilities.
+        temperature: By which logits are divided before probabilities are compared; for `"soft"`.
+        share: Of the teacher's part in the loss.
+    """
+
+    teacher: ResNetParams | TimmParams = ResNetParams()
+    distillation: Literal["hard", "soft"] = "hard"
+    temperature: float = Field(default=3.0, gt=0)
+    share: float = Field(default=0.5, gt=0, lt=1)
 
 
 class ProbeParams(Spec):

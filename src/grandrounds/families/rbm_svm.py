@@ -56,7 +56,7 @@ class RbmSvmFamily:
     params: RbmSvmParams
 
     def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedRbmSvm:  # noqa: ARG002  (the contract's arguments)
-        """Return the machine fitted on `train`, features included; C, gamma and the temperature are chosen on `valid`.
+        """Return the machine fitted on `train`, features included; C, gamma and the sigmoid are chosen on `valid`.
 
         Raises:
             BadData: There is nothing to fit on, or learning the features diverged.

@@ -52,7 +52,7 @@ class SiftSvmFamily:
     params: SiftSvmParams
 
     def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedSiftSvm:  # noqa: ARG002  (the contract's arguments)
-        """Return the machine fitted on `train`; C, gamma and the temperature are chosen on `valid`.
+        """Return the machine fitted on `train`; C, gamma and the sigmoid are chosen on `valid`.
 
         Raises:
             BadData: The images are too small for a descriptor at each key point.

@@ -17,7 +17,7 @@ from grandrounds.training.imbalance import class_weights
 def choose_machine(
     train: View, valid: View, train_features: Features, valid_features: Features, params: SvmParams, seed: int
 ) -> tuple[KernelMachine, tuple[str, ...]]:
-    """Return the machine fitted on `train`, and notes; C, gamma and the temperature are chosen on `valid`."""
+    """Return the machine fitted on `train`, and notes; C, gamma and the sigmoid are chosen on `valid`."""
     labels, valid_labels = training_labels(train), labels_of(valid)
     choice = choose_by(valid)
     weighing = class_weights(labels, valid.n_classes, params.imbalance)
@@ -28,7 +28,7 @@ def choose_machine(
         machine = fit_machine(
             train_features[which], labels[which], weighing.weights, cost=cost, gamma=width / n_features
         )
-        return machine.tempered(valid_features, valid_labels)
+        return machine.with_sigmoid(valid_features, valid_labels, weighing.weights, len(valid.patients))
 
     grid = [(width, cost) for kernel in params.kernels for cost in params.costs for width in _widths(kernel, params)]
     tried = [fitted(some, *settings) for settings in grid]
@@ -37,7 +37,7 @@ def choose_machine(
     width, cost = grid[best]
     machine = tried[best] if len(some) == len(labels) else fitted(slice(None), width, cost)
     kernel = f"Gaussian kernel with gamma = {width:g} / {n_features}" if width else "linear kernel"
-    note = f"{kernel} and C = {cost:g} {choice.note}; the temperature too was fitted on valid"
+    note = f"{kernel} and C = {cost:g} {choice.note}; the sigmoid too was fitted on valid"
     return machine, (weighing.note, note)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 import torch
 from sklearn.svm import SVC
 
@@ -43,17 +44,76 @@ def test_linear_margins_equal_scikit_learn(n_classes):
     assert ours.vectors.shape == (n_classes * (n_classes - 1) // 2, 5)
 
 
-def test_absent_class_and_temperature():
-    """A class without training rows gets nothing, and the temperature keeps the order of classes."""
+def test_a_class_without_rows_gets_nothing():
+    """Neither training rows nor the rows of the sigmoid have the class: its probability stays 0."""
     random = np.random.default_rng(0)
     labels = np.repeat([0, 2, 3], 20)
     features = (random.normal(size=(60, 4)) + labels[:, None]).astype(np.float32)
-    machine = fit_machine(features, labels, np.ones(4), cost=1.0, gamma=0.1)
-    tempered = machine.tempered(features, labels)
+    machine = fit_machine(features, labels, np.ones(4), cost=1.0, gamma=0.1).with_sigmoid(
+        features, labels, np.ones(4), 60
+    )
 
     assert (machine.probs(features)[:, 1] == 0).all()
-    assert np.allclose(tempered.probs(features).sum(axis=1), 1)
-    assert (tempered.probs(features).argmax(axis=1) == machine.probs(features).argmax(axis=1)).all()
+    assert np.allclose(machine.probs(features).sum(axis=1), 1)
+
+
+def test_a_class_that_valid_lacks_keeps_its_share():
+    """The sigmoid learns nothing of a class that its rows lack, which may occur again."""
+    random = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    features = (random.normal(size=(90, 4)) + labels[:, None]).astype(np.float32)
+    machine = fit_machine(features, labels, np.ones(3), cost=1.0, gamma=0.1)
+    some = labels != 2
+    fitted = machine.with_sigmoid(features[some], labels[some], np.ones(3), 60)
+
+    assert fitted.offsets[2] == machine.offsets[2] == 0
+    assert (fitted.probs(features)[labels == 2].argmax(axis=1) == 2).mean() > 0.5
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0), (0.5, 3.0)])
+def test_the_sigmoid_of_two_classes_is_a_logistic_regression_on_the_margin(weights):
+    """It equals that of statsmodels on Platt's targets, each row weighed as its class was in the machine."""
+    random = np.random.default_rng(4)
+    labels = (random.random(300) < 0.3).astype(int)
+    features = (random.normal(size=(300, 5)) + labels[:, None]).astype(np.float32)
+    machine = fit_machine(features[:200], labels[:200], np.array(weights), cost=1.0, gamma=0.1)
+    fitted = machine.with_sigmoid(features[200:], labels[200:], np.array(weights), 10**9)
+
+    margin = machine.margins(torch.tensor(features[200:])).numpy() @ [-1, 1]
+    truth = labels[200:]
+    n_ill, n_well = truth.sum(), (1 - truth).sum()
+    smoothed = np.where(truth == 1, (n_ill + 1) / (n_ill + 2), 1 / (n_well + 2))
+    each = np.array(weights)[truth]
+    model = sm.GLM(smoothed, sm.add_constant(margin), sm.families.Binomial(), freq_weights=each)
+    expected = model.fit().predict(sm.add_constant(margin))
+
+    assert fitted.probs(features[200:])[:, 1] == pytest.approx(expected, abs=1e-4)
+
+
+def test_few_patients_move_offsets_less():
+    """The same rows say the less of how often a class will be met, the fewer patients they come from."""
+    random = np.random.default_rng(4)
+    labels = (random.random(300) < 0.1).astype(int)
+    features = (random.normal(size=(300, 5)) + labels[:, None]).astype(np.float32)
+    machine = fit_machine(features[:100], labels[:100], np.array([0.2, 1.8]), cost=1.0, gamma=0.1)
+    rows = features[100:], labels[100:], np.ones(2)
+    moved = [abs(machine.with_sigmoid(*rows, n_patients).offsets[1]) for n_patients in (3, 30, 200)]
+
+    assert moved == sorted(moved)
+    assert moved[0] < moved[2] / 2
+
+
+def test_probabilities_hold_on_new_rows():
+    """Of rare cases, those called 20 to 40 % turn out as often as was said, in several classes too."""
+    random = np.random.default_rng(1)
+    labels = random.choice(3, size=6000, p=[0.7, 0.2, 0.1])
+    features = (random.normal(size=(6000, 3)) + 1.2 * np.eye(3)[labels]).astype(np.float32)
+    machine = fit_machine(features[:1000], labels[:1000], np.ones(3), cost=1.0, gamma=0.1)
+    probs = machine.with_sigmoid(features[1000:3000], labels[1000:3000], np.ones(3), 2000).probs(features[3000:])
+
+    for k in range(3):
+        called = (probs[:, k] > 0.2) & (probs[:, k] < 0.4)
+        assert (labels[3000:] == k)[called].mean() == pytest.approx(probs[called, k].mean(), abs=0.06)
 
 
 def test_round_trip():

@@ -264,6 +264,17 @@ def test_the_offline_rung_starts_from_its_weights_and_carries_their_licence(tmp_
     assert np.array_equal(families.load("efficientnet-lite0", tmp_path).predict(view), fitted.predict(view))
 
 
+def test_a_student_keeps_the_licence_of_its_teachers_weights(tmp_path):
+    """A teacher may start from published weights; what it taught carries their licence and says who taught."""
+    view = noise_view((1, 32, 32), 16, 2)
+    fitted = fit("deit-tiny@pretrained-teacher", view, dim=48, depth=1, teacher={"side_px": 48})
+    fitted.save(tmp_path)
+    record = families.load("deit-tiny@pretrained-teacher", tmp_path).record
+
+    assert "teacher: timm:tf_efficientnet_lite0" in " ".join(record.notes)
+    assert record.licences == ("Apache-2.0",)
+
+
 @pytest.mark.parametrize(
     ("name", "source", "message"),
     [
