@@ -101,8 +101,11 @@ def _together(found: Sequence[Intake], each: tuple[ReportContent, ...], ask: Jud
 
 def _findings(known: AuditTables, found: Intake, among: Sequence[Intake]) -> pl.DataFrame:
     """Return what the audits say of one task, with its name where there are others."""
-    findings = audits.run(known)
-    return findings.with_columns(task=pl.lit(found.task.name)) if len(among) > 1 else findings
+    others = [one.predictions for one in among if one is not found]
+    if not others:
+        return audits.run(known)
+    findings = audits.run(replace(known, other_tasks=pl.concat(others, how="diagonal")))
+    return findings.with_columns(task=pl.lit(found.task.name))
 
 
 def _evidence(found: Intake, ask: JudgeSpec) -> AuditTables:

@@ -167,6 +167,12 @@ def many(*, good=True, site=False):
     )
 
 
+def with_another_task(**changes):
+    """The same patients in the same roles for another task, but for what is changed there."""
+    given = clean()
+    return dataclasses.replace(given, other_tasks=given.predictions.with_columns(task=pl.lit("other"), **changes))
+
+
 def youden(role):
     """A threshold of the best family that was set on a role."""
     row = {"family": "good", "rule": "youden", "metric": "recall", "label": "y", "chosen_on": role, "estimate": 0.9}
@@ -174,7 +180,7 @@ def youden(role):
 
 
 # A new audit adds what it is meant to find, and clean tables of its own where the usual ones are too small for it.
-CLEAN = {"A013": many, "A016": many}
+CLEAN = {"A013": many, "A016": many, "A018": with_another_task}
 PLANTED = {
     "A000": lambda: dataclasses.replace(clean(), patient_known=False),
     "A001": lambda: changed("samples", "patient", pl.col("sample") == "s0", "p7"),
@@ -196,6 +202,7 @@ PLANTED = {
     "A015": lambda: dataclasses.replace(many(), prevalence=0.05),
     "A016": lambda: many(good=False),
     "A017": lambda: dataclasses.replace(clean(), decisions=youden("test")),
+    "A018": lambda: with_another_task(role=pl.when(pl.col("case") == "c0").then(pl.lit("valid")).otherwise("role")),
 }
 
 every_audit = pytest.mark.parametrize("code", audits.AUDITS.names())

@@ -134,6 +134,13 @@ AUDITS: Registry[AuditEntry] = Registry(
             run="grandrounds.audits.a017_chosen_on_test:audit",
             docs="reference/audits/a017.md",
         ),
+        AuditEntry(
+            name="A018",
+            title="In another role in another task",
+            summary="whether a patient who is tested for one task is trained or chosen on for another",
+            run="grandrounds.audits.a018_role_in_another_task:audit",
+            docs="reference/audits/a018.md",
+        ),
     ),
     group="grandrounds.audits",
 )

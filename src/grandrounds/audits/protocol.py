@@ -26,6 +26,7 @@ class AuditTables:
         predictions: Table `predictions`.
         lifted: The same at the level at which families were compared, as `levels.lift` gives it; None where that is the
             level of `predictions`.
+        other_tasks: Table `predictions` of the other tasks on the same images; None where there is one task.
         task: What is to be told from an image.
         patient_known: Whether patient ids were given; None where nobody says.
         scores: Table `scores` of the test role.
@@ -46,6 +47,7 @@ class AuditTables:
     splits: pl.DataFrame | None = None
     predictions: pl.DataFrame | None = None
     lifted: pl.DataFrame | None = None
+    other_tasks: pl.DataFrame | None = None
     task: Task | None = None
     patient_known: bool | None = None
     scores: pl.DataFrame | None = None

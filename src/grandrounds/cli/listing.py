@@ -158,7 +158,9 @@ def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
             yield f"{task}{row['audit']} {row['title']}: {row['outcome']}. {_without(row['sentence'])}"
             yield from (f"  {line}" for line in row["rows"])
     counts = [f"{outcome} {findings.filter(outcome=outcome).height}" for outcome in _OUTCOMES]
-    yield f"\n{findings.height} audits: {', '.join(counts)}."
+    n_tasks = findings["task"].n_unique()
+    of = f" of {n_tasks} tasks" if n_tasks > 1 else ""
+    yield f"\n{findings.height} audits{of}: {', '.join(counts)}."
 
 
 def _without(sentence: str) -> str:

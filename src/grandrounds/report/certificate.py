@@ -18,7 +18,16 @@ from grandrounds.report.blocks import Block, Folded, Prose, Section
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed
 
-AUDITED = ("A000", "A001", "A002", "A009", "A011", "A012", "A017")  # they look for test in training or in a choice
+AUDITED = (
+    "A000",
+    "A001",
+    "A002",
+    "A009",
+    "A011",
+    "A012",
+    "A017",
+    "A018",
+)  # they look for test in training or in a choice
 _STAGES = {
     "When drawn": "every case has exactly one role in each fold, and each fold has cases to train on and to test on. A "
     "plan with a patient on two sides is refused, unless it is official or was asked for by sample; then it is marked.",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from grandrounds import tables
 from grandrounds.evaluate.catalogue import positive_of
@@ -72,24 +73,52 @@ SECTIONS: tuple[Builder, ...] = (
 OVER_TASKS: tuple[Builder, ...] = (results.ranking, tasks.by_task, results.differences, cohort.findings, tasks.notes)
 ONCE: tuple[Builder, ...] = (appendix.study,)
 OPEN = ("ranking", "tasks", "differences", "readers")  # what a reader sees at once; all else opens on a click or key
+MOST_BYTES = 3_000_000  # of a page over several tasks
 ANSWER = 2  # sentences that stand on top; the others explain them
 _RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one
 
 
-def write(content: ReportContent, path: Path) -> Path:
+def write(content: ReportContent, path: Path, *, most_bytes: int = MOST_BYTES) -> Path:
     """Write the report as one HTML file, whole or not at all, and return its path.
 
+    Where many tasks would make it too large, the details of each go to a page beside it.
+
+    Args:
+        content: What is reported.
+        path: The file.
+        most_bytes: What a page over several tasks may have.
+
     Raises:
-        StoreTrouble: The file cannot be written.
+        StoreTrouble: A file cannot be written.
     """
     page = render(content)
+    if content.tasks and len(page.encode()) > most_bytes:
+        for chapter in chapters(content):
+            title = f"{content.title} {chapter.title}"
+            own = replace(chapter.content, title=title, record=content.record, links=(("all tasks", path.name),))
+            _write(render(own), path.with_name(_page(chapter, path)))
+        page = render(content, beside=path)
+    return _write(page, path)
+
+
+def _write(page: str, path: Path) -> Path:
     with tables.atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
 
-def render(content: ReportContent) -> str:
-    """Return the report as HTML."""
+def _page(chapter: Chapter, path: Path) -> str:
+    """Return the name of the page beside another one that holds a task."""
+    return f"{path.stem}-{chapter.anchor}{path.suffix}"
+
+
+def render(content: ReportContent, *, beside: Path | None = None) -> str:
+    """Return the report as HTML.
+
+    Args:
+        content: What is reported.
+        beside: The page, where what is told of a task lies on a page beside it; None for all on one.
+    """
     ranked = Ranked.of(content)
     before, after = parts(ranked)
     return (
@@ -101,7 +130,7 @@ def render(content: ReportContent) -> str:
             links=[(label, href if _RELATIVE.fullmatch(href) else None) for label, href in content.links],
             n_answer=ANSWER,
             sections=before,
-            chapters=chapters(content),
+            chapters=chapters(content) if beside is None else [_brief(one, beside) for one in chapters(content)],
             closing=after,
         )
     )
@@ -122,6 +151,12 @@ def chapters(content: ReportContent) -> list[Chapter]:
 def _chapter(anchor: str, ranked: Ranked) -> Chapter:
     own = [replace(one, anchor=f"{anchor}-{one.anchor}") for one in _built(SECTIONS, ranked, without=ONCE)]
     return Chapter(anchor, f"Task: {ranked.content.task.name}", ranked.content, facts(ranked), own)
+
+
+def _brief(chapter: Chapter, page: Path) -> Chapter:
+    """Return a chapter with what a reader sees at once, and the name of the page that holds it all."""
+    shown = [one for one in chapter.sections if one.opened]
+    return replace(chapter, sections=shown, page=quote(_page(chapter, page)))
 
 
 def sections(ranked: Ranked) -> list[Section]:

@@ -24,6 +24,7 @@ class Chapter:
         content: What it is made of.
         facts: Those under its heading.
         sections: What a page of its own would hold.
+        page: Relative address of such a page, where only a part of it stands here; empty for none.
     """
 
     anchor: str
@@ -31,6 +32,7 @@ class Chapter:
     content: ReportContent
     facts: list[tuple[str, str]]
     sections: list[Section]
+    page: str = ""
 
 
 def by_task(ranked: Ranked) -> Section:

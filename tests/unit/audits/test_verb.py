@@ -86,3 +86,23 @@ def test_another_folder_is_refused(tmp_path):
     """The message says what would do."""
     with pytest.raises(BadData, match="give the folder of a run"):
         api.audit(tmp_path)
+
+
+def test_each_of_several_tasks_is_audited_and_a_finding_names_its_task(csv):
+    """A patient on two sides of one task, a miscalibrated other one, a patient who changes sides between the two."""
+    frame = pl.read_csv(csv).with_columns(task=pl.lit("acl"))
+    clean = frame.filter(~pl.col("patient").is_in(["p0", "p1"])).with_columns(task=pl.lit("meniscus"))
+    clean = clean.with_columns(role=pl.when(pl.col("patient") == "q22").then(pl.lit("valid")).otherwise("role"))
+    pl.concat([frame, clean]).write_csv(csv)
+    findings = api.audit(csv)
+    found = {(task, audit): told for task, audit, told in findings.select("task", "audit", "outcome").iter_rows()}
+
+    assert (found["acl", "A001"], found["meniscus", "A001"]) == ("finding", "passed")
+    assert (found["acl", "A018"], found["meniscus", "A018"]) == ("finding", "passed")
+    rows = findings.filter(task="acl", audit="A018")["rows"].item().to_list()
+    assert rows == ["case s22: valid in meniscus"]
+    said = subprocess.run(
+        [sys.executable, "-m", "grandrounds", "audit", str(csv)], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.startswith("acl, A001 Patient on two sides: finding.")
+    assert f"{len(found)} audits of 2 tasks: finding" in said
