@@ -1,4 +1,4 @@
-"""Families whose name says what they are made of: `timm:resnet10t`, `ensemble:li2014`, `sweep:li2014`."""
+"""Families whose name says what they are made of: `timm:resnet10t`, `ensemble:li2014`, `folds:li2014`, `sweep:nin`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grandrounds.families import FAMILIES
 from grandrounds.families.catalogue import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
-_OF_A_FAMILY = ("ensemble", "sweep")
+_OF_A_FAMILY = ("ensemble", "folds", "sweep")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
 

@@ -314,6 +314,15 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         fitted="grandrounds.families.committee:FittedCommittee",
     ),
     FamilyEntry(
+        name="folds:<family>",
+        kind="committee",
+        summary="trainings of a family that each leave out another fifth of the patients and decide by their mean",
+        params=_PARAMS + "FoldsParams",
+        reference="Krogh, Vedelsby, NIPS 1994",
+        build="grandrounds.families.committee:FoldsFamily",
+        fitted="grandrounds.families.committee:FittedCommittee",
+    ),
+    FamilyEntry(
         name="sweep:<family>",
         kind="by name",
         summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",

@@ -1,7 +1,11 @@
-"""A committee: several trainings of one family that differ by their seed alone, and decide by their mean probability.
+"""A committee: several trainings of one family that decide by their mean probability.
+
+`ensemble:<family>` trains its members on the same images with different seeds; `folds:<family>` deals the training
+patients into folds, and each member leaves out another one.
 
 Reference: Lakshminarayanan, Pritzel, Blundell, Simple and scalable predictive uncertainty estimation using deep
-ensembles, NeurIPS 2017.
+ensembles, NeurIPS 2017; folds: Krogh, Vedelsby, Neural network ensembles, cross validation, and active learning, NIPS
+1994.
 """
 
 from __future__ import annotations
@@ -11,12 +15,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from grandrounds import families, seeds
+from grandrounds.errors import BadData
 from grandrounds.families import state
 from grandrounds.families.ensemble import mean_probs
-from grandrounds.families.params import CommitteeParams
+from grandrounds.families.params import CommitteeParams, FoldsParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
+from grandrounds.families.selection import patients_of, training_labels
 from grandrounds.shapes import Probs
+from grandrounds.splits.deal import deal
+from grandrounds.tables import patient_hashes
 from grandrounds.training.epoch import Epoch
 
 
@@ -64,15 +75,57 @@ class CommitteeFamily:
         Raises:
             BadData: The images do not suit the members' family.
         """
-        n_members = self.params.n_members
-        member = families.build(self.params.member)
-        share = shared(budget, n_members)
-        fitted: list[Fitted] = []
-        told = Told(watch, n_members)
-        for turn in range(n_members):
-            fitted.append(member.fit(train, valid, share, seeds.derive(seed, "member", turn=turn), told.one))
-            told.next_member()
-        return FittedCommittee(_record(self.params.member, fitted), self.params.member, tuple(fitted))
+        views = [(train, valid)] * self.params.n_members
+        return _trained(self.params.member, views, budget, seed, watch, "each with a seed of its own")
+
+
+@dataclass(frozen=True, slots=True)
+class FoldsFamily:
+    """The family of committees whose members each leave out another part of the training patients."""
+
+    params: FoldsParams
+
+    def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedCommittee:
+        """Return the members, each fitted with an equal share of the budget and stopped on the patients it left out.
+
+        No member learns from `valid`, which thresholds and calibration need; it counts as seen all the same.
+
+        Raises:
+            BadData: There are fewer than two training patients, or the images do not suit the members' family.
+        """
+        parts = dealt(train, self.params.n_members, seed)
+        views = [(train.rows(parts != part), train.rows(parts == part)) for part in np.unique(parts)]
+        told = f"each without one of {len(views)} parts of the training patients, on which it was stopped"
+        fitted = _trained(self.params.member, views, budget, seed, watch, told)
+        return replace(fitted, record=replace(fitted.record, patients=patients_of(train, valid)))
+
+
+def dealt(view: View, n_parts: int, seed: int) -> NDArray[np.int64]:
+    """Return the part of each row: no patient is in two of them, and classes are spread as evenly as that allows.
+
+    Raises:
+        BadData: There are fewer than two patients.
+    """
+    patients, of_row = np.unique(patient_hashes(view.samples["patient"]).to_numpy(), return_inverse=True)
+    n_parts = min(n_parts, len(patients))
+    if n_parts < 2:
+        raise BadData("one patient cannot be dealt into folds", remedy="use ensemble: instead of folds:")
+    counts = np.zeros((len(patients), view.n_classes), dtype=np.int64)
+    np.add.at(counts, (of_row, training_labels(view)), 1)
+    equal, same = np.full(n_parts, 1 / n_parts), np.ones(n_parts, dtype=np.int64)
+    return deal(counts, equal, seed=seeds.derive(seed, "folds of a committee"), priority=same)[of_row]
+
+
+def _trained(
+    family: str, views: Sequence[tuple[View, View]], budget: Budget, seed: int, watch: Watch, how: str
+) -> FittedCommittee:
+    """Return a member for each pair of training and valid view, each with an equal share of the budget."""
+    member, share = families.build(family), shared(budget, len(views))
+    fitted, told = list[Fitted](), Told(watch, len(views))
+    for turn, (train, valid) in enumerate(views):
+        fitted.append(member.fit(train, valid, share, seeds.derive(seed, "member", turn=turn), told.one))
+        told.next_member()
+    return FittedCommittee(_record(family, fitted, how), family, tuple(fitted))
 
 
 def shared(budget: Budget, n_members: int) -> Budget:
@@ -102,7 +155,7 @@ class Told:
         self._before = self._last
 
 
-def _record(family: str, members: Sequence[Fitted]) -> FitRecord:
+def _record(family: str, members: Sequence[Fitted], how: str) -> FitRecord:
     records = [one.record for one in members]
     before_last = sum(one.epochs for one in records[:-1])
     return FitRecord(
@@ -111,7 +164,7 @@ def _record(family: str, members: Sequence[Fitted]) -> FitRecord:
         epochs=before_last + records[-1].epochs,
         best_epoch=before_last + records[-1].best_epoch,
         truncated=any(one.truncated for one in records),
-        notes=(f"mean of {len(records)} trainings of {family}, each with a seed of its own", *records[0].notes),
+        notes=(f"mean of {len(records)} trainings of {family}, {how}", *records[0].notes),
         licences=records[0].licences,
     )
 

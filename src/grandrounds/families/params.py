@@ -354,6 +354,18 @@ class ProbeParams(Spec):
     imbalance: Imbalance = "auto"
 
 
+class FoldsParams(CommitteeParams):
+    """Trainings of one family that each leave out another part of the training patients, and decide together.
+
+    Args:
+        member: The members' family, with its own defaults; the committee's name sets it.
+        n_members: Into how many parts the patients are dealt; together the members have the budget that another family
+            has alone.
+    """
+
+    n_members: int = Field(default=5, ge=2)
+
+
 class SweepParams(CommitteeParams):
     """A family at several learning rates, of which the one that `valid` prefers is kept.
 

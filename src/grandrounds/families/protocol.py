@@ -8,11 +8,13 @@ classes, a support vector machine's scale) is learned inside `fit`, so that it n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from grandrounds.shapes import Batch, ClassIndex, Probs
 from grandrounds.specs import Spec
@@ -49,6 +51,11 @@ class View:
     def patients(self) -> frozenset[str]:
         """Whose pixels these are, as hashes: a model that ships carries them and must name nobody."""
         return frozenset(patient_hashes(self.samples["patient"]).unique())
+
+    def rows(self, which: NDArray[np.bool_]) -> Self:
+        """Return the view of some of its images, (N,)."""
+        labels = None if self.labels is None else self.labels[which]
+        return replace(self, pixels=self.pixels[which], samples=self.samples.filter(which), labels=labels)
 
 
 class Budget(Spec):

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import polars as pl
 import pytest
 
 from grandrounds import families
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.families.committee import dealt
 from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 
@@ -54,3 +58,38 @@ def test_has_a_price():
 
     assert price.seconds_per_epoch > 0
     assert price.fixed_s >= 0
+
+
+def test_no_member_sees_the_patients_it_left_out_nor_valid():
+    """Parts share no patient; each member saw the training patients alone, and the committee's record has them all."""
+    train, valid = noise_view((1, 16, 16), 40, 2), noise_view((1, 16, 16), 12, 2, seed=1)
+    twos = [f"patient {row // 2}" for row in range(40)]
+    train = dataclasses.replace(train, samples=train.samples.with_columns(patient=pl.Series(twos)))
+    others = valid.samples.with_columns(patient="other " + pl.col("patient"))
+    valid = dataclasses.replace(valid, samples=others)
+    committee = families.build("folds:lbp-svm", {}).fit(train, valid, Budget(), 0, lambda _: None)
+    parts = dealt(train, 5, 0)
+
+    assert sorted(np.bincount(parts)) == [8] * 5
+    assert all(len(set(parts[at : at + 2])) == 1 for at in range(0, 40, 2))
+    assert [member.record.patients for member in committee.members] == [train.patients] * 5
+    assert committee.record.patients == train.patients | valid.patients
+    assert np.allclose(committee.predict(valid), np.mean([one.predict(valid) for one in committee.members], axis=0))
+
+
+def test_members_of_a_cut_committee_differ_and_come_back(tmp_path):
+    """Each member learned from other patients, and what was saved decides as before."""
+    committee, told = fitted("folds:li2014", n_members=3)
+    committee.save(tmp_path)
+
+    assert [epoch.epoch for epoch in told] == [1, 2, 3, 4, 5, 6]
+    assert not np.allclose(committee.members[0].predict(VIEW), committee.members[1].predict(VIEW))
+    assert np.array_equal(families.load("folds:li2014", tmp_path).predict(VIEW), committee.predict(VIEW))
+    assert "without one of 3 parts of the training patients" in committee.record.notes[0]
+
+
+def test_one_patient_cannot_be_dealt():
+    """Folds need patients to leave out; a committee of seeds does not."""
+    alone = dataclasses.replace(VIEW, samples=VIEW.samples.with_columns(patient=pl.lit("one")))
+    with pytest.raises(BadData, match="use ensemble:"):
+        families.build("folds:lbp-svm", {}).fit(alone, alone, Budget(), 0, lambda _: None)
