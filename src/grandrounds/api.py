@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from grandrounds.external import Elsewhere
     from grandrounds.families.description import Description
 
+Told = Callable[[ReportContent], None]
 Watch = Callable[[str, int, int], None]  # called with what is being done, how much of it is done and how much there is
 
 STUDY, REPORT, MODEL = "study.toml", "report.html", "model"
@@ -235,7 +236,7 @@ def evaluate(
 
 def rereport(
     path: Path | Sequence[Path], out: Path | None = None,
-    *, columns: Columns | None = None, judge: JudgeSpec | None = None,
+    *, columns: Columns | None = None, judge: JudgeSpec | None = None, told: Told | None = None,
 ) -> Path:  # fmt: skip
     """Write the report of a run folder, or of predictions in CSVs, and return its file.
 
@@ -244,14 +245,21 @@ def rereport(
         out: Folder for the report; None for the run folder, or a folder named after the first CSV beside it.
         columns: What the columns of CSVs are called.
         judge: How CSVs are compared; a run folder brings its own answer.
+        told: Told what the report shows.
     """
     paths = [path] if isinstance(path, Path) else list(path)
     if paths[0].is_dir():
         _check_alone(paths, columns, judge)
-        return report.write_all(gather.gather(paths[0]), out or paths[0])
-    from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
+        shown, folder = gather.gather(paths[0]), out or paths[0]
+    else:
+        from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
-    return others.report(paths, out or paths[0].with_suffix(""), columns or Columns(), judge or JudgeSpec())
+        folder = out or paths[0].with_suffix("")
+        shown = others.judged(paths, folder, columns or Columns(), judge or JudgeSpec())
+    written = report.write_all(shown, folder)
+    if told is not None:
+        told(shown)
+    return written
 
 
 def audit(

@@ -24,7 +24,7 @@ from grandrounds.evaluate.ratings import check_primary, undefined, without_curve
 from grandrounds.evaluate.readers import readers_of
 from grandrounds.evaluate.several import all_tasks
 from grandrounds.evaluate.wrongly import read_wrongly
-from grandrounds.report import gather, write_all
+from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.report.rounding import listed
 from grandrounds.study.record import record
@@ -39,8 +39,8 @@ def audited(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> pl.DataF
     return pl.concat(_findings(_evidence(one, ask), one, found) for one in found)
 
 
-def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> Path:
-    """Judge and audit anybody's predictions, write tables and report, and return the report's file."""
+def judged(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> ReportContent:
+    """Judge and audit anybody's predictions, write the tables, and return what the report shows."""
     found = intakes(paths, columns)
     each = tuple(_content(one, found, ask) for one in found)
     content = each[0] if len(each) == 1 else _together(found, each, ask)
@@ -51,7 +51,7 @@ def report(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
         frame = content.table(name)
         if name != "readers" or not frame.is_empty():
             tables.write(frame, tables.SCHEMAS[name], out / f"{name}.parquet", meta)
-    return write_all(content, out)
+    return content
 
 
 def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportContent:

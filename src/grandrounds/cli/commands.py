@@ -17,6 +17,7 @@ from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
+from grandrounds.report.content import ReportContent
 from grandrounds.report.terminal import ranking
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
@@ -157,7 +158,7 @@ def report_(
         judged: How the families in the CSVs are compared.
     """
     judge = None if judged is None else judged.spec()
-    _say(f"Wrote {api.rereport(paths, out, columns=columns, judge=judge)}.")
+    _say(f"\nReport: {api.rereport(paths, out, columns=columns, judge=judge, told=_answer)}")
 
 
 def audit_(
@@ -315,10 +316,14 @@ def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
         return
     if not outcome.did_something:
         _say("Everything was there already; nothing was trained.")
-    _console.print(ranking(api.content(outcome.folder)))
-    for sentence in outcome.sentences:
-        _say(sentence)
+    _answer(api.content(outcome.folder))
     _say(f"\nReport: {outcome.report}")
+
+
+def _answer(content: ReportContent) -> None:
+    _console.print(ranking(content))
+    for sentence in content.verdict_sentences:
+        _say(sentence)
 
 
 def _say(sentence: str) -> None:

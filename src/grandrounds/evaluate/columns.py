@@ -86,9 +86,18 @@ def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
     for path, frame in zip(paths, renamed, strict=True):
         missing = [name for name in ("sample", "label") if name not in frame.columns]
         if missing or frame.is_empty():
-            what = f"the column {' and '.join(missing)} is missing" if missing else "there is no row"
-            raise BadData(what, where=path, remedy=f"wanted: {WANTED}")
+            raise _without(missing, frame, path)
     return [frame.with_row_index(LINE, offset=2) for frame in renamed]  # line 1 is the header
+
+
+def _without(missing: list[str], frame: pl.DataFrame, path: Path) -> BadData:
+    """Return the refusal of a file without these columns, or without a row."""
+    if not missing:
+        return BadData("there is no row", where=path, remedy=f"wanted: {WANTED}")
+    what = f"the column{'s' if missing[1:] else ''} {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing"
+    there = ", ".join(frame.columns)
+    flags = " ".join(f"--{name} COLUMN" for name in missing)
+    return BadData(what, where=path, remedy=f"say which it is with {flags}; there are: {there}; wanted: {WANTED}")
 
 
 def refuse_row(frame: pl.DataFrame, path: Path, at: int, what: str, remedy: str | None = None) -> NoReturn:

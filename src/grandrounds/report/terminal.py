@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grandrounds.report.content import ReportContent
-from grandrounds.report.costs import costs
+from grandrounds.report.costs import Cost, costs
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import NOT_RECORDED, amount, interval
 
@@ -22,7 +22,8 @@ def ranking(content: ReportContent) -> Table:
     title = " · ".join((content.title, *content.watermarks))
     table = Table(title=Text(title), caption=Text(f"{ranked.words(content.primary)} on the test role"))
     table.add_column("family")
-    for name in (ranked.words(content.primary), "95 % interval", "balanced accuracy", "fit s", "ms / image"):
+    priced = ("fit s", "ms / image") if spent else ()
+    for name in (ranked.words(content.primary), "95 % interval", "balanced accuracy", *priced):
         table.add_column(Text(name), justify="right")
     for family in ranked.families:
         score, cost = ranked.score(family, content.primary), spent.get(family)
@@ -31,8 +32,11 @@ def ranking(content: ReportContent) -> Table:
             ranked.value(family, content.primary),
             interval(score.low, score.high),
             ranked.value(family, "balanced_accuracy"),
-            amount(cost.fit_s) if cost else NOT_RECORDED,
-            amount(cost.latency_ms) if cost else NOT_RECORDED,
+            *_price(cost)[: len(priced)],
         )
         table.add_row(*map(Text, cells))  # `Text`: a name in square brackets is a name, not markup
     return table
+
+
+def _price(cost: Cost | None) -> tuple[str, ...]:
+    return (NOT_RECORDED, NOT_RECORDED) if cost is None else (amount(cost.fit_s), amount(cost.latency_ms))

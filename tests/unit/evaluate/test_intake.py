@@ -81,6 +81,7 @@ def test_a_bad_row_is_named(written, old, new, message):
         ("", "cannot read"),
         ("sample,label,prob_a,prob_b\n", "no row"),
         ("sample,prob_a,prob_b\n1,1,0\n", "label is missing"),
+        ("id,truth,prob_a,prob_b\n1,a,1,0\n", "--sample COLUMN --label COLUMN; there are: id, truth, prob_a"),
         ("sample,label,prob_a\n1,a,1\n", "too few"),
         ("sample,label,prob_a,prob_b\n1,a,1,0\n2,a,1,0\n", "the same label"),
         (

@@ -67,6 +67,10 @@ def test_flags_of_the_command_reach_the_judge(csv: Path) -> None:
     assert done.returncode == 0, done.stderr
     page = (csv.parent / "by-flags/report.html").read_text(encoding="utf-8")
     assert "Brier score, margin 0.05" in page
+    told = " ".join(done.stdout.split())
+    assert "On the primary metric (Brier score)" in told
+    assert "Report: " in told
+    assert "fit s" not in told  # nobody knows what these families cost
 
 
 def test_audits_read_the_same_columns(csv: Path) -> None:
