@@ -48,6 +48,7 @@ from grandrounds.shapes import Probs
 from grandrounds.specs import Spec
 
 __all__ = [
+    "CALIB_PATIENTS",
     "COMPARISONS",
     "CURVES",
     "DECISIONS",
@@ -86,6 +87,7 @@ __all__ = [
 
 Role = Literal["train", "valid", "test", "external", "calib"]
 Unit = Literal["sample", "case", "patient"]  # what one prediction is of
+CALIB_PATIENTS = 50  # in the role calib; where it has fewer, calibrators are cross-fitted on valid
 ROLES: tuple[Role, ...] = ("train", "valid", "test", "external", "calib")
 PROB = "prob_"  # predictions carry one column per class: prob_<class>
 _META_KEY = "grandrounds"

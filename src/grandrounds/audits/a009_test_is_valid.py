@@ -1,4 +1,4 @@
-"""A009: was a family chosen or stopped early on the very rows that it is tested on?"""
+"""A009: was a family chosen, stopped early or recalibrated on the very rows that it is tested on?"""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import polars as pl
 from grandrounds.audits.placing import at
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
 
+_CHOOSING = ("valid", "calib")
 _TRIAL = ["family", "repeat", "fold", "seed"]
 
 
 def audit(tables: AuditTables) -> Finding:
-    """Return a finding where a trial predicts the same sample or case as valid and as test."""
+    """Return a finding where a trial predicts the same case as test and as valid or calib."""
     rows = tables.predictions
     if rows is None or not {"sample", "role", "family"} <= set(rows.columns):
         return not_applicable("there is no predictions table with roles")
     absent = [name for name in (*_TRIAL, "case") if name not in rows.columns]
     rows = rows.with_columns(pl.lit(None).alias(name) for name in absent)
-    if not {"valid", "test"} <= set(rows["role"].drop_nulls()):
+    present = set(rows["role"].drop_nulls())
+    if "test" not in present or not present & set(_CHOOSING):
         return not_applicable("the predictions have no rows of valid and test both")
-    rows = rows.filter(pl.col("role").is_in(["valid", "test"])).with_columns(case=pl.coalesce("case", "sample"))
+    rows = rows.filter(pl.col("role").is_in([*_CHOOSING, "test"])).with_columns(case=pl.coalesce("case", "sample"))
     both = (
         rows.group_by(*_TRIAL, "case", maintain_order=True)
         .agg(pl.col("role").n_unique().alias("n_roles"), (pl.col("role") == "test").any().alias("tested"))
@@ -39,7 +41,8 @@ def audit(tables: AuditTables) -> Finding:
     ]
     return Finding(
         "finding",
-        f"In {counted(per_trial.height, 'trial')} {n_shared:,} of {n_tested:,} tested cases are valid cases too, which "
-        "choose the epoch and the threshold: the score is that of the choice, not of new patients.",
+        f"In {counted(per_trial.height, 'trial')} {n_shared:,} of {n_tested:,} tested cases stand in valid or calib "
+        "too, which choose the epoch, the threshold and the calibration: the score is that of the choice, not of new "
+        "patients.",
         tuple(lines),
     )

@@ -99,6 +99,7 @@ class Wanted:
         scheme: auto takes the official split where the data bring one, otherwise k-fold.
         folds: Folds of a k-fold split.
         repeats: How often the folds are drawn.
+        calib: Share of the training patients that only recalibrates; auto takes a twentieth if that is enough; none.
         group: sample imitates older papers and marks every page LEAKY.
         device: Where networks train.
         workers: Trials side by side; one per core by default.
@@ -114,6 +115,7 @@ class Wanted:
     scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
     folds: int = 5
     repeats: int = 1
+    calib: Literal["auto", "none"] | float = "auto"
     group: Literal["patient", "sample"] = "patient"
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     workers: int | None = None
@@ -134,7 +136,10 @@ class Wanted:
             recipes=tuple(recipe_in(Path(name)) for name in wanted if name.endswith(".toml")),
             seeds=self.seeds,
             seed=self.seed,
-            split=SplitSpec(scheme=self.scheme, folds=self.folds, repeats=self.repeats, group=self.group),
+            split=parse(
+                SplitSpec,
+                {name: getattr(self, name) for name in ("scheme", "folds", "repeats", "group", "calib")},
+            ),
             means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
             judge=(judged or Judged()).spec(),
             curve=CURVE if self.curve else (),

@@ -1,4 +1,4 @@
-"""Four ways to recalibrate probabilities, each fitted on rows of known class and then a function of probabilities.
+"""Four ways to recalibrate probabilities: each is fitted on rows of known class, and then a record of plain numbers.
 
 Temperature divides all log probabilities by one number. The other three learn a curve for each class against the
 others, after which a row is divided by its sum; with two classes one curve is enough and nothing has to be divided.
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,56 @@ from scipy.optimize import isotonic_regression, minimize, minimize_scalar
 from scipy.special import expit, log_softmax, logit
 
 from grandrounds.shapes import ClassIndex, Probs
+from grandrounds.specs import Spec
 
-Calibrator: TypeAlias = Callable[[Probs], Probs]
-Curve: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # of one class: stated to calibrated, (N,)
-_FitCurve: TypeAlias = Callable[[NDArray[np.float64], NDArray[np.bool_]], Curve]
+Values: TypeAlias = NDArray[np.float64]  # (N,)
 
 _LEAST = np.finfo(np.float64).eps  # probabilities are kept this far from 0 and 1, as for the log loss
 _HOTTEST = 20.0  # of temperatures, and the coldest is its inverse: of rows without an error none is cold enough
+
+
+class Curve(Spec):
+    """What becomes of the stated probability of one class.
+
+    Args:
+        kind: Which curve; `"stated"` changes nothing.
+        numbers: Its coefficients; of an isotonic one the calibrated probabilities.
+        at: Of an isotonic one, the stated probabilities that these belong to; between them it is straight.
+    """
+
+    kind: Literal["Platt", "beta", "isotonic", "stated"]
+    numbers: tuple[float, ...] = ()
+    at: tuple[float, ...] = ()
+
+    def __call__(self, stated: Values) -> Values:
+        """Return calibrated probabilities, (N,)."""
+        if self.kind == "stated":
+            return stated
+        if self.kind == "isotonic":
+            return np.asarray(np.interp(stated, self.at, self.numbers))
+        return np.asarray(expit(np.array(self.numbers) @ _DESIGNS[self.kind](_inside(stated))))
+
+
+class Calibrator(Spec):
+    """What becomes of stated probabilities.
+
+    Args:
+        sharpness: All log probabilities are multiplied by this, the inverse of a temperature; None for curves.
+        curves: One a class, or the second's alone where there are two; empty for a temperature.
+    """
+
+    sharpness: float | None = None
+    curves: tuple[Curve, ...] = ()
+
+    def __call__(self, probs: Probs) -> Probs:
+        """Return calibrated probabilities, (N, K)."""
+        if self.sharpness is not None:
+            return np.asarray(np.exp(log_softmax(self.sharpness * _logs(probs), axis=1)))
+        if len(self.curves) == 1:
+            return np.stack([1 - (high := self.curves[0](probs[:, 1])), high], axis=1)
+        raw = np.stack([curve(probs[:, klass]) for klass, curve in enumerate(self.curves)], axis=1)  # (N, K)
+        total = raw.sum(axis=1, keepdims=True)
+        return np.where(total > 0, raw / np.where(total > 0, total, 1.0), probs)  # nothing is likely: as stated
 
 
 def temperature(probs: Probs, label: ClassIndex) -> Calibrator:
@@ -43,40 +86,41 @@ def temperature(probs: Probs, label: ClassIndex) -> Calibrator:
         return -float(log_softmax(np.exp(sharpness) * logs, axis=1)[rows, label].mean())
 
     ends = (-np.log(_HOTTEST), np.log(_HOTTEST))
-    found = np.exp(minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-9}).x)
-    return lambda others: np.asarray(np.exp(log_softmax(found * _logs(others), axis=1)))
+    found = minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-9}).x
+    return Calibrator(sharpness=float(np.exp(found)))
 
 
 def _logs(probs: Probs) -> NDArray[np.float64]:
     return np.asarray(np.log(np.clip(probs, _LEAST, None)))
 
 
-def _platt(stated: NDArray[np.float64], truth: NDArray[np.bool_]) -> Curve:
-    return _logistic(lambda p: np.stack([logit(p), np.ones_like(p)]), stated, truth, bounds=None)
+_DESIGNS: Mapping[str, Callable[[Values], NDArray[np.float64]]] = MappingProxyType(  # each (D, N)
+    {
+        "Platt": lambda p: np.stack([logit(p), np.ones_like(p)]),
+        "beta": lambda p: np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)]),
+    }
+)
+_RISING = ((0.0, None), (0.0, None), (None, None))
 
 
-def _beta(stated: NDArray[np.float64], truth: NDArray[np.bool_]) -> Curve:
-    rising = ((0.0, None), (0.0, None), (None, None))
-    return _logistic(lambda p: np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)]), stated, truth, bounds=rising)
-
-
-def _isotonic(stated: NDArray[np.float64], truth: NDArray[np.bool_]) -> Curve:
+def _isotonic(stated: Values, truth: NDArray[np.bool_]) -> Curve:
     at, place, n = np.unique(stated, return_inverse=True, return_counts=True)
-    share = np.bincount(place, weights=truth) / n
-    fitted = isotonic_regression(share, weights=n).x
-    return lambda p: np.asarray(np.interp(p, at, fitted))
+    fitted = isotonic_regression(np.bincount(place, weights=truth) / n, weights=n).x
+    flat = np.zeros(len(at), np.bool_)  # between two neighbours of the same height: they say as much
+    flat[1:-1] = (fitted[1:-1] == fitted[:-2]) & (fitted[1:-1] == fitted[2:])
+    return Curve(kind="isotonic", numbers=tuple(fitted[~flat].tolist()), at=tuple(at[~flat].tolist()))
 
 
 def _logistic(
-    design: Curve,
-    stated: NDArray[np.float64],
-    truth: NDArray[np.bool_],
+    kind: Literal["Platt", "beta"],
     bounds: Sequence[tuple[float | None, float | None]] | None,
+    stated: Values,
+    truth: NDArray[np.bool_],
 ) -> Curve:
     """Return the logistic regression of the outcome on a design (D, N), its targets smoothed as Platt did."""
     n_true = int(truth.sum())
     target = np.where(truth, (n_true + 1) / (n_true + 2), 1 / (len(truth) - n_true + 2))
-    regressors = design(_inside(stated))  # (D, N)
+    regressors = _DESIGNS[kind](_inside(stated))  # (D, N)
 
     def loss(beta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         at = beta @ regressors
@@ -87,38 +131,30 @@ def _logistic(
     beta = minimize(
         loss, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 2000}
     ).x
-    return lambda p: np.asarray(expit(beta @ design(_inside(p))))
+    return Curve(kind=kind, numbers=tuple(beta.tolist()))
 
 
-def _inside(probs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _inside(probs: Values) -> Values:
     return np.clip(probs, _LEAST, 1 - _LEAST)
 
 
-def _by_class(fit: _FitCurve, probs: Probs, label: ClassIndex) -> Calibrator:
-    """Return the curves of all classes as one calibrator."""
-    n_classes = probs.shape[1]
-    if n_classes == 2:
-        only = _curve(fit, probs[:, 1], label == 1)
-        return lambda others: np.stack([1 - (high := only(others[:, 1])), high], axis=1)
-    curves = [_curve(fit, probs[:, klass], label == klass) for klass in range(n_classes)]
-
-    def calibrated(others: Probs) -> Probs:
-        raw = np.stack([curve(others[:, klass]) for klass, curve in enumerate(curves)], axis=1)  # (N, K)
-        total = raw.sum(axis=1, keepdims=True)
-        return np.where(total > 0, raw / np.where(total > 0, total, 1.0), others)  # nothing is likely: as stated
-
-    return calibrated
-
-
-def _curve(fit: _FitCurve, stated: NDArray[np.float64], truth: NDArray[np.bool_]) -> Curve:
-    return fit(stated, truth) if 0 < truth.sum() < len(truth) else lambda p: p
+def _by_class(fit: Callable[[Values, NDArray[np.bool_]], Curve], probs: Probs, label: ClassIndex) -> Calibrator:
+    """Return the curves of all classes, those of a class that is absent or alone as stated."""
+    classes = [1] if probs.shape[1] == 2 else range(probs.shape[1])
+    truths = [label == klass for klass in classes]
+    return Calibrator(
+        curves=tuple(
+            fit(probs[:, klass], truth) if 0 < truth.sum() < len(truth) else Curve(kind="stated")
+            for klass, truth in zip(classes, truths, strict=True)
+        )
+    )
 
 
 CALIBRATORS: Mapping[str, Callable[[Probs, ClassIndex], Calibrator]] = MappingProxyType(
     {
         "temperature": temperature,
-        "Platt": partial(_by_class, _platt),
+        "Platt": partial(_by_class, partial(_logistic, "Platt", None)),
         "isotonic": partial(_by_class, _isotonic),
-        "beta": partial(_by_class, _beta),
+        "beta": partial(_by_class, partial(_logistic, "beta", _RISING)),
     }
 )

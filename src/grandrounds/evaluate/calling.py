@@ -76,7 +76,7 @@ def _priced(cost: float, points: Operating, share: float) -> float:
 
 def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
     measures = tuple(
-        _rates(pair.judged, klass, pair.judged.probs.argmax(axis=1) == klass, reading) for pair in reading.pairs
+        _rates(rows.judged, klass, rows.judged.probs.argmax(axis=1) == klass, reading) for rows in reading.trials
     )
     half = HALF if len(reading.task.classes) == 2 else None
     return Rule(MOST_PROBABLE, label, "none", measures, half, undefined=_reasons(label))
@@ -84,7 +84,7 @@ def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
 
 def _most_probable(reading: Reading) -> Iterator[Rule]:
     """Yield how often the most probable of several classes is right, as stated and as recalibrated."""
-    stated = [pair.judged.probs for pair in reading.pairs]
+    stated = [rows.judged.probs for rows in reading.trials]
     yield _right(reading, stated, "none")
     if reading.calibration != "none":
         yield _right(reading, [one.judged for one in reading.probs], reading.calibration)
@@ -92,24 +92,24 @@ def _most_probable(reading: Reading) -> Iterator[Rule]:
 
 def _right(reading: Reading, probs: Sequence[Probs], calibration: str) -> Rule:
     measures = []
-    for pair, one in zip(reading.pairs, probs, strict=True):
-        right = one.argmax(axis=1) == pair.judged.label
-        cells = by_patient(np.stack([right, ~right]), pair.judged.patient, reading.n_patients)  # (2, P)
+    for rows, one in zip(reading.trials, probs, strict=True):
+        right = one.argmax(axis=1) == rows.judged.label
+        cells = by_patient(np.stack([right, ~right]), rows.judged.patient, reading.n_patients)  # (2, P)
         measures.append(Measure(cells, lambda sums: {"accuracy": part(*sums)}))
     return Rule(MOST_PROBABLE, None, calibration, tuple(measures))
 
 
 def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[str, float], setter: _Setter) -> Rule:
     measures, found = [], []
-    for pair, probs in zip(reading.pairs, reading.probs, strict=True):
-        truth = pair.setting.label == klass
+    for rows, probs in zip(reading.trials, reading.probs, strict=True):
+        truth = rows.setting.label == klass
         points = operating(probs.setting[:, klass], truth)
         if points is None:
             continue
         share = float(truth.mean()) if reading.aims.prevalence is None else reading.aims.prevalence
         found.append(setter(points, share))
-        measures.append(_rates(pair.judged, klass, probs.judged[:, klass] >= found[-1], reading))
-    notes, n = [], len(reading.pairs)
+        measures.append(_rates(rows.judged, klass, probs.judged[:, klass] >= found[-1], reading))
+    notes, n = [], len(reading.trials)
     if len(found) < n:
         notes.append(f"not set in {n - len(found)} of {n} trials: all or none of the setting rows are {label}")
     never = int(np.isinf(found).sum())
@@ -124,7 +124,7 @@ def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[st
 
 def _undefined(reading: Reading) -> Measure:
     """Return the rates of a rule that could be set in no trial."""
-    judged = reading.pairs[0].judged
+    judged = reading.trials[0].judged
     nothing = replace(judged, label=judged.label[:0], probs=judged.probs[:0], patient=judged.patient[:0], sample=())
     return _rates(nothing, 0, np.zeros(0, np.bool_), reading)
 

@@ -1,13 +1,14 @@
 """Sets of classes that hold the true one as often as was asked for, whatever the model is worth.
 
-The score of a row is 1 minus the stated probability of its true class. The setting rows' scores have a quantile, and
-the set of a new row holds every class whose score would not exceed it. Every patient has one vote, divided among his or
-her rows, and the new patient has one that stands at infinity: the set of a random row of a new patient then holds the
-true class with at least the probability asked for, for any number of patients. With one row a patient this is the
-⌈(P + 1) · coverage⌉-th smallest score. Where there are too few patients for that, the set holds all classes.
+The score of a row is 1 minus the stated probability of its true class. The scores of the rows that calibrators are
+fitted on have a quantile, and the set of a new row holds every class whose score would not exceed it. Every patient has
+one vote, divided among his or her rows, and the new patient has one that stands at infinity: the set of a random row of
+a new patient then holds the true class with at least the probability asked for, for any number of patients. With one
+row a patient this is the ⌈(P + 1) · coverage⌉-th smallest score. Where there are too few patients for that, the set
+holds all classes.
 
-Assumes: the setting patients and the new one are exchangeable. Valid has chosen the epoch too, so it may look a little
-too good; how often the sets hold on the judged patients is counted.
+Assumes: these patients and the new one are exchangeable. Where they are those of valid, which has chosen the epoch too,
+they may look a little too good; how often the sets hold on the judged patients is counted.
 
 Reference: Vovk, Gammerman & Shafer, Algorithmic Learning in a Random World (2005); Sadinle, Lei & Wasserman, JASA
 114:223 (2019) for the score; Lee, Barber & Willett, arXiv:2306.06342 (2023) for a vote divided within groups.
@@ -51,19 +52,19 @@ def quantile(scores: NDArray[np.float64], patient: NDArray[np.int64], coverage: 
 
 def conformal_sets(reading: Reading) -> Iterator[Rule]:
     """Yield the one rule: sets of the coverage asked for."""
-    coverage, n_trials = reading.aims.coverage, len(reading.pairs)
+    coverage, n_trials = reading.aims.coverage, len(reading.trials)
     measures, bars = [], []
-    for setting, judged in reading.pairs:
-        own = 1 - setting.probs[np.arange(len(setting.label)), setting.label]
-        bars.append(quantile(own, setting.patient, coverage))
+    for fitting, _, judged in reading.trials:
+        own = 1 - fitting.probs[np.arange(len(fitting.label)), fitting.label]
+        bars.append(quantile(own, fitting.patient, coverage))
         measures.append(_measure(judged, 1 - judged.probs <= bars[-1] + _ROUNDING, reading.n_patients))
     full = int(np.isinf(bars).sum())
     needed = math.ceil(coverage / (1 - coverage) - 1e-9)
-    notes = (f"in {full} of {n_trials} trials fewer than {needed} setting patients: every set holds all classes",)
+    notes = (f"in {full} of {n_trials} trials fewer than {needed} patients to set it on: every set holds all classes",)
     yield Rule(
         f"sets that hold the true class {coverage:.0%} of the time".replace("%", " %"), None, NONE, tuple(measures),
         None if full else float(1 - np.mean(bars)), {"coverage": coverage},
-        {"right_if_decided": "no set holds exactly one class"}, notes if full else (),
+        {"right_if_decided": "no set holds exactly one class"}, notes if full else (), reading.apart,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Recalibration by patient: fitted on rows that are used for nothing else, or cross-fitted where these are few.
 
-With enough patients in the role `calib` a calibrator is fitted on all of them and applied to the judged rows. Otherwise
-the patients of the setting role are dealt into five parts: five calibrators are fitted, each on four parts, and the
-judged rows get their mean. Either way a row of the setting role is recalibrated only by a calibrator that has not seen
-its patient, so that methods can be compared there and thresholds set there.
+With enough patients in the role `calib` a calibrator is fitted on all of them and applied to every other row.
+Otherwise the patients of `valid` are dealt into five parts: five calibrators are fitted, each on four parts, and the
+judged rows get their mean. Either way no row is recalibrated by a calibrator that has seen its patient, so that methods
+can be compared on the rows that they are fitted on and thresholds set on those of `valid`.
 
 Reference: Zadrozny & Elkan, KDD (2002); the mean of cross-fitted calibrators is that of scikit-learn's
 `CalibratedClassifierCV`, here with patients for rows.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grandrounds import seeds
-from grandrounds.evaluate.calibrators import CALIBRATORS
+from grandrounds.evaluate.calibrators import CALIBRATORS, Calibrator
 from grandrounds.evaluate.cohort import Group
 from grandrounds.shapes import Probs
 
@@ -27,42 +27,62 @@ FEWEST = 10  # patients; a curve through fewer is a guess
 NONE = "none"
 
 
-class Pair(NamedTuple):
-    """The rows of one trial on which rules are set, and those on which they are judged."""
+class Rows(NamedTuple):
+    """The rows of one trial.
 
+    Args:
+        fitting: Those that calibrators are fitted on.
+        setting: Those that rules are set on; the very same where no role is kept for fitting.
+        judged: Those that what was set is judged on.
+    """
+
+    fitting: Group
     setting: Group
     judged: Group
 
 
 class Recalibrated(NamedTuple):
-    """Probabilities of one trial after a calibrator that has not seen their patients: setting rows, judged rows."""
+    """Probabilities of one trial after calibrators that have not seen their patients, and the calibrators.
 
+    Args:
+        fitting: Of the rows that calibrators were fitted on.
+        setting: Of the rows that rules are set on.
+        judged: Of the judged rows.
+        calibrators: Whose mean the judged rows got; none where they are as stated.
+    """
+
+    fitting: Probs
     setting: Probs
     judged: Probs
+    calibrators: tuple[Calibrator, ...] = ()
 
 
-def recalibrated(method: str, pair: Pair, seed: int, *, whole: bool) -> Recalibrated | None:
+def recalibrated(method: str, rows: Rows, seed: int, *, whole: bool) -> Recalibrated | None:
     """Return one trial recalibrated; None where there are fewer than ten patients to fit on.
 
     Args:
         method: Name of a calibrator, or "none".
-        pair: The trial.
+        rows: The trial.
         seed: Of the dealing of patients into parts.
-        whole: Whether the judged rows get one calibrator fitted on all setting rows, instead of the mean of five.
+        whole: Whether other rows get one calibrator fitted on all fitting rows, instead of the mean of five.
     """
-    setting, judged = pair
+    fitting, setting, judged = rows
     if method == NONE:
-        return Recalibrated(setting.probs, judged.probs)
-    if len(np.unique(setting.patient)) < FEWEST:
+        return Recalibrated(fitting.probs, setting.probs, judged.probs)
+    if len(np.unique(fitting.patient)) < FEWEST:
         return None
-    fit, own, other = CALIBRATORS[method], np.empty_like(setting.probs), []
-    for part in _parts(setting.patient, seed):
-        calibrator = fit(setting.probs[~part], setting.label[~part])
-        own[part] = calibrator(setting.probs[part])
-        other.append(calibrator(judged.probs))
-    if whole:
-        return Recalibrated(own, fit(setting.probs, setting.label)(judged.probs))
-    return Recalibrated(own, np.mean(other, axis=0))
+    fit, own, parts = CALIBRATORS[method], np.empty_like(fitting.probs), list[Calibrator]()
+    for part in _parts(fitting.patient, seed):
+        parts.append(fit(fitting.probs[~part], fitting.label[~part]))
+        own[part] = parts[-1](fitting.probs[part])
+    for_others = (fit(fitting.probs, fitting.label),) if whole else tuple(parts)
+    told = own if setting is fitting else applied(for_others, setting.probs)
+    return Recalibrated(own, told, applied(for_others, judged.probs), for_others)
+
+
+def applied(calibrators: tuple[Calibrator, ...], probs: Probs) -> Probs:
+    """Return the mean of what calibrators make of probabilities, (N, K); as they are where there is none."""
+    return np.mean([one(probs) for one in calibrators], axis=0) if calibrators else probs
 
 
 def _parts(patient: NDArray[np.int64], seed: int) -> Iterator[NDArray[np.bool_]]:

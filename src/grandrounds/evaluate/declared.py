@@ -27,8 +27,8 @@ def declared(reading: Reading) -> Iterator[Rule]:
     klass = reading.task.classes.index(positive)
     words = f"at a prevalence of {prevalence:g}"
     kept, shifted = [], []
-    for at, (pair, probs) in enumerate(zip(reading.pairs, reading.probs, strict=True)):
-        there = float((pair.setting.label == klass).mean())
+    for at, (rows, probs) in enumerate(zip(reading.trials, reading.probs, strict=True)):
+        there = float((rows.setting.label == klass).mean())
         stated = probs.judged[:, klass]
         kept.append(_losses(reading, at, klass, stated, prevalence))
         shifted.append(_losses(reading, at, klass, moved(stated, there, prevalence), prevalence))
@@ -39,7 +39,7 @@ def declared(reading: Reading) -> Iterator[Rule]:
 
 def _losses(reading: Reading, at: int, klass: int, stated: NDArray[np.float64], prevalence: float) -> Measure:
     """Return Brier score and log loss of one trial, each class at its declared share."""
-    judged = reading.pairs[at].judged
+    judged = reading.trials[at].judged
     truth = judged.label == klass
     missed = np.where(truth, 1 - stated, stated)
     losses = np.stack([np.ones_like(missed), 2 * missed**2, -np.log(np.clip(1 - missed, _LEAST, None))])  # (3, N)

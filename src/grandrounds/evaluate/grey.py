@@ -28,19 +28,19 @@ def grey_zone(reading: Reading) -> Iterator[Rule]:
     if positive is None or not (aims.sensitivity and aims.specificity):
         return
     klass, bands, measures = reading.task.classes.index(positive), [], []
-    for pair, probs in zip(reading.pairs, reading.probs, strict=True):
-        points = operating(probs.setting[:, klass], pair.setting.label == klass)
+    for rows, probs in zip(reading.trials, reading.probs, strict=True):
+        points = operating(probs.setting[:, klass], rows.setting.label == klass)
         if points is not None:
             low = for_sensitivity(points, aims.sensitivity[0])
             high = max(low, for_specificity(points, aims.specificity[0]))
             bands.append((low, high))
-            measures.append(_measure(pair.judged, klass, probs.judged[:, klass], low, high, reading.n_patients))
+            measures.append(_measure(rows.judged, klass, probs.judged[:, klass], low, high, reading.n_patients))
     if not measures:
         return
     low, high = np.mean(bands, axis=0)
     notes = [f"abstains from {low:.3f} on" + (f", to below {high:.3f}" if np.isfinite(high) else "")]
-    if len(measures) < len(reading.pairs):
-        n = len(reading.pairs)
+    if len(measures) < len(reading.trials):
+        n = len(reading.trials)
         notes.append(f"not set in {n - len(measures)} of {n} trials: all or none of the setting rows are {positive}")
     words = f"abstain between sensitivity {aims.sensitivity[0]:g} and specificity {aims.specificity[0]:g}"
     yield Rule(

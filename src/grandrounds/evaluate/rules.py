@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
-from grandrounds.evaluate.crossfit import Pair, Recalibrated
+from grandrounds.evaluate.crossfit import Recalibrated, Rows
 from grandrounds.tables import Task
 
 Values: TypeAlias = NDArray[np.float64]  # (R,)
@@ -42,19 +42,21 @@ class Reading:
         family: Its name.
         task: What was to be told.
         aims: What is to be decided.
-        pairs: One a trial.
+        trials: Their rows.
         calibration: The recalibration that reads the setting rows best.
         probs: The trials' probabilities after it.
         n_patients: P, of the judged role.
+        apart: The role that calibrators were fitted on, where it is not that of the thresholds.
     """
 
     family: str
     task: Task
     aims: Aims
-    pairs: tuple[Pair, ...]
+    trials: tuple[Rows, ...]
     calibration: str
     probs: tuple[Recalibrated, ...]
     n_patients: int
+    apart: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Rule:
         promised: Metric to the least that was asked for.
         undefined: Metric to the reason why it may be undefined.
         notes: What a reader must know.
+        chosen_on: The role that it was set on; None for that of thresholds.
     """
 
     rule: str
@@ -80,6 +83,7 @@ class Rule:
     promised: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     undefined: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    chosen_on: str | None = None
 
 
 def by_patient(amounts: NDArray[Any], patient: NDArray[np.int64], n_patients: int) -> NDArray[np.float64]:
@@ -120,6 +124,7 @@ def _rows(rule: Rule, found: list[dict[str, Values]], drawn: NDArray[np.float64]
         yield {
             "rule": rule.rule, "label": rule.label, "calibration": rule.calibration, "threshold": rule.threshold,
             "metric": metric, "estimate": estimate, "low": low, "high": high, "note": ". ".join(notes) or None,
+            "chosen_on": rule.chosen_on,
         }  # fmt: skip
 
 

@@ -34,9 +34,9 @@ _STAGES = {
     "When loaded": "the hash of the plan and the fingerprint of the data are compared with those noted when it was "
     "drawn; a change of either is refused.",
     "When fitted": "a family is handed images and labels of train and valid and no others. Early stopping and the "
-    "choice of what ships use valid.",
-    "When predicted": "the images of test are handed over after fitting, without their labels, and the opening is "
-    "written into the ledger beside the data first.",
+    "choice of what ships use valid; calib, where there is one, only recalibrates.",
+    "When predicted": "the images of calib and test are handed over after fitting, without their labels, and the "
+    "opening of test is written into the ledger beside the data first.",
 }
 _ITEMS = (
     "For TRIPOD+AI the paragraph answers item 12a (how the data were partitioned) and item 12c (models, steps of "

@@ -47,7 +47,8 @@ def decisions(ranked: Ranked) -> Section | None:
         return None
     first = ranked.content.ships if ranked.content.ships in present else present[0]
     others = [one for one in present if one != first]
-    role = ", ".join(frame["chosen_on"].drop_nulls().unique(maintain_order=True)) or "role unknown"
+    roles = frame["chosen_on"].drop_nulls().unique(maintain_order=True).to_list() or ["role unknown"]
+    role = "; sets of classes on ".join(roles)
     blocks: list[Block] = [Prose((_HOW.format(role=f"on {role}"),)), *_tables(ranked, first)]
     blocks += [Folded(one, tuple(_tables(ranked, one))) for one in others]
     return Section("decisions", "What would be decided?", tuple(blocks))

@@ -54,10 +54,18 @@ def split(ranked: Ranked) -> str:
     n_folds = content.splits.select("repeat", "fold").n_unique()
     group = "by patient" if spec.get("group") == "patient" else "by image, so that a patient may stand on two sides"
     if spec.get("scheme") == "official":
-        return "The official division into train, valid and test that comes with the data was used."
+        return f"The official division into train, valid and test that comes with the data was used.{_apart(spec)}"
     times = f"into {n_folds} folds, each of which is test once" if spec.get("scheme") == "kfold" else "once"
     again = f", {count(spec['repeats'])} times over" if spec.get("repeats", 1) > 1 else ""
-    return f"Cases were divided {group} {times}{again}, from the seed {record.get('seed')}."
+    return f"Cases were divided {group} {times}{again}, from the seed {record.get('seed')}.{_apart(spec)}"
+
+
+def _apart(spec: Mapping[str, Any]) -> str:
+    """Return what was set apart to recalibrate probabilities; nothing where nothing was."""
+    share = spec.get("calib")
+    if not isinstance(share, float):
+        return ""
+    return f" Of train {share:.0%} were set apart to recalibrate probabilities.".replace("%", " %")
 
 
 def preparation(ranked: Ranked) -> str:

@@ -7,6 +7,7 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.splits import schemes
+from grandrounds.splits.calib import set_apart
 from grandrounds.splits.plan import SplitPlan
 from grandrounds.splits.spec import SplitSpec
 
@@ -37,7 +38,7 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
         raise BadData("no case has a label", remedy="give labels, or name their column")
     scheme = _scheme(labelled, spec)
     pool, rest = _pool(labelled, scheme)
-    drawn = _SCHEMES[scheme](rest, spec, seed)
+    drawn = set_apart(_SCHEMES[scheme](rest, spec, seed), seed)
     notes = (*_unlabelled(cases), *_spellings(labelled), *_fallback(rest, spec, scheme), *_pooled(pool), *drawn.notes)
     plan = SplitPlan(_with_pool(drawn.table, pool), drawn.spec, seed, fingerprint, notes)
     return plan if not plan.leaky else SplitPlan(plan.table, plan.spec, seed, fingerprint, (_watermark(plan), *notes))

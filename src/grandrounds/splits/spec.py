@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ class SplitSpec(Spec):
         group: What stays together. `"sample"` imitates older papers, leaks, and is watermarked.
         valid_fraction: Share of the cases outside the test role that choose the best epoch.
         test_fraction: Share of the cases that are tested. Only for `"holdout"`.
+        calib: Share of the training patients that is set apart to recalibrate probabilities. `"auto"` takes a twentieth
+            where that is fifty patients and ten of each class, else none.
     """
 
     scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
@@ -28,3 +30,4 @@ class SplitSpec(Spec):
     group: Literal["patient", "sample"] = "patient"
     valid_fraction: float = Field(default=0.15, gt=0, le=0.5)
     test_fraction: float = Field(default=0.2, gt=0, le=0.5)
+    calib: Literal["auto", "none"] | Annotated[float, Field(gt=0, le=0.5)] = "auto"

@@ -14,7 +14,7 @@ from grandrounds import families
 from grandrounds.data import SourceOptions
 from grandrounds.evaluate.aims import Aims
 from grandrounds.prepare import Pipeline
-from grandrounds.specs import Spec, parse
+from grandrounds.specs import Spec, digest, parse
 from grandrounds.splits import SplitSpec
 
 DEFAULT_FAMILIES = ("prior", "metadata", "thumbnail", "lbp-svm", "li2014", "resnet-18", "vit-tiny")
@@ -183,6 +183,11 @@ class Study(Spec):
         _refuse_twice([recipe.family for recipe in self.recipes])
         return self
 
+    def identity(self) -> str:
+        """Return a hash of the content; studies that ask for no calib keep the one of before there was such a role."""
+        unasked = {"split": {"calib"}} if self.split.calib == "auto" else None
+        return digest(self.model_dump(mode="json", exclude=unasked))
+
     def asked(self) -> Ask:
         """Return what was asked for, with the recipes in full."""
         shared = {name: getattr(self, name) for name in Ask.model_fields if name not in ("families", "recipes")}
@@ -217,6 +222,7 @@ COMMENTS = {
     "split.scheme": "auto: the official split where the data bring one, otherwise k-fold.",
     "split.group": 'group = "sample" imitates older papers and marks every page LEAKY.',
     "split.valid_fraction": "Part of train, by patient, that chooses epochs and thresholds.",
+    "split.calib": "Part of train that only recalibrates: auto, a twentieth if that is patients enough; none; a share.",
     "means.budget_s": "Training seconds of the whole study, shared equally among the families.",
     "means.workers": "Trials side by side; one thread each is faster here than one trial on all threads.",
     "judge.primary": "The metric that decides, declared before anything is trained.",

@@ -155,17 +155,18 @@ def _failure(error: Exception, folder: Path) -> dict[str, object]:
 
 
 def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str, object]:
-    """Save the model, predict valid and perhaps test, and return what the trials table says of it."""
+    """Save the model, predict valid and perhaps calib and test, and return what the trials table says of it."""
     home = folder / FITTED
     home.mkdir()
     fitted.save(home)
     started = time.perf_counter()
-    predicted = [views.predictions("valid", _checked(fitted, views.of("valid", labelled=False)))]
+    predicted = [_predicted(views, fitted, "valid")]
     if job.opens_test:
+        predicted += [_predicted(views, fitted, "calib")] if views.has("calib") else []
         ledger.open_test(
             job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
         )
-        predicted.append(views.predictions("test", _checked(fitted, views.of("test", labelled=False))))
+        predicted.append(_predicted(views, fitted, "test"))
     predict_s = time.perf_counter() - started
     frame = pl.concat(predicted)
     tables.write(frame, tables.PREDICTIONS, folder / "predictions.parquet", {"task": views.task.model_dump()})
@@ -173,6 +174,10 @@ def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str,
     if not job.opens_test:
         shutil.rmtree(home)
     return row
+
+
+def _predicted(views: _Views, fitted: Fitted, role: Role) -> pl.DataFrame:
+    return views.predictions(role, _checked(fitted, views.of(role, labelled=False)))
 
 
 def _checked(fitted: Fitted, view: View) -> Probs:
@@ -250,7 +255,7 @@ def _save_tables(trial: Trial, row: dict[str, object], history: list[Epoch], fol
 
 
 class _Views:
-    """The roles of one fold as views; the test view never carries labels."""
+    """The roles of one fold as views; those of calib and test never carry labels."""
 
     def __init__(self, job: Job) -> None:
         samples, meta = tables.read(tables.SAMPLES, job.run / "samples.parquet")
@@ -277,11 +282,15 @@ class _Views:
         return View(
             pixels=np.asarray(self._pixels[rows["row"].to_numpy()]),
             samples=rows.drop("row", "label", "role"),
-            labels=self._index(rows) if labelled and role != "test" else None,
+            labels=self._index(rows) if labelled and role in ("train", "valid") else None,
             task=self.task,
             flips=self._job.flips,
             cache=self._job.prepared.parent / "features",
         )
+
+    def has(self, role: Role) -> bool:
+        """Return whether the split gives that role to anybody who has a label."""
+        return not self._rows(role).is_empty()
 
     def predictions(self, role: Role, probs: Probs) -> pl.DataFrame:
         """Return the rows of the predictions table for one role."""

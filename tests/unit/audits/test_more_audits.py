@@ -205,8 +205,10 @@ def test_valid_rows_that_are_tested_are_counted_by_trial():
         tables.PREDICTIONS,
     )  # fmt: skip
     row = answer("A009", predictions=predictions)
+    recalibrated = predictions.with_columns(role=pl.col("role").replace({"valid": "calib"}))
+    assert answer("A009", predictions=recalibrated)["outcome"] == "finding"
 
-    assert row["sentence"].startswith("In 1 trial 1 of 2 tested cases are valid cases too")
+    assert row["sentence"].startswith("In 1 trial 1 of 2 tested cases stand in valid or calib too")
     assert row["rows"] == ["f, repeat 0, fold 0, seed 0: 1 of 2 tested cases"]
     assert answer("A009", predictions=predictions.filter(role="test"))["outcome"] == "not applicable"
 

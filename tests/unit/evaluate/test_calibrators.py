@@ -7,9 +7,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from grandrounds.evaluate.calibrators import CALIBRATORS
+from grandrounds.evaluate.calibrators import CALIBRATORS, Calibrator
 from grandrounds.evaluate.cohort import Group
-from grandrounds.evaluate.crossfit import Pair, recalibrated
+from grandrounds.evaluate.crossfit import Rows, applied, recalibrated
 
 
 class Odds(ClassifierMixin, BaseEstimator):
@@ -131,25 +131,25 @@ def test_nothing_breaks_on_extreme_rows(method, certain):
 
 
 def trial(n_patients, seed=0, n_each=3):
-    """One trial's setting rows and judged rows."""
+    """One trial whose rules are set where calibrators are fitted, and its judged rows."""
     groups = []
     for at in (seed, seed + 1):
         probs, label = rows(2, n=n_patients * n_each, seed=at)
         patient = np.repeat(np.arange(n_patients), n_each)
         groups.append(Group("f", 0, 0, 0, label, probs, patient, tuple(map(str, range(len(label))))))
-    return Pair(*groups)
+    return Rows(groups[0], *groups)
 
 
 @pytest.mark.parametrize("method", CALIBRATORS)
 def test_no_patient_takes_part_in_recalibrating_himself(method):
     """Turning a patient's labels changes what others get, and not what this patient gets."""
-    pair = trial(20)
-    own = pair.setting.patient == 7
-    setting = pair.setting
+    tried = trial(20)
+    own = tried.setting.patient == 7
+    setting = tried.setting
     turned = Group("f", 0, 0, 0, np.where(own, 1 - setting.label, setting.label), setting.probs, setting.patient,
                    setting.sample)  # fmt: skip
-    one = recalibrated(method, pair, 0, whole=False)
-    other = recalibrated(method, pair._replace(setting=turned), 0, whole=False)
+    one = recalibrated(method, tried, 0, whole=False)
+    other = recalibrated(method, tried._replace(fitting=turned, setting=turned), 0, whole=False)
 
     assert np.array_equal(one.setting[own], other.setting[own])
     assert not np.array_equal(one.setting[~own], other.setting[~own])
@@ -157,10 +157,10 @@ def test_no_patient_takes_part_in_recalibrating_himself(method):
 
 def test_with_patients_to_spare_one_calibrator_is_fitted_on_all():
     """The judged rows get the calibrator of all setting rows; otherwise the mean of five."""
-    pair = trial(60)
-    whole = recalibrated("Platt", pair, 0, whole=True)
-    crossed = recalibrated("Platt", pair, 0, whole=False)
-    alone = CALIBRATORS["Platt"](pair.setting.probs, pair.setting.label)(pair.judged.probs)
+    tried = trial(60)
+    whole = recalibrated("Platt", tried, 0, whole=True)
+    crossed = recalibrated("Platt", tried, 0, whole=False)
+    alone = CALIBRATORS["Platt"](tried.setting.probs, tried.setting.label)(tried.judged.probs)
 
     assert np.array_equal(whole.judged, alone)
     assert not np.array_equal(crossed.judged, alone)
@@ -171,3 +171,25 @@ def test_too_few_patients_are_not_recalibrated():
     """Nine patients are a guess, however many images they have."""
     assert recalibrated("temperature", trial(9, n_each=50), 0, whole=False) is None
     assert recalibrated("none", trial(9), 0, whole=False) is not None
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("method", CALIBRATORS)
+def test_what_recalibrates_is_plain_numbers(method, whole):
+    """A calibrator that went through JSON gives the very probabilities that the judged rows got."""
+    tried = trial(60)
+    told = recalibrated(method, tried, 0, whole=whole)
+    kept = tuple(Calibrator.model_validate_json(one.model_dump_json()) for one in told.calibrators)
+
+    assert len(kept) == (1 if whole else 5)
+    np.testing.assert_array_equal(applied(kept, tried.judged.probs), told.judged)
+
+
+def test_rules_of_another_role_are_set_on_what_the_calibrator_of_all_gives():
+    """With calib beside valid, valid gets one calibrator that has seen none of its patients."""
+    tried, other = trial(60), trial(40, seed=5)
+    told = recalibrated("beta", Rows(tried.fitting, other.setting, tried.judged), 0, whole=True)
+    alone = CALIBRATORS["beta"](tried.fitting.probs, tried.fitting.label)
+
+    np.testing.assert_array_equal(told.setting, alone(other.setting.probs))
+    np.testing.assert_array_equal(told.judged, alone(tried.judged.probs))

@@ -169,7 +169,7 @@ def test_overconfident_probabilities_are_recalibrated(both, two):
 
 def test_with_fifty_calibration_patients_these_are_used(both, two):
     """A role calib of fifty is fitted on as a whole; of forty it is passed over for valid."""
-    frame = both(two, {"cnn": 1.0}, n_valid=50)
+    frame = both(two, {"cnn": 1.0}, n_valid=50, n_folds=1)
     renamed = pl.when(role="valid").then(pl.lit("calib")).otherwise(pl.col("role"))
     frame = frame.with_columns(role=renamed)
     assert decide(frame, two, resamples=20).decisions["chosen_on"].unique().to_list() == ["calib"]
@@ -180,6 +180,43 @@ def test_with_fifty_calibration_patients_these_are_used(both, two):
     ]
     with_valid = pl.concat([fewer, both(two, {"cnn": 1.0}, n_valid=30).filter(role="valid")])
     assert "valid, cross-fitted by patient" in decide(with_valid, two, resamples=20).decisions["chosen_on"]
+
+
+def test_with_calib_beside_valid_thresholds_stay_on_valid(both, two):
+    """Calibrators come from calib alone, thresholds from valid alone, and the frame says so."""
+    frame = both(two, {"cnn": 2.0}, n_folds=1, n_valid=80)
+    odds = (pl.col("prob_malignant") / pl.col("prob_benign")).log() * 4
+    frame = frame.with_columns(prob_malignant=1 / (1 + (-odds).exp()))
+    frame = frame.with_columns(prob_benign=1 - pl.col("prob_malignant"))
+    calib = frame.filter(role="valid").with_columns(
+        pl.lit("calib").alias("role"), ("c" + pl.col("patient")).alias("patient")
+    )
+    whole = pl.concat([frame, calib.with_columns(("c" + pl.col("sample")).alias("sample"))])
+    found = decide(whole, two, resamples=20)
+    turned = {"benign": "malignant", "malignant": "benign"}
+
+    def poisoned(role):
+        label = pl.when(role=role).then(pl.col("label").replace(turned)).otherwise(pl.col("label"))
+        return rule(decide(whole.with_columns(label=label), two, resamples=20).decisions, "Youden", "recall")
+
+    youden = rule(found.decisions, "Youden", "recall")
+    assert youden["chosen_on"] == "valid, recalibrated on calib"
+    assert youden["calibration"] != "none"
+    assert rule(found.decisions, "sets that hold", "coverage")["chosen_on"] == "calib"
+    assert "recalibrated on calib, whose patients nothing was trained or chosen on" in found.notes[0]
+    assert poisoned("calib")["threshold"] != youden["threshold"]  # the scale is another one
+    assert poisoned("valid")["calibration"] == youden["calibration"]
+    assert poisoned("valid")["threshold"] != youden["threshold"]
+
+
+def test_fifty_patients_are_fifty_in_each_trial(both, two):
+    """Sixty patients of calib in three folds are twenty a trial: too few, so valid is cross-fitted."""
+    frame = both(two, {"cnn": 1.0}, n_valid=60)
+    calib = frame.filter(role="valid").with_columns(("c" + pl.col(name)).alias(name) for name in ("sample", "patient"))
+    found = decide(pl.concat([frame, calib.with_columns(role=pl.lit("calib"))]), two, resamples=20)
+
+    assert found.decisions["chosen_on"].unique().to_list() == ["valid, cross-fitted by patient"]
+    assert "fewer than 50 patients" in found.notes[0]
 
 
 def test_several_classes_are_called_one_against_the_others(both, three):

@@ -86,7 +86,7 @@ def test_too_few_patients_give_sets_of_all_classes(both, two):
     coverage = row(found, "sets", "coverage")
 
     assert (coverage["estimate"], row(found, "sets", "set_size")["estimate"]) == (1.0, 2.0)
-    assert "fewer than 9 setting patients" in coverage["note"]
+    assert "fewer than 9 patients to set it on" in coverage["note"]
     assert row(found, "sets", "right_if_decided")["estimate"] is None
     nine = decide(both(two, {"cnn": 1.0}, n_valid=9, n_folds=1), two, resamples=20).decisions
     assert row(nine, "sets", "set_size")["estimate"] < 2
