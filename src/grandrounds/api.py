@@ -238,24 +238,27 @@ def rereport(
     path: Path | Sequence[Path], out: Path | None = None,
     *, columns: Columns | None = None, judge: JudgeSpec | None = None, told: Told | None = None,
 ) -> Path:  # fmt: skip
-    """Write the report of a run folder, or of predictions in CSVs, and return its file.
+    """Write the report of a run folder, of several runs of one task each, or of predictions, and return its file.
 
     Args:
-        path: A finished run folder, or one or more CSVs with `sample, label, prob_<class>…`, a rating or a decision.
+        path: Finished run folders, or one or more CSVs with `sample, label, prob_<class>…`, a rating or a decision.
         out: Folder for the report; None for the run folder, or a folder named after the first CSV beside it.
         columns: What the columns of CSVs are called.
         judge: How CSVs are compared; a run folder brings its own answer.
         told: Told what the report shows.
     """
     paths = [path] if isinstance(path, Path) else list(path)
+    folder = out or paths[0].with_suffix("")
     if paths[0].is_dir():
-        _check_alone(paths, columns, judge)
-        shown, folder = gather.gather(paths[0]), out or paths[0]
+        _check_alone([paths[0], *(one for one in paths if not one.is_dir())], columns, judge)
+        folder = out or paths[0].with_name("+".join(one.name for one in paths))
+    if len(paths) == 1 and paths[0].is_dir():
+        shown = gather.gather(paths[0])
     else:
-        from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
+        from grandrounds import others, together  # noqa: PLC0415  (brings numba; only judging needs it)
 
-        folder = out or paths[0].with_suffix("")
-        shown = others.judged(paths, folder, columns or Columns(), judge or JudgeSpec())
+        asked = columns or Columns(), judge or JudgeSpec()
+        shown = together.runs(paths, folder) if paths[0].is_dir() else others.judged(paths, folder, *asked)
     written = report.write_all(shown, folder)
     if told is not None:
         told(shown)

@@ -22,15 +22,12 @@ from grandrounds.evaluate.intake import Intake, intakes
 from grandrounds.evaluate.judge import Judgement
 from grandrounds.evaluate.ratings import check_primary, undefined, without_curves
 from grandrounds.evaluate.readers import readers_of
-from grandrounds.evaluate.several import all_tasks
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
-from grandrounds.report.rounding import listed
 from grandrounds.study.record import record
 from grandrounds.study.spec import FLOORS, JudgeSpec
-
-_WRITTEN = ("scores", "intervals", "comparisons", "decisions", "suspects", "findings", "readers")
+from grandrounds.together import keep, title, together
 
 
 def audited(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> pl.DataFrame:
@@ -42,16 +39,13 @@ def audited(paths: Sequence[Path], columns: Columns, ask: JudgeSpec) -> pl.DataF
 def judged(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -> ReportContent:
     """Judge and audit anybody's predictions, write the tables, and return what the report shows."""
     found = intakes(paths, columns)
-    each = tuple(_content(one, found, ask) for one in found)
-    content = each[0] if len(each) == 1 else _together(found, each, ask)
-    files, what = listed([path.stem for path in paths]), f"the {len(each)} tasks" if len(each) > 1 else "it"
-    content = replace(content, title=f"{files}: which family reads {what} best?", record=_record(paths))
-    meta = {"tasks": [one.task.model_dump() for one in found]} if len(each) > 1 else {"task": content.task.model_dump()}
-    for name in _WRITTEN:
-        frame = content.table(name)
-        if name != "readers" or not frame.is_empty():
-            tables.write(frame, tables.SCHEMAS[name], out / f"{name}.parquet", meta)
-    return content
+    each = [_content(one, found, ask) for one in found]
+    content = each[0]
+    if len(each) > 1:
+        readers = dict.fromkeys(reader for one in found for reader in _human(one))
+        content = together(each, ask, scales=[one.scales for one in found], readers=list(readers))
+    named = title([path.stem for path in paths], len(each))
+    return keep(replace(content, title=named, record=_record(paths)), out)
 
 
 def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportContent:
@@ -60,7 +54,7 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
     lifted = _lifted(found, outcome)
     closer = _closer(lifted, outcome.unit, found, ask)
     return ReportContent(
-        title=found.task.name, task=found.task, n_tasks=len(among),
+        title=found.task.name, task=found.task,
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
         patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
         comparisons=pl.concat([outcome.comparisons, closer.comparisons], how="diagonal"),
@@ -70,32 +64,6 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
         readers=readers_of(lifted, found.task, found.readers), record=record(),
         notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
-    )  # fmt: skip
-
-
-def _together(found: Sequence[Intake], each: tuple[ReportContent, ...], ask: JudgeSpec) -> ReportContent:
-    """Return what there is to say of several tasks: the answer on their mean, and each task."""
-    known = all(one.patient_known for one in found)
-    content = ReportContent(
-        title="", task=all_tasks([one.task for one in found]), n_tasks=len(each), tasks=each, primary=ask.primary,
-        margin=ask.margin, patient_known=known,
-        predictions=pl.concat([one.predictions for one in found], how="diagonal"),
-        assumptions=gather.assumptions(patient_known=known),
-    )  # fmt: skip
-    try:
-        outcome, decision = answer(
-            content.predictions, [one.task for one in found], tables.empty(tables.TRIALS), FLOORS, patient_known=known,
-            readers=[reader for one in found for reader in _human(one)],
-            **ask.model_dump(exclude={"decide", "slices"}),
-        )  # fmt: skip
-    except Refusal as error:  # each task stands for itself all the same
-        return replace(content, verdict_sentences=(f"The mean over the tasks cannot be estimated: {error.what}.",))
-    scores = outcome.scores.filter(task=content.task.name)
-    for one in found:
-        scores = undefined(scores, one.scales)
-    return replace(
-        content, verdict_sentences=decision.sentences, ships=decision.ships, scores=scores,
-        comparisons=outcome.comparisons, notes=outcome.notes,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ family, fold, seed, role. Human readers give a rating or a decision instead. Sev
 With a column task there is a row for each task and image, and the page has the mean over the tasks and a part for each.
 
     grandrounds report runs/breast
+    grandrounds report runs/acl runs/meniscus -o runs/knees
     grandrounds report predictions.csv -o reports/ours
     grandrounds report theirs.csv --sample id --label truth --prob malignant=score
     grandrounds report model.csv readers.csv --rating birads --cutoff 4

@@ -152,8 +152,8 @@ def report_(
     """Write the report of a run folder, or of anybody's predictions in CSVs.
 
     Args:
-        paths: A finished run folder, or one or more CSVs.
-        out: Folder for the report; beside the run or the first CSV by default.
+        paths: A finished run folder, several of one task each, or one or more CSVs.
+        out: Folder for the report; beside the first run or CSV by default.
         columns: What the columns of the CSVs are called.
         judged: How the families in the CSVs are compared.
     """

@@ -95,7 +95,12 @@ def write(content: ReportContent, path: Path, *, most_bytes: int = MOST_BYTES) -
     if content.tasks and len(page.encode()) > most_bytes:
         for chapter in chapters(content):
             title = f"{content.title} {chapter.title}"
-            own = replace(chapter.content, title=title, record=content.record, links=(("all tasks", path.name),))
+            own = replace(
+                chapter.content,
+                title=title,
+                record=content.record or chapter.content.record,
+                links=(("all tasks", path.name),),
+            )
             _write(render(own), path.with_name(_page(chapter, path)))
         page = render(content, beside=path)
     return _write(page, path)
@@ -145,11 +150,12 @@ def parts(ranked: Ranked) -> tuple[list[Section], list[Section]]:
 
 def chapters(content: ReportContent) -> list[Chapter]:
     """Return what stands on the page for each of several tasks: all that would stand on a page of its own."""
-    return [_chapter(f"task-{turn}", Ranked.of(one)) for turn, one in enumerate(content.tasks, start=1)]
+    once = ONCE if content.record else ()
+    return [_chapter(f"task-{turn}", Ranked.of(one), once) for turn, one in enumerate(content.tasks, start=1)]
 
 
-def _chapter(anchor: str, ranked: Ranked) -> Chapter:
-    own = [replace(one, anchor=f"{anchor}-{one.anchor}") for one in _built(SECTIONS, ranked, without=ONCE)]
+def _chapter(anchor: str, ranked: Ranked, once: Sequence[Builder]) -> Chapter:
+    own = [replace(one, anchor=f"{anchor}-{one.anchor}") for one in _built(SECTIONS, ranked, without=once)]
     return Chapter(anchor, f"Task: {ranked.content.task.name}", ranked.content, facts(ranked), own)
 
 
