@@ -21,7 +21,9 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData, Refusal
+from grandrounds.formats.dicom_elements import integer_of, number_of, numbers_of, text_of
 from grandrounds.formats.dicom_head import check_head
+from grandrounds.formats.dicom_plain import plain_header, wanted_of
 from grandrounds.formats.places import lying_order
 from grandrounds.formats.zipped import content_of
 from grandrounds.image import Geometry
@@ -85,6 +87,7 @@ _WORDS = (
     "NumberOfFrames",
 )
 _TAGS: list[BaseTag | int] = [Tag(word) for word in _WORDS]
+_WANTED = wanted_of(word for word in _WORDS if word not in _GROUPS)
 FACTS: Mapping[str, pl.DataType] = MappingProxyType(
     {
         "path": pl.String(),
@@ -120,7 +123,6 @@ def facts_of(path: Path, member: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Iterator[dict[str, Any]]:
-    check_head(file, path)
     dataset, pixels_at = _header(file, path)
     if not len(dataset) and not len(dataset.file_meta):
         raise BadData("this is not a DICOM file", where=path, remedy="leave it out")
@@ -131,7 +133,7 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     if length != _UNKNOWN_LENGTH and not is_deflated and start + length > n_bytes:
         raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
     shared = {"path": str(path), "member": member} | _plain_facts(dataset)
-    n_frames = int(dataset.get("NumberOfFrames") or 1)
+    n_frames = integer_of(dataset, "NumberOfFrames", 1)
     groups = [*dataset.get(_GROUPS[1], ())]
     common = next(iter(dataset.get(_GROUPS[0], ())), Dataset())
     if n_frames == 1 and not groups:
@@ -154,6 +156,9 @@ def _lies(facts: dict[str, Any]) -> Geometry:
 
 def _header(file: BinaryIO, path: Path) -> tuple[Any, tuple[int, int] | None]:
     """Return the header, and where the pixels start and how many bytes they claim; None where there are none."""
+    if (plain := plain_header(file, _WANTED)) is not None:
+        return plain.dataset, (plain.start, plain.n_bytes)
+    check_head(file, path)
     found: list[tuple[int, int]] = []
 
     def at_pixels(tag: int, _vr: str | None, length: int) -> bool:
@@ -162,19 +167,15 @@ def _header(file: BinaryIO, path: Path) -> tuple[Any, tuple[int, int] | None]:
         found.append((file.tell(), length))
         return True
 
-    head = file.read(132)
-    if not head:
-        raise BadData("the file is empty", where=path)
-    file.seek(0)
     return read_partial(file, at_pixels, force=True, specific_tags=_TAGS), (found[0] if found else None)
 
 
 def _plain_facts(dataset: Dataset) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        name: next((text for word in words if (text := _text(dataset, word))), None) for name, words in _TEXTS.items()
+        name: next((text for word in words if (text := text_of(dataset, word))), None) for name, words in _TEXTS.items()
     }
-    facts |= {name: _number(dataset.get(word)) for name, word in _NUMBERS.items()}
-    return facts | {name: _vector(dataset.get(word), n) for name, (word, n) in _VECTORS.items()}
+    facts |= {name: _number(dataset, word) for name, word in _NUMBERS.items()}
+    return facts | {name: _vector(numbers_of(dataset, word), n) for name, (word, n) in _VECTORS.items()}
 
 
 def _nested(own: Dataset, common: Dataset, sequence: str, word: str, n: int) -> list[float] | None:
@@ -185,20 +186,12 @@ def _nested(own: Dataset, common: Dataset, sequence: str, word: str, n: int) -> 
     return None
 
 
-def _text(dataset: Dataset, word: str) -> str:
-    value = dataset.get(word)
-    if value is None:
-        return ""
-    parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
-    return "\\".join(str(part).replace("\x00", "").strip() for part in parts)
-
-
-def _number(value: object) -> float | None:
+def _number(dataset: Dataset, word: str) -> float | None:
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = number_of(dataset, word)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _vector(value: Any, n: int) -> list[float] | None:  # noqa: ANN401  (whatever the file holds)

@@ -1,48 +1,38 @@
 """From a draft to a data set: every image is read once, measured and hashed, and the bad ones are listed.
 
-Memory stays flat: one image is held at a time. A file that cannot be used never stops the scan; it becomes a row of
+A file that cannot be used never stops the scan; it becomes a row of
 `Dataset.bad` with its reason.
 """
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from grandrounds import formats, tables
+from grandrounds import tables
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMNS, Draft, Progress, refusals, with_columns
 from grandrounds.data.flow import flow, left_out
+from grandrounds.data.measuring import HEADER, measure
 from grandrounds.errors import BadData
-from grandrounds.formats import Part, read_frames, read_stack
-from grandrounds.formats.reading import crop
-from grandrounds.image import Image
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task
 
 _MEASURED = {
     name: SAMPLES.columns[name]
     for name in ("height_px", "width_px", "depth_px", "spacing_mm", "encoding", "sha256", "low", "mean", "high")
 }
-_HEADER = ("patient", "side", "body_part", "sex", "age_years", "scanner", "kernel")  # what a file may tell
 
 
-@dataclass
-class _Scan:
-    """What reading the images found, per row of the draft: facts, or the reason why there are none."""
-
-    facts: dict[int, dict[str, Any]]
-    reasons: dict[int, str]
-
-
-def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
+def scan(draft: Draft, progress: Progress | None = None, workers: int = 1) -> Dataset:
     """Return the data set that a draft describes, every image read once.
+
+    Args:
+        draft: What the source says.
+        progress: Called with the number of images read and of all.
+        workers: Processes that read side by side where there is enough to read.
 
     Raises:
         BadData: No image can be used, a class has none, fewer than two classes are left, or the table contradicts
@@ -50,9 +40,9 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
     """
     rows = with_columns(draft.rows)
     rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
-    scanned = _read_all(rows, draft.files, progress)
-    kept = _with_facts(rows, scanned.facts)
-    bad = _bad(draft, rows, scanned.reasons)
+    measured = measure(rows, draft.files, progress, workers)
+    kept = _with_facts(rows, measured.facts)
+    bad = _bad(draft, rows, measured.reasons)
     _check_left(kept, bad, draft)
     kept, patient_known, notes = _with_patients(kept, draft)
     kept = kept.with_columns(pl.col("case").fill_null(pl.col("sample")))
@@ -82,104 +72,13 @@ def scan(draft: Draft, progress: Progress | None = None) -> Dataset:
     )
 
 
-def _read_all(rows: pl.DataFrame, files: pl.DataFrame | None, progress: Progress | None) -> _Scan:
-    """Read each file once, however many frames of it are samples and however many boxes are cut from it."""
-    found = _Scan({}, {})
-    rows = rows.select("sample", "path", "member", "frame", "box").with_row_index("index")
-    stacked = {} if files is None else dict(files.partition_by("sample", as_dict=True, maintain_order=True))
-    single = rows.filter(~pl.col("sample").is_in([sample for (sample,) in stacked]))
-    n_done = 0
-    for _, group in single.group_by("path", "member", maintain_order=True):
-        _read_file(group, found)
-        n_done += group.height
-        if progress is not None:
-            progress(n_done, rows.height)
-    for (sample,), parts in stacked.items():
-        index = rows.filter(sample=sample)["index"][0]
-        places = parts.sort("order").select("path", "member", "frame").iter_rows()
-        try:
-            found.facts[index] = _facts(read_stack([Part(Path(path), member, frame) for path, member, frame in places]))
-        except BadData as error:
-            found.reasons[index] = error.what
-        n_done += 1
-        if progress is not None:
-            progress(n_done, rows.height)
-    return found
-
-
-def _read_file(group: pl.DataFrame, found: _Scan) -> None:
-    """Note the facts of every sample in one file: the frames that are asked for, and the boxes in them."""
-    path, member = group.select("path", "member").row(0)
-    parts = group.sort("frame", nulls_last=False, maintain_order=True)
-    parts = parts.group_by("frame", maintain_order=True).agg("index", "box")
-    frames = parts["frame"].to_list()
-    for image, indices, boxes in zip(_images(path, member, frames), parts["index"], parts["box"], strict=True):
-        if isinstance(image, BadData):
-            found.reasons.update(dict.fromkeys(indices, image.what))
-            continue
-        for index, box in zip(indices, boxes, strict=True):
-            try:
-                found.facts[index] = _facts(image if box is None else crop(image, tuple(box)))
-            except BadData as error:
-                found.reasons[index] = error.what
-
-
-def _images(path: str, member: str | None, frames: Sequence[int | None]) -> Iterator[Image | BadData]:
-    """Yield the image of each frame, or why there is none."""
-    wanted = [frame for frame in frames if frame is not None]
-    n_done = 0
-    try:
-        if len(wanted) < len(frames):
-            yield formats.read(path, member=member)
-            n_done += 1
-        for image in read_frames(path, member=member, frames=wanted):
-            yield image
-            n_done += 1
-    except BadData as error:
-        yield error
-        n_done += 1
-        for frame in frames[n_done:]:
-            yield from _images(path, member, [frame])
-
-
-def _facts(image: Image) -> dict[str, Any]:
-    pixels = image.pixels
-    if pixels.size == 0:
-        raise BadData("the image is empty")
-    if not image.is_finite:
-        n_bad = int(pixels.size - np.count_nonzero(np.isfinite(pixels)))
-        raise BadData(f"{n_bad:,} of {pixels.size:,} pixels are not finite numbers")
-    space = image.space
-    return {
-        "height_px": space[-2],
-        "width_px": space[-1],
-        "depth_px": space[0] if len(space) == 3 else 1,
-        "spacing_mm": None if image.geometry.spacing_mm is None else list(image.geometry.spacing_mm),
-        "encoding": "hu" if image.unit == "hu" else image.pixels.dtype.name,
-        "sha256": pixel_hash(image),
-        "low": float(pixels.min()),
-        "mean": float(pixels.mean(dtype=np.float64)),
-        "high": float(pixels.max()),
-        "header_modality": image.modality,
-        **{f"header_{name}": image.header.get(name) for name in _HEADER},
-    }
-
-
-def pixel_hash(image: Image) -> str:
-    """Return the SHA-256 of the decoded pixels with their shape and type: equal for equal images, not equal files."""
-    pixels = np.ascontiguousarray(image.pixels)
-    content = hashlib.sha256(f"{pixels.shape}{pixels.dtype.newbyteorder('<').str}".encode())
-    content.update(pixels.data)
-    return content.hexdigest()
-
-
 def _with_facts(rows: pl.DataFrame, facts: dict[int, dict[str, Any]]) -> pl.DataFrame:
     """Return the rows that could be read, with what reading told; the table's word goes before the header's."""
     indices = sorted(facts)
-    header = {f"header_{name}": pl.String() for name in ("modality", *_HEADER)}
+    header = {f"header_{name}": pl.String() for name in ("modality", *HEADER)}
     read = pl.DataFrame([facts[index] for index in indices], schema={**_MEASURED, **header}, orient="row")
     kept = rows[indices].hstack(read)
-    for name in ("modality", *_HEADER):
+    for name in ("modality", *HEADER):
         theirs = pl.col(f"header_{name}")
         if name not in COLUMNS:
             if name not in kept.columns and kept[f"header_{name}"].null_count() < kept.height:

@@ -24,6 +24,7 @@ def open_dataset(
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Dataset:
     """Return the data set at a path or of a registered name, every image read once.
 
@@ -32,13 +33,14 @@ def open_dataset(
         options: What looking does not tell; None to find out everything.
         cache: Where fetched and computed sets are kept; None for `~/.cache/grandrounds`.
         progress: Called with the number of images read and of all.
+        workers: Processes that read side by side where there is enough to read.
 
     Raises:
         BadData: There is nothing to open, or nothing can be learned from it; the message says what to do.
         BadSpec: An option does not fit the source.
     """
     options = options or SourceOptions()
-    dataset = scan(draft_of(source, options, cache=cache), progress)
+    dataset = scan(draft_of(source, options, cache=cache), progress, workers)
     if options.flips is None and dataset.flips and dataset.task.names_side:
         note = "The label names a side, so no image is mirrored at random; --flips says otherwise."
         return replace(dataset, flips=False, notes=(*dataset.notes, note))

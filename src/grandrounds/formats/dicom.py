@@ -8,19 +8,21 @@ from __future__ import annotations
 import logging
 import math
 import re
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
+from grandrounds.formats.dicom_elements import integer_of, items_of, numbers_of, text_of
 from grandrounds.formats.dicom_head import check_head
-from grandrounds.formats.dicom_values import values
+from grandrounds.formats.dicom_plain import OF_PIXELS, plain_image, wanted_of
+from grandrounds.formats.dicom_values import meaning, values
 from grandrounds.formats.places import lying_order, stacked
 from grandrounds.image import Geometry, Image
 from grandrounds.shapes import Pixels
@@ -48,7 +50,14 @@ _MADE = {
     "bits_stored": ("BitsStored",),
     "conversion": ("ConversionType",),
 }
-_TEXT = ("AS", "CS", "DS", "IS", "LO", "SH")  # kinds of values whose ASCII means itself, PS3.5 6.2
+_TOLD = _HEADER | _MADE
+_WANTED = wanted_of(
+    (
+        *(keyword for keywords in _TOLD.values() for keyword in keywords), "PatientAge", "Modality",
+        "PixelSpacing", "ImagerPixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", *OF_PIXELS,
+        "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    )
+)  # fmt: skip
 _SIDES = {"L": "left", "R": "right"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
@@ -63,20 +72,18 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
         return decode(file, path, frame)
 
 
-def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
+def decode(file: BufferedReader | BytesIO, path: Path, frame: int | None) -> Image:
     """Return the image of an open DICOM file, (C, H, W), or (C, D, H, W) for all of several frames.
 
     CT is in Hounsfield units. Windows and VOI LUTs are for looking, and are not applied: see `dicom_display`.
     """
-    check_head(file, path)
-    dataset = pydicom.dcmread(file, force=True)
-    if not any(keyword in dataset for keyword in _PIXELS):
-        raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
+    plain = plain_image(file, _WANTED)
+    dataset = _through_pydicom(file, path) if plain is None else plain[0]
     n_frames = _check_claims(dataset, frame, path)
     planes, order = _geometry(dataset, n_frames)
     stored = None if frame is None or n_frames == 1 else int(order[frame])  # frames count as they lie
-    modality = _text(dataset, "Modality") or None
-    pixels, rescaled = values(dataset, stored, n_frames, path)
+    modality = text_of(dataset, "Modality") or None
+    pixels, rescaled = values(dataset, stored, n_frames, path) if plain is None else meaning(plain[1], dataset)
     pixels = _channels_first(pixels, path, n_planes=n_frames if stored is None else 1)
     if stored is None and n_frames > 1:
         pixels, geometry = pixels[:, order], stacked([planes[at] for at in order])
@@ -85,18 +92,26 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     return Image(pixels, geometry, "hu" if modality == "CT" and rescaled else "grey", modality, _header(dataset))
 
 
+def _through_pydicom(file: BinaryIO, path: Path) -> Dataset:
+    check_head(file, path)
+    dataset = pydicom.dcmread(file, force=True)
+    if not any(keyword in dataset for keyword in _PIXELS):
+        raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
+    return dataset
+
+
 def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:
     """Return the number of frames after the sizes of (0028,0010), (0028,0011) and the like passed the budget."""
-    n_frames = int(dataset.get("NumberOfFrames") or 1)
+    n_frames = integer_of(dataset, "NumberOfFrames", 1)
     if frame is not None and not 0 <= frame < n_frames:
         raise BadData(f"there is no frame {frame} in an image of {n_frames}", where=path)
     shape = (
         n_frames if frame is None else 1,
-        int(dataset.get("Rows") or 0),
-        int(dataset.get("Columns") or 0),
-        int(dataset.get("SamplesPerPixel") or 1),
+        integer_of(dataset, "Rows", 0),
+        integer_of(dataset, "Columns", 0),
+        integer_of(dataset, "SamplesPerPixel", 1),
     )
-    bits = int(dataset.get("BitsAllocated") or 16)
+    bits = integer_of(dataset, "BitsAllocated", 16)
     check_size(shape, np.dtype(f"u{max(1, 2 ** math.ceil(math.log2(bits / 8)))}"), path)
     return n_frames
 
@@ -106,7 +121,7 @@ def _channels_first(array: NDArray[Any], path: Path, *, n_planes: int) -> Pixels
     if array.dtype.kind not in "biuf" or array.ndim != 2 + (n_planes > 1) + colour:
         raise BadData("the pixels of this image have an unknown layout", where=path)
     array = np.moveaxis(array, -1, 0) if colour else array[None]  # (C, H, W) or (C, D, H, W)
-    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    return np.require(array, dtype=array.dtype.newbyteorder("="), requirements=("C", "W"))
 
 
 def _geometry(dataset: Dataset, n_frames: int) -> tuple[list[Geometry], NDArray[np.int64]]:
@@ -132,13 +147,12 @@ def _plane(dataset: Dataset, frame: int) -> Geometry:
 
 def _told(dataset: Dataset, frame: int, sequence: str, *words: str) -> Any:  # noqa: ANN401  (whatever the file holds)
     """Return an element of a frame's own functional group, of the shared one, or of the file itself."""
-    own = [*dataset.get("PerFrameFunctionalGroupsSequence", ())]
-    for group in (*own[frame : frame + 1], *dataset.get("SharedFunctionalGroupsSequence", ())):
+    own, shared = (items_of(dataset, f"{which}FunctionalGroupsSequence") for which in ("PerFrame", "Shared"))
+    for group in (*own[frame : frame + 1], *shared):
         for item in group.get(sequence, ()):
             if item.get(words[0]) is not None:
                 return item.get(words[0])
-    plain = next((text for word in words if (text := _plainly(dataset, word))), None)
-    return plain.split("\\") if plain else next((value for word in words if (value := dataset.get(word))), None)
+    return next((values for word in words if (values := numbers_of(dataset, word))), None)
 
 
 def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: ANN401  (whatever the file holds)
@@ -149,36 +163,13 @@ def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: AN
 
 
 def _header(dataset: Dataset) -> dict[str, str]:
-    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     found = {"format": "DICOM", "compression": "none told" if syntax is None else str(syntax.name)}
-    for column, keywords in (_HEADER | _MADE).items():
-        value = next((text for keyword in keywords if (text := _text(dataset, keyword))), "")
+    for column, keywords in _TOLD.items():
+        value = next((text for keyword in keywords if (text := text_of(dataset, keyword))), "")
         if value := (_SIDES.get(value, "") if column == "side" else value):
             found[column] = value
     # (0010,1010) is three digits and a unit, PS3.5 6.2 AS.
-    if age := re.fullmatch(r"(\d{3})([DWMY])", _text(dataset, "PatientAge")):
+    if age := re.fullmatch(r"(\d{3})([DWMY])", text_of(dataset, "PatientAge")):
         found["age_years"] = f"{float(age[1]) * _DAYS[age[2]] / _DAYS['Y']:.4g}"
     return found
-
-
-def _plainly(dataset: Dataset, keyword: str) -> str | None:
-    """Return an element of plain ASCII text as it stands in the file; None where pydicom has to be asked what it means.
-
-    A tenth of the time: what pydicom makes of each value is rarely wanted here.
-    """
-    element: Any = dataset.get_item(keyword) if keyword in dataset else None
-    if not isinstance(element, RawDataElement) or element.VR not in _TEXT or not element.value:
-        return None
-    content: bytes = element.value
-    return content.decode("ascii").strip(" \x00") if content.isascii() else None
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    plain = _plainly(dataset, keyword)
-    if plain is not None and "\\" not in plain:
-        return plain
-    try:
-        value = dataset.get(keyword)
-    except (ValueError, TypeError, LookupError, NotImplementedError):
-        return ""  # a value that cannot be decoded is as good as none
-    return "" if value is None else str(value).replace("\x00", "").strip()

@@ -31,9 +31,11 @@ from pydicom.uid import (
 )
 
 from grandrounds.errors import BadData
+from grandrounds.formats.dicom_elements import integer_of, items_of, number_of, text_of
 from grandrounds.formats.isolated import decoded
 
 _BYTE_BITS = 8
+_LEAST, _GREATEST = -(2**15), 2**15 - 1
 _THROUGH_GDCM = (JPEGLossless, JPEGLosslessSV1)
 # For each way to compress the decoder that survives damaged streams; others may be installed, and are not asked.
 _PLUGINS = {
@@ -67,10 +69,17 @@ def values(dataset: Dataset, frame: int | None, n_frames: int, path: Path) -> tu
             raise BadData("a 12-bit JPEG cannot be read inside a ZIP", where=path, remedy="unpack the ZIP first")
         return decoded(through_itk, path, frame, path=path), True
     stored = _stored(dataset, frame, path)
-    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+    if text_of(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         return apply_color_lut(stored, dataset), False
+    return meaning(stored, dataset, frame, n_frames)
+
+
+def meaning(
+    stored: NDArray[Any], dataset: Dataset, frame: int | None = None, n_frames: int = 1
+) -> tuple[NDArray[Any], bool]:
+    """Return the values that stored ones of a grey or colour image stand for, and whether they have a unit."""
     padding = _padding(stored, dataset)
-    is_inverse = dataset.get("PhotometricInterpretation") == "MONOCHROME1" and dataset.get("Modality") != "CT"
+    is_inverse = text_of(dataset, "PhotometricInterpretation") == "MONOCHROME1" and text_of(dataset, "Modality") != "CT"
     if "ModalityLUTSequence" in dataset:
         found = apply_modality_lut(stored, dataset)
         bits = int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])
@@ -85,8 +94,8 @@ def values(dataset: Dataset, frame: int | None, n_frames: int, path: Path) -> tu
 
 def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_] | None:
     """Return where stored values are padding, from (0028,0120) to (0028,0121); None where nothing is said of it."""
-    ends = [dataset.get(word) for word in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
-    if ends[0] is None or stored.dtype.kind not in "iu" or int(dataset.get("SamplesPerPixel") or 1) > 1:
+    ends = [number_of(dataset, word) for word in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    if ends[0] is None or stored.dtype.kind not in "iu" or integer_of(dataset, "SamplesPerPixel", 1) > 1:
         return None
     first = int(ends[0])
     last = first if ends[1] is None else int(ends[1])
@@ -104,17 +113,15 @@ def _inverted(array: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
 
 def _rescales(dataset: Dataset, n_frames: int) -> list[tuple[float, float]]:
     """Return (slope, intercept) once, or once per frame; empty where the file gives none."""
-    groups = [*dataset.get("PerFrameFunctionalGroupsSequence", ())]
-    shared = [*dataset.get("SharedFunctionalGroupsSequence", ())]
+    groups, shared = (items_of(dataset, f"{which}FunctionalGroupsSequence") for which in ("PerFrame", "Shared"))
     for sequence, n_wanted in ((groups, n_frames), (shared, 1)):  # enhanced images, PS3.3 C.7.6.16.2.9
         nested = [
             item.PixelValueTransformationSequence[0] for item in sequence if "PixelValueTransformationSequence" in item
         ]
         if len(nested) == n_wanted:
             return [(float(one.RescaleSlope), float(one.RescaleIntercept)) for one in nested]
-    if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
-        return []
-    return [(float(dataset.RescaleSlope), float(dataset.RescaleIntercept))]
+    slope, intercept = number_of(dataset, "RescaleSlope"), number_of(dataset, "RescaleIntercept")
+    return [] if slope is None or intercept is None else [(slope, intercept)]
 
 
 def _rescaled(
@@ -126,6 +133,8 @@ def _rescaled(
         rescales = [rescales[frame]]
     if all(one == (1.0, 0.0) for one in rescales):
         return array, True
+    if array.ndim == 2 and (whole := _whole(array, *rescales[0])) is not None:
+        return whole, True
     # In single precision from the start: several times as fast, and whole numbers of up to 24 bits come out the same.
     found = array.astype(np.float32)
     for at, (slope, intercept) in enumerate(rescales):
@@ -135,8 +144,26 @@ def _rescaled(
     return found, True
 
 
+def _whole(array: NDArray[Any], slope: float, intercept: float) -> NDArray[np.int16] | None:
+    """Return rescaled values as the 16 bits in which volumes of CT are kept elsewhere; None where they do not fit."""
+    if array.dtype.kind not in "iu" or not (slope.is_integer() and intercept.is_integer()):
+        return None
+    ends = [int(end) * int(slope) + int(intercept) for end in (array.min(), array.max())]
+    if not all(_LEAST <= end <= _GREATEST for end in (*ends, int(slope), int(intercept))):
+        return None
+    # May wrap around on the way, and then does so back: the ends fit.
+    found = array.view(np.int16) if array.dtype.itemsize == 2 and array.dtype.isnative else array.astype(np.int16)
+    scaled: NDArray[np.int16] = found if slope == 1 else found * np.int16(slope)
+    return scaled + np.int16(intercept)
+
+
+def _syntax(dataset: Dataset) -> Any:  # noqa: ANN401  (a UID, or whatever the file has in its place)
+    meta = getattr(dataset, "file_meta", None)
+    return None if meta is None else meta.get("TransferSyntaxUID")
+
+
 def _is_deep_jpeg(dataset: Dataset) -> bool:
-    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    syntax = _syntax(dataset)
     return syntax == JPEGExtended12Bit and int(dataset.get("BitsStored") or 0) > _BYTE_BITS
 
 
@@ -162,7 +189,7 @@ def through_gdcm(group: bytes, meta: bytes, frame: int | None) -> NDArray[Any]:
 
 def _stored(dataset: Dataset, frame: int | None, path: Path) -> NDArray[Any]:
     """Return the stored values through the decoder that is safest for the way in which they are compressed."""
-    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+    syntax = _syntax(dataset)
     if syntax in _THROUGH_GDCM:
         needed = [element.tag for element in dataset.group_dataset(0x0028)] + [0x7FE00010, 0x00080016, 0x00080018]
         image = Dataset({BaseTag(tag): dataset[tag] for tag in needed if tag in dataset})
@@ -174,8 +201,7 @@ def _stored(dataset: Dataset, frame: int | None, path: Path) -> NDArray[Any]:
 
 def _check_codestream(dataset: Dataset, n_frames: int, path: Path) -> None:
     """Refuse a compressed image that claims more rows or columns than the header: a decoder would allocate them."""
-    meta = getattr(dataset, "file_meta", Dataset())
-    syntax = meta.get("TransferSyntaxUID")
+    syntax = _syntax(dataset)
     if syntax is None or not syntax.is_compressed or not syntax.is_encapsulated or "PixelData" not in dataset:
         return
     size = _claimed(get_frame(dataset.PixelData, 0, number_of_frames=n_frames))

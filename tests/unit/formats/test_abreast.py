@@ -1,5 +1,6 @@
 """Work that is shared out comes back in order, and a refusal comes home as it was."""
 
+import multiprocessing
 import os
 import time
 
@@ -19,6 +20,10 @@ def whose(numbers):
     return [os.getpid() for _ in numbers]
 
 
+def clock(numbers):
+    return [time.monotonic() for _ in numbers]
+
+
 def refuse_the_fifth(numbers):
     if 5 in numbers:
         raise BadData("the fifth is bad", where="fifth.png", remedy="leave it out")
@@ -26,8 +31,9 @@ def refuse_the_fifth(numbers):
 
 
 def die(numbers):
-    if 0 not in numbers:
+    if multiprocessing.parent_process() is not None:
         os._exit(1)
+    time.sleep(0.02)
     return numbers
 
 
@@ -47,12 +53,24 @@ def test_order_and_content_do_not_depend_on_processes(n, at_once):
 
 
 def test_the_work_is_shared_out(at_once):
-    """All but the first piece is done by others, and by more than one."""
-    pids = [pid for piece in abreast(whose, range(60), workers=2, n_each=2) for pid in piece]
+    """Whoever asks does a share of it, and others do the rest."""
+    pids = [pid for piece in abreast(whose, range(300), workers=3, n_each=2) for pid in piece]
 
     assert pids[:2] == [os.getpid()] * 2
-    assert os.getpid() not in pids[2:]
-    assert len(set(pids[2:])) == 2
+    assert len(set(pids)) == 3
+    assert 0.1 < pids.count(os.getpid()) / len(pids) < 0.9
+
+
+def test_few_pieces_are_ahead(at_once):
+    """What was read and not taken yet is bounded, however slow its reader is, so that memory stays flat."""
+    worked, taken = [], []
+    for (when,) in abreast(clock, range(400), workers=2, n_each=1):
+        worked.append(when)
+        time.sleep(0.002)
+        taken.append(time.monotonic())
+
+    ahead = [sum(when < now for when in worked) - at for at, now in enumerate(taken)]
+    assert max(ahead) <= 5
 
 
 def test_little_work_starts_no_process():
@@ -75,4 +93,4 @@ def test_a_refusal_comes_home_with_what_where_and_remedy(at_once):
 def test_a_process_that_dies_is_a_refusal(at_once):
     """A dead process is told in words, with what to do."""
     with pytest.raises(BadData, match="ran out of memory"):
-        list(abreast(die, range(9), workers=2, n_each=2))
+        list(abreast(die, range(400), workers=2, n_each=2))

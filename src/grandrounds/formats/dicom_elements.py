@@ -1,0 +1,94 @@
+"""What single elements of a DICOM header say; what is plain ASCII or a plain number is taken as it stands in the file.
+
+A tenth of the time: what pydicom makes of each value is rarely wanted here. Where a value is not plain, pydicom is
+asked what it means (PS3.5 6.2).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+_TEXT = ("AS", "CS", "DS", "IS", "LO", "SH", "UI")  # kinds of values whose ASCII means itself
+_ESCAPE = b"\x1b"  # begins another character set, in bytes that are ASCII too (PS3.5 6.1.2.5)
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """Return an element as text, several values with a backslash between; empty where none is there or can be read."""
+    element = _element(dataset, keyword)
+    if element is None:
+        return ""
+    plain = _plain(element)
+    if plain is not None:
+        return plain
+    try:
+        value = dataset.get(keyword)
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return ""  # a value that cannot be decoded is as good as none
+    if value is None:
+        return ""
+    parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+    return "\\".join(_stripped(str(part)) for part in parts)
+
+
+def number_of(dataset: Dataset, keyword: str) -> float | None:
+    """Return an element of one number; None where there is none.
+
+    Raises:
+        ValueError: It is no number, or several.
+    """
+    element = _element(dataset, keyword)
+    if element is None:
+        return None
+    if isinstance(element, RawDataElement) and element.VR == "US" and element.length == 2 and element.value:
+        return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
+    plain = _plain(element)
+    value = dataset.get(keyword) if plain is None else plain
+    return None if value is None or value == "" else float(value)
+
+
+def integer_of(dataset: Dataset, keyword: str, absent: int) -> int:
+    """Return an element of one whole number, or `absent` where there is none or it is zero."""
+    return int(number_of(dataset, keyword) or absent)
+
+
+def numbers_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401  (whatever the file holds)
+    """Return the values of an element, as text where it is plain; None where there is none."""
+    element = _element(dataset, keyword)
+    if element is None:
+        return None
+    plain = _plain(element)
+    return dataset.get(keyword) if plain is None else plain.split("\\")
+
+
+def items_of(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none where there is none."""
+    return [] if _element(dataset, keyword) is None else [*dataset.get(keyword, ())]
+
+
+def _plain(element: Any) -> str | None:  # noqa: ANN401  (raw, or converted already)
+    """Return an element of plain ASCII text as it stands in the file; None where pydicom has to be asked."""
+    if not isinstance(element, RawDataElement) or element.VR not in _TEXT or not element.value:
+        return None
+    content: bytes = element.value
+    if not content.isascii() or _ESCAPE in content:
+        return None
+    text = content.decode("ascii")
+    return _stripped(text) if "\\" not in text else "\\".join(map(_stripped, text.split("\\")))
+
+
+def _element(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401  (raw, or converted already)
+    return dataset.get_item(_tag(keyword))
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+def _stripped(text: str) -> str:
+    return text.replace("\x00", "").strip()
