@@ -75,7 +75,8 @@ def evaluate(
     predictor = Predictor(model / MODEL if run else model)
     if run is None and out is None:
         raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
-    opened = data.open_dataset(source, options)
+    ahead = prepare.Ahead(predictor.bundle.pipeline, out or run or model)
+    opened = data.open_dataset(source, options, also=ahead)
     if opened.bad.height and not skip_bad:
         raise BadData(
             f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"
@@ -86,7 +87,7 @@ def evaluate(
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
     now = dt.datetime.now(dt.UTC).isoformat()
     ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
-    members, samples = _predicted(predictor, opened, labels, folder, key)
+    members, samples = _predicted(predictor, opened, labels, folder, key, ahead)
     notes += _combined(predictor.bundle)
     said = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
     found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=said)
@@ -162,11 +163,12 @@ def _refuse_seen(
 
 
 def _predicted(
-    predictor: Predictor, opened: Dataset, labels: pl.DataFrame, folder: Path, key: bytes | None
+    predictor: Predictor, opened: Dataset, labels: pl.DataFrame, folder: Path, key: bytes | None, ahead: prepare.Ahead
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return predictions of each model, and the samples, under pseudonyms."""
     samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
-    prepared = prepare.materialise(samples, opened.files, predictor.bundle.pipeline, folder / "prepared")
+    pipeline, home = predictor.bundle.pipeline, folder / "prepared"
+    prepared = prepare.materialise(samples, opened.files, pipeline, home, ahead=ahead)
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
         raise BadData(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "

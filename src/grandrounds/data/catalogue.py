@@ -40,6 +40,7 @@ class SourceEntry:
         named: `"module:function"` for those names, called with (name, options, cache folder).
         reads: Options of `SourceOptions` that only some sources understand, and this one does; the parts of one with a
             dot, as in `series.plane`. Any other that is given is refused.
+        is_shared: Whether its draft takes `workers` too, processes that read headers side by side.
         telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
             groups, every pattern is the folder's name or matches something inside it.
     """
@@ -55,6 +56,7 @@ class SourceEntry:
     named: str | None = None
     telltales: tuple[tuple[str, ...], ...] = ()
     reads: tuple[str, ...] = ()
+    is_shared: bool = False
 
 
 SOURCES: Registry[SourceEntry] = Registry(
@@ -67,6 +69,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds inspect FOLDER",
             suffixes=("/",),
             reads=(*_TABLE, "unit", *_SERIES),
+            is_shared=True,
         ),
         SourceEntry(
             "table",

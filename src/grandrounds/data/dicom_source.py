@@ -34,14 +34,19 @@ class _Labelled(NamedTuple):
     clinical: tuple[str, ...]
 
 
-def draft(source: Path, options: SourceOptions) -> Draft:
+def draft(source: Path, options: SourceOptions, workers: int = 1) -> Draft:
     """Return the draft of a folder, DICOMDIR or ZIP of DICOM files.
+
+    Args:
+        source: The export.
+        options: What looking does not tell.
+        workers: Processes that read side by side where there is enough to read.
 
     Raises:
         BadData: There is no DICOM image, or the labels do not fit.
     """
     named = Path(options.labels).expanduser().absolute() if options.labels else table_in(source)
-    tree = survey(source)
+    tree = survey(source, workers=workers)
     _check(tree, source)
     labelled = _labelled(tree.series, named, options) if named else _unlabelled(tree.series)
     chosen = choosing.choose(labelled.series, options.series)

@@ -7,20 +7,21 @@ file is used, set aside or refused, and the counts say how many of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from grandrounds.data.dicom_files import files_of
+from grandrounds.data.dicom_files import Found, files_of
 from grandrounds.data.dicom_headers import FACTS, facts_of
 from grandrounds.data.dicom_order import FAULTS, NO_SERIES, REFUSED, Sorted, sort_series
 from grandrounds.errors import BadData
+from grandrounds.formats.abreast import abreast
 
 Progress = Callable[[int, int], None]
-_BLOCK = 4096  # headers held as Python objects at a time; the rest are columns
+_BLOCK = 256  # headers held as Python objects at a time; the rest are columns
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _SIDES = {"L": "left", "R": "right"}
 _ONE_OF = (
@@ -49,18 +50,19 @@ class Tree:
     counts: Mapping[str, int]
 
 
-def survey(root: Path, progress: Progress | None = None) -> Tree:
+def survey(root: Path, progress: Progress | None = None, workers: int = 1) -> Tree:
     """Return what a DICOM export holds; headers are read, pixels are not.
 
     Args:
         root: A folder, a DICOMDIR, or a ZIP.
         progress: Called with the number of files read and of all.
+        workers: Processes that read side by side where there is enough to read.
 
     Raises:
         BadData: There is no such export.
     """
     found = list(files_of(root))
-    facts, faults = _read(found, progress)
+    facts, faults = _read(found, progress, workers)
     parts = [sort_series(uid, part.drop("uid")) for (uid,), part in facts.group_by("uid", maintain_order=True)]
     done = _merged(parts)
     rows = [*faults, *done.faults, *_conflicts(done.slices)]
@@ -82,24 +84,30 @@ def holds_dicom(root: Path) -> bool:
     return False
 
 
-def _read(found: list[Any], progress: Progress | None) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
-    blocks, block, faults = [pl.DataFrame(schema=FACTS)], list[dict[str, Any]](), list[dict[str, Any]]()
-    for done, one in enumerate(found, start=1):
+def _read(found: list[Found], progress: Progress | None, workers: int) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    blocks, faults, done = [pl.DataFrame(schema=FACTS)], list[dict[str, Any]](), 0
+    for facts, wrong in abreast(_told, found, workers=workers, n_each=_BLOCK):
+        blocks.append(facts)
+        faults += wrong
+        done = min(done + _BLOCK, len(found))
+        if progress is not None:
+            progress(done, len(found))
+    return pl.concat(blocks), faults
+
+
+def _told(found: Sequence[Found]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+    """Return the facts of some files, and what is wrong with others."""
+    rows, faults = list[dict[str, Any]](), list[dict[str, Any]]()
+    for one in found:
         place = {"path": str(one.path), "member": one.member}
         if one.missing:
             faults.append(place | {"fault": "missing", "reason": one.missing})
-        else:
-            try:
-                block += _named(one.path, one.member)
-            except BadData as error:
-                faults.append(place | {"fault": REFUSED.get(error.what, "unreadable"), "reason": error.what})
-        if len(block) >= _BLOCK:
-            blocks.append(pl.DataFrame(block, schema=FACTS))
-            block = []
-        if progress is not None:
-            progress(done, len(found))
-    blocks.append(pl.DataFrame(block, schema=FACTS))
-    return pl.concat(blocks), faults
+            continue
+        try:
+            rows += _named(one.path, one.member)
+        except BadData as error:
+            faults.append(place | {"fault": REFUSED.get(error.what, "unreadable"), "reason": error.what})
+    return pl.DataFrame(rows, schema=FACTS), faults
 
 
 def _named(path: Path, member: str | None) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -22,11 +23,12 @@ from grandrounds.formats import Part, read_frames, read_stack
 from grandrounds.formats.abreast import abreast
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
-from grandrounds.shapes import Pixels
+from grandrounds.shapes import Batch, Pixels
 
 HEADER = ("patient", "side", "body_part", "sex", "age_years", "scanner", "kernel")  # what a file may tell
 _EXACT = (np.uint8, np.uint16, np.int16)  # whole numbers that OpenCV sums without loss, fifteen times as fast
 _Facts = dict[str, Any]
+_Part = tuple[str, str | None, Sequence[int] | None]  # sample, its side by the table, its box in the image
 
 
 class Measured(NamedTuple):
@@ -36,22 +38,43 @@ class Measured(NamedTuple):
     reasons: dict[int, str]
 
 
+class Also(Protocol):
+    """What else is done with each image while it is in memory."""
+
+    @property
+    def work(self) -> Callable[[Image, Sequence[_Part]], list[tuple[str, Batch]]]:
+        """A function that may be called in another process, with an image and its samples."""
+
+    def keep(self, sample: str, pixels: Batch) -> None:
+        """Take what came of a sample."""
+
+
 class _Place(NamedTuple):
     """Where the sample of a row lies, or one slice of it."""
 
     row: int
+    sample: str
+    side: str | None
     path: str
     member: str | None
     frame: int | None
     box: Sequence[int] | None = None
 
 
-_Found = list[tuple[int, _Facts | str]]  # per row of the draft: facts, or a reason
+_Work = Callable[[Image, Sequence[_Part]], list[tuple[str, Batch]]]
+
+
+class _Piece(NamedTuple):
+    """What came of some files: per row of the draft facts or a reason, and what else was done."""
+
+    found: list[tuple[int, _Facts | str]]
+    also: list[tuple[str, Batch]]
 
 
 def measure(
-    rows: pl.DataFrame, files: pl.DataFrame | None, progress: Progress | None = None, workers: int = 1
-) -> Measured:
+    rows: pl.DataFrame, files: pl.DataFrame | None,
+    *, progress: Progress | None = None, workers: int = 1, also: Also | None = None,
+) -> Measured:  # fmt: skip
     """Return the facts of every row; a file is read once, however many samples it holds.
 
     Args:
@@ -59,20 +82,25 @@ def measure(
         files: Table `files` of the samples that are made of several files; None where there are none.
         progress: Called with the number of images read and of all.
         workers: Processes that read side by side where there is enough to read.
+        also: What else is done with the images of single files; None for nothing.
     """
-    rows = rows.select("sample", "path", "member", "frame", "box").with_row_index("row")
+    rows = rows.select("sample", "side", "path", "member", "frame", "box").with_row_index("row")
     stacked = [] if files is None else _stacked(rows, files)
     several = {stack[0].row for stack in stacked}
     places = (_Place(*row) for row in rows.select(_Place._fields).iter_rows())
     single = _by((place for place in places if place.row not in several), lambda place: (place.path, place.member))
     found = Measured({}, {})
-    for work, groups, n_each in ((_of_files, single, 16), (_of_stacks, stacked, 1)):
+    of_files = partial(_of_files, work=None if also is None else also.work)
+    for work, groups, n_each in ((of_files, single, 16), (_of_stacks, stacked, 1)):
         for piece in abreast(work, groups, workers=workers, n_each=n_each):
-            for row, one in piece:
+            for row, one in piece.found:
                 if isinstance(one, str):
                     found.reasons[row] = one
                 else:
                     found.facts[row] = one
+            if also is not None:
+                for sample, pixels in piece.also:
+                    also.keep(sample, pixels)
             if progress is not None:
                 progress(len(found.facts) + len(found.reasons), rows.height)
     return found
@@ -80,7 +108,7 @@ def measure(
 
 def _stacked(rows: pl.DataFrame, files: pl.DataFrame) -> list[list[_Place]]:
     """Return the slices of each sample that is made of several, in their order."""
-    parts = rows.select("row", "sample").join(files, on="sample").sort("row", "order", maintain_order=True)
+    parts = rows.select("row", "sample", "side").join(files, on="sample").sort("row", "order", maintain_order=True)
     places = (_Place(*row) for row in parts.select(_Place._fields[:-1]).iter_rows())
     return _by(places, lambda place: place.row)
 
@@ -93,25 +121,29 @@ def _by(places: Iterable[_Place], key: Callable[[_Place], Hashable]) -> list[lis
     return list(groups.values())
 
 
-def _of_files(groups: Sequence[Sequence[_Place]]) -> _Found:
-    return [one for group in groups for one in _of_file(group)]
+def _of_files(groups: Sequence[Sequence[_Place]], work: _Work | None) -> _Piece:
+    piece = _Piece([], [])
+    for group in groups:
+        _add_file(group, work, piece)
+    return piece
 
 
-def _of_file(group: Sequence[_Place]) -> Iterator[tuple[int, _Facts | str]]:
-    """Yield what every sample in one file is: the frames that are asked for, and the boxes in them."""
+def _add_file(group: Sequence[_Place], work: _Work | None, piece: _Piece) -> None:
+    """Add what every sample in one file is: the frames that are asked for, and the boxes in them."""
     framed = _by(sorted(group, key=_whole_first), lambda place: place.frame)
     images = _images(group[0].path, group[0].member, [places[0].frame for places in framed])
     for image, places in zip(images, framed, strict=True):
-        for place in places:
-            yield place.row, _facts_or_reason(image, place.box)
+        piece.found.extend((place.row, _facts_or_reason(image, place.box)) for place in places)
+        if work is not None and isinstance(image, Image):
+            piece.also.extend(work(image, [(place.sample, place.side, place.box) for place in places]))
 
 
 def _whole_first(place: _Place) -> int:
     return -1 if place.frame is None else place.frame
 
 
-def _of_stacks(stacks: Sequence[Sequence[_Place]]) -> _Found:
-    return [(stack[0].row, _of_stack(stack)) for stack in stacks]
+def _of_stacks(stacks: Sequence[Sequence[_Place]]) -> _Piece:
+    return _Piece([(stack[0].row, _of_stack(stack)) for stack in stacks], [])
 
 
 def _of_stack(stack: Sequence[_Place]) -> _Facts | str:

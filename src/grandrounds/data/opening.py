@@ -13,6 +13,7 @@ from grandrounds.data.draft import Draft, Progress
 from grandrounds.data.exports import is_container
 from grandrounds.data.grouping import with_patients
 from grandrounds.data.manifest import scan
+from grandrounds.data.measuring import Also
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.registry import nearest
@@ -25,6 +26,7 @@ def open_dataset(
     cache: Path | None = None,
     progress: Progress | None = None,
     workers: int = 1,
+    also: Also | None = None,
 ) -> Dataset:
     """Return the data set at a path or of a registered name, every image read once.
 
@@ -34,24 +36,27 @@ def open_dataset(
         cache: Where fetched and computed sets are kept; None for `~/.cache/grandrounds`.
         progress: Called with the number of images read and of all.
         workers: Processes that read side by side where there is enough to read.
+        also: What else is done with each image while it is in memory, as `prepare.Ahead`; None for nothing.
 
     Raises:
         BadData: There is nothing to open, or nothing can be learned from it; the message says what to do.
         BadSpec: An option does not fit the source.
     """
     options = options or SourceOptions()
-    dataset = scan(draft_of(source, options, cache=cache), progress, workers)
+    dataset = scan(
+        draft_of(source, options, cache=cache, workers=workers), progress=progress, workers=workers, also=also
+    )
     if options.flips is None and dataset.flips and dataset.task.names_side:
         note = "The label names a side, so no image is mirrored at random; --flips says otherwise."
         return replace(dataset, flips=False, notes=(*dataset.notes, note))
     return dataset
 
 
-def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None) -> Draft:
+def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None, workers: int = 1) -> Draft:
     """Return what the source says before any image is read."""
     path = Path(source).expanduser().absolute()
     if path.exists():
-        draft = _from_path(path, options)
+        draft = _from_path(path, options, workers)
     else:
         draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
     draft = _with_options(draft, options)
@@ -60,7 +65,7 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
     return with_context(draft, options.context)
 
 
-def _from_path(path: Path, options: SourceOptions) -> Draft:
+def _from_path(path: Path, options: SourceOptions, workers: int) -> Draft:
     entry = _entry(path)
     if entry is None or entry.draft is None:
         raise BadData(
@@ -69,7 +74,8 @@ def _from_path(path: Path, options: SourceOptions) -> Draft:
             remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
         )
     _refuse_unread(entry, options, path)
-    draft: Draft = registry.load(entry.draft)(path, options)
+    shared = {"workers": workers} if entry.is_shared else {}
+    draft: Draft = registry.load(entry.draft)(path, options, **shared)
     return draft
 
 

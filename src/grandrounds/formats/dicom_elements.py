@@ -82,11 +82,12 @@ def _plain(element: Any) -> str | None:  # noqa: ANN401  (raw, or converted alre
 
 
 def _element(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401  (raw, or converted already)
-    return dataset.get_item(_tag(keyword))
+    return dataset.get_item(tag_of(keyword))
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
+def tag_of(keyword: str) -> BaseTag:
+    """Return the tag of a keyword; always the same object, which is found without being compared."""
     return Tag(keyword)
 
 

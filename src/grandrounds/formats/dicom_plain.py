@@ -17,14 +17,16 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from grandrounds.formats.budget import MAX_BYTES
-from grandrounds.formats.dicom_elements import integer_of, number_of, text_of
+from grandrounds.formats.dicom_elements import integer_of, number_of, tag_of, text_of
+
+Wanted = Mapping[int, tuple[BaseTag, str]]  # tags, and the kind of their values where the file does not tell it
 
 _FIRST = 132  # bytes before the first element, PS3.10 7.1
 _HEAD_BYTES = (2**14, 2**20)  # read at first, and where the pixels do not start within that
@@ -69,13 +71,12 @@ class _Extraordinary(Exception):  # noqa: N818  (no error: pydicom is asked inst
     """Something that is not plain."""
 
 
-def wanted_of(keywords: Iterable[str]) -> dict[int, str]:
+def wanted_of(keywords: Iterable[str]) -> Wanted:
     """Return the tags of keywords with the kind of their values."""
-    tags = [tag_for_keyword(keyword) or 0 for keyword in keywords]
-    return {tag: dictionary_VR(tag) for tag in tags}
+    return {int(tag): (tag, dictionary_VR(tag)) for tag in map(tag_of, keywords)}
 
 
-def plain_header(file: BinaryIO, wanted: Mapping[int, str]) -> Plain | None:
+def plain_header(file: BinaryIO, wanted: Wanted) -> Plain | None:
     """Return what a file says of the elements wanted; None where it is not of the plain kind.
 
     Args:
@@ -97,9 +98,7 @@ def plain_header(file: BinaryIO, wanted: Mapping[int, str]) -> Plain | None:
     return None
 
 
-def plain_image(
-    file: BufferedReader | BytesIO, wanted: Mapping[int, str]
-) -> tuple[Dataset, NDArray[np.integer]] | None:
+def plain_image(file: BufferedReader | BytesIO, wanted: Wanted) -> tuple[Dataset, NDArray[np.integer]] | None:
     """Return the elements wanted and the stored values, (H, W); None as above.
 
     One grey image in 8 or 16 bits is plain (PS3.5 8.1.1); anything else is pydicom's.
@@ -157,7 +156,7 @@ def _ends(file: BinaryIO, found: Plain, n_bytes: int) -> bool:
     return tag == _PADDING and end + value_at + length == n_bytes
 
 
-def _walked(head: bytes, wanted: Mapping[int, str]) -> Plain:
+def _walked(head: bytes, wanted: Wanted) -> Plain:
     if head[128:_FIRST] != b"DICM":
         raise _Extraordinary
     syntax, at = _meta(head)
@@ -177,17 +176,18 @@ def _walked(head: bytes, wanted: Mapping[int, str]) -> Plain:
         if tag in wanted and length:
             if at > len(head):
                 raise struct.error
-            kind = wanted[tag] if vr is None else vr.decode()
-            elements[BaseTag(tag)] = _element(tag, kind, head[value_at:at], value_at, is_implicit)
+            known, usual = wanted[tag]
+            kind = usual if vr is None else vr.decode()
+            elements[known] = _element(known, kind, head[value_at:at], value_at, is_implicit)
     dataset = Dataset(elements)
     dataset.file_meta = _METAS[syntax]
     return Plain(dataset, value_at, length)
 
 
-def _element(tag: int, kind: str, value: bytes, at: int, is_implicit: bool) -> RawDataElement:  # noqa: FBT001
+def _element(tag: BaseTag, kind: str, value: bytes, at: int, is_implicit: bool) -> RawDataElement:  # noqa: FBT001
     if kind in _IN_WORDS and (not value.isascii() or b"\x1b" in value):
         raise _Extraordinary  # it depends on the character set, (0008,0005)
-    return RawDataElement(BaseTag(tag), kind, len(value), value, at, is_implicit, is_little_endian=True)
+    return RawDataElement(tag, kind, len(value), value, at, is_implicit, is_little_endian=True)
 
 
 def _meta(head: bytes) -> tuple[UID, int]:

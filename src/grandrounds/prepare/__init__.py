@@ -1,5 +1,6 @@
 """Prepare images: deterministic steps that learn nothing, kept on disk by identity."""
 
+from grandrounds.prepare.ahead import Ahead
 from grandrounds.prepare.array import PreparedArray, materialise
 from grandrounds.prepare.catalogue import STEPS
 from grandrounds.prepare.default import Default, default_pipeline
@@ -8,6 +9,7 @@ from grandrounds.prepare.step import Step, StepEntry
 
 __all__ = [
     "STEPS",
+    "Ahead",
     "Default",
     "Pipeline",
     "PreparedArray",

@@ -12,6 +12,7 @@ import polars as pl
 
 from grandrounds import specs, tables
 from grandrounds.errors import BadData
+from grandrounds.prepare.ahead import Ahead
 from grandrounds.prepare.pipeline import Pipeline
 from grandrounds.prepare.reading import Ready, ready
 from grandrounds.shapes import Batch
@@ -52,7 +53,7 @@ class PreparedArray:
 
 def materialise(
     samples: pl.DataFrame, files: pl.DataFrame, pipeline: Pipeline, folder: Path,
-    *, progress: Progress | None = None, workers: int = 1,
+    *, progress: Progress | None = None, workers: int = 1, ahead: Ahead | None = None,
 ) -> PreparedArray:  # fmt: skip
     """Return the prepared images of these samples, made now or found where an earlier call left them.
 
@@ -63,6 +64,7 @@ def materialise(
         folder: Where arrays are kept.
         progress: Told how far it is; None for silence.
         workers: Processes that read side by side; the array is the same with any number.
+        ahead: What was prepared when the images were read for the first time; None for nothing.
 
     Raises:
         BadData: An image cannot be read or prepared, or the prepared images differ in shape.
@@ -76,8 +78,10 @@ def materialise(
     path = folder / f"{identity}.npy"
     if path.exists():
         return PreparedArray.load(path)
+    was_early = ahead is not None and ahead.covers(rows, pipeline)
+    images = ahead.ready(rows) if ahead is not None and was_early else ready(rows, pipeline, workers)
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
-        _write(file, ready(rows, pipeline, workers), samples.height, progress or (lambda _done, _total: None))
+        _write(file, images, samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)
 
 

@@ -32,7 +32,7 @@ class Ready(NamedTuple):
     pixels: Batch
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """Where a sample, or one file of it, lies."""
 
     row: int
@@ -68,41 +68,41 @@ def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[
         yield from piece
 
 
-def _sources(rows: pl.DataFrame) -> list[_Source]:
-    return [_Source(*values) for values in rows.select(_Source._fields).iter_rows()]
+def _sources(rows: pl.DataFrame) -> list[Source]:
+    return [Source(*values) for values in rows.select(Source._fields).iter_rows()]
 
 
-def _by(sources: Sequence[_Source], key: Callable[[_Source], Hashable]) -> dict[Hashable, list[_Source]]:
+def _by(sources: Sequence[Source], key: Callable[[Source], Hashable]) -> dict[Hashable, list[Source]]:
     """Return the sources by a key, in the order in which each key comes first."""
-    groups: dict[Hashable, list[_Source]] = {}
+    groups: dict[Hashable, list[Source]] = {}
     for one in sources:
         groups.setdefault(key(one), []).append(one)
     return groups
 
 
-def _of_files(groups: Sequence[Sequence[_Source]], pipeline: Pipeline) -> list[Ready]:
+def _of_files(groups: Sequence[Sequence[Source]], pipeline: Pipeline) -> list[Ready]:
     return [one for group in groups for one in _of_file(group, pipeline)]
 
 
-def _of_volumes(groups: Sequence[Sequence[_Source]], pipeline: Pipeline) -> list[Ready]:
+def _of_volumes(groups: Sequence[Sequence[Source]], pipeline: Pipeline) -> list[Ready]:
     return [_of_several(group, pipeline) for group in groups]
 
 
-def _of_file(group: Sequence[_Source], pipeline: Pipeline) -> Iterator[Ready]:
+def _of_file(group: Sequence[Source], pipeline: Pipeline) -> Iterator[Ready]:
     """Yield the samples that lie in one file: all of it, its frames, or patches of either."""
     path, member = Path(group[0].path), group[0].member
     whole = [one for one in group if one.frame is None]
     if whole:
-        yield from _of_image(formats.read(path, member=member), whole, pipeline)
+        yield from of_image(formats.read(path, member=member), whole, pipeline)
     framed = _by([one for one in group if one.frame is not None], lambda one: one.frame)
     if framed:
         frames = [ones[0].frame or 0 for ones in framed.values()]
         images = formats.read_frames(path, member=member, frames=frames)
         for image, ones in zip(images, framed.values(), strict=True):
-            yield from _of_image(image, ones, pipeline)
+            yield from of_image(image, ones, pipeline)
 
 
-def _of_image(image: Image, group: Sequence[_Source], pipeline: Pipeline) -> Iterator[Ready]:
+def of_image(image: Image, group: Sequence[Source], pipeline: Pipeline) -> Iterator[Ready]:
     """Yield the samples of one image, which is prepared once for all of its patches of one side."""
     wholes: dict[str | None, Image] = {}
     for one in group:
@@ -112,7 +112,7 @@ def _of_image(image: Image, group: Sequence[_Source], pipeline: Pipeline) -> Ite
             yield Ready(one.row, one.sample, _finished(wholes[one.side], one.box, pipeline))
 
 
-def _of_several(group: Sequence[_Source], pipeline: Pipeline) -> Ready:
+def _of_several(group: Sequence[Source], pipeline: Pipeline) -> Ready:
     """Return a sample of several files: a volume; of several series, a channel or more for each."""
     first = group[0]
     with _naming(first.sample):

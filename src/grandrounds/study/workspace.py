@@ -59,7 +59,10 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     """
     store = Store(folder)
     cache = cache or folder
-    opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data")
+    ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
+    opened = data.open_dataset(
+        ask.data.source, ask.data.options, cache=cache / "data", workers=ask.means.workers, also=ahead
+    )
     _refuse_bad(opened, ask.data.skip_bad, say)
     _refuse_unlabelled(opened, say)
     _refuse_torn_patients(opened, ask.judge.unit)
@@ -74,7 +77,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
             say(reason)
     _save(store, dataset, plan)
     prepared = prepare.materialise(
-        opened.samples, opened.files, pipeline, cache / "prepared", workers=ask.means.workers
+        opened.samples, opened.files, pipeline, cache / "prepared", workers=ask.means.workers, ahead=ahead
     )
     return Workspace(store, dataset, plan, pipeline, prepared)
 

@@ -78,7 +78,7 @@ def test_boxes_of_one_file(tmp_path, picture):
     }
     seen = []
 
-    dataset = scan(_draft(tmp_path, rows), lambda done, total: seen.append((done, total)))
+    dataset = scan(_draft(tmp_path, rows), progress=lambda done, total: seen.append((done, total)))
 
     assert dataset.samples.select("height_px", "width_px").rows() == [(3, 4), (3, 4)]
     assert dataset.bad.height == 1
