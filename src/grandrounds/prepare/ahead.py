@@ -42,7 +42,7 @@ class Ahead:
     @cached_property
     def _file(self) -> IO[bytes]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=self._folder)
+        file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  (open as long as this is)
         weakref.finalize(self, file.close)
         return file
 
