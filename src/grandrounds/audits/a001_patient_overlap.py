@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
-from grandrounds.tables import patient_keys
+from grandrounds.tables import patient_numbers, straddling
 
 _FOLD = ["repeat", "fold"]
 
@@ -19,17 +19,17 @@ def audit(tables: AuditTables) -> Finding:
         return not_applicable("there is neither a split with patients nor a predictions table with roles")
     if placed["role"].n_unique() < 2:
         return not_applicable("only one role is known")
-    placed = placed.with_columns(who=patient_keys(placed["patient"]))
-    straddling = placed.filter(pl.col("role").n_unique().over(*_FOLD, "who") > 1)
+    placed = placed.with_columns(who=patient_numbers(placed["patient"]))
+    torn = straddling(placed)
     n_patients = placed["who"].n_unique()
-    if straddling.is_empty():
+    if torn.is_empty():
         return Finding("passed", f"None of {counted(n_patients, 'patient')} stands in two roles of one fold.")
-    n_caught = straddling["who"].n_unique()
+    n_caught = torn["who"].n_unique()
     return Finding(
         "finding",
         f"{n_caught:,} of {counted(n_patients, 'patient')} {'stands' if n_caught == 1 else 'stand'} in two roles of "
         "one fold: what was learned from them in training is asked again in the test. The scores may be too good.",
-        _rows(straddling),
+        _rows(torn),
     )
 
 
@@ -50,9 +50,9 @@ def _placed(tables: AuditTables) -> pl.DataFrame | None:
     return None
 
 
-def _rows(straddling: pl.DataFrame) -> tuple[str, ...]:
+def _rows(torn: pl.DataFrame) -> tuple[str, ...]:
     groups = (
-        straddling.sort("case")
+        torn.sort("case")
         .group_by(*_FOLD, "who", maintain_order=True)
         .agg("case", "role")
         .sort(*_FOLD, maintain_order=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from grandrounds import seeds
 from grandrounds.audits.placing import FOLD, at, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
-from grandrounds.tables import patient_keys
+from grandrounds.tables import numbered, patient_numbers, straddling
 
 Numbers = NDArray[np.float64]
 N_DRAWS = 199
@@ -71,30 +71,32 @@ def audit(tables: AuditTables) -> Finding:
 
 
 def _places(rows: pl.DataFrame) -> _Places:
-    rows = rows.with_columns(who=_units(rows))
-    names, classes = rows["who"].unique().sort(), rows["label"].unique().sort()
-    owned = rows.unique(["case", "who", "label"])
-    counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (names.search_sorted(owned["who"]), classes.search_sorted(owned["label"])), 1)
-    cells, roles, members = [], list[str](), list[Numbers]()
-    for (repeat, fold), part in rows.sort(*FOLD).partition_by(FOLD, as_dict=True, maintain_order=True).items():
-        first = len(roles)
-        for (role,), inside in part.sort("role").partition_by(["role"], as_dict=True, maintain_order=True).items():
-            here = np.zeros(len(names))
-            here[names.search_sorted(inside["who"].unique())] = 1
-            roles.append(str(role))
-            members.append(here)
-        cells.append(((repeat, fold), slice(first, len(roles))))
-    return _Places(tuple(cells), tuple(roles), np.stack(members), counts, tuple(classes))
+    who, (classes, label), (words, role) = _units(rows), numbered(rows["label"]), numbered(rows["role"])
+    # Numbers instead of names: a million cases in many folds are a lot of text.
+    case = rows["case"].cast(pl.Categorical()).to_physical()
+    placed = rows.select(FOLD).with_columns(case=case, who=who, label=label, role=role)
+    owned = placed.unique(["case", "who", "label"])
+    counts = np.zeros((who.n_unique(), len(classes)))
+    np.add.at(counts, (owned["who"].to_numpy(), owned["label"].to_numpy()), 1)
+    inside = placed.group_by(*FOLD, "role").agg(pl.col("who").unique()).sort(*FOLD, "role")
+    members = np.zeros((inside.height, len(counts)))
+    for at_row, people in enumerate(inside["who"]):
+        members[at_row, people.to_numpy()] = 1
+    cells, first = [], 0
+    for repeat, fold, n_roles in inside.group_by(FOLD, maintain_order=True).len().iter_rows():
+        cells.append(((repeat, fold), slice(first, first + n_roles)))
+        first += n_roles
+    roles = [str(words[number]) for number in inside["role"]]
+    return _Places(tuple(cells), tuple(roles), members, counts, tuple(classes))
 
 
 def _units(rows: pl.DataFrame) -> pl.Series:
-    """Return who is dealt as one: the patient, or the case where patients are unknown or stand on two sides."""
-    if rows["patient"].null_count():
-        return rows["case"]
-    who = patient_keys(rows["patient"])
-    straddles = rows.with_columns(who=who).select((pl.col("role").n_unique().over(*FOLD, "who") > 1).any()).item()
-    return rows["case"] if straddles else who
+    """Return who is dealt as one, as numbers: the patient, or the case where patients are unknown or on two sides."""
+    if not rows["patient"].null_count():
+        who = patient_numbers(rows["patient"])
+        if straddling(rows.select(*FOLD, "role").with_columns(who=who)).is_empty():
+            return who
+    return numbered(rows["case"])[1]
 
 
 def _shares(places: _Places, counts: Numbers) -> tuple[Numbers, Numbers]:

@@ -64,7 +64,7 @@ def _of_split(tables: AuditTables) -> pl.DataFrame | None:
         else:
             people = tables.samples.select("case", "patient").unique("case", keep="first")
             rows = rows.join(people, on="case", how="left")
-    return rows.select(COLUMNS).filter(pl.col("label").is_not_null())
+    return rows.select(COLUMNS).drop_nulls("label")  # without nulls nothing is copied
 
 
 def _of_predictions(predictions: pl.DataFrame) -> pl.DataFrame | None:

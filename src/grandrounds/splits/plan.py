@@ -182,5 +182,4 @@ class SplitPlan:
 
     @cached_property
     def _straddling(self) -> pl.DataFrame:
-        keyed = self.table.with_columns(who=tables.patient_keys(self.table["patient"]))
-        return keyed.filter(pl.col("role").n_unique().over(*_FOLD, "who") > 1)
+        return tables.straddling(self.table.with_columns(who=tables.patient_numbers(self.table["patient"])))

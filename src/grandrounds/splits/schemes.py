@@ -54,9 +54,9 @@ class Groups:
     def of(cls, cases: pl.DataFrame, spec: SplitSpec) -> Groups:
         """Return the groups of labelled cases: their patients, or each case for itself."""
         keys = tables.patient_keys(cases["patient"]) if spec.group == "patient" else cases["case"]
-        of_case, n_groups = _numbered(keys), keys.n_unique()
-        classes, of_class = cases["label"].unique().sort(), _numbered(cases["label"])
-        counts = np.zeros((n_groups, len(classes)), dtype=np.int64)
+        (known, places), (classes, labels) = tables.numbered(keys), tables.numbered(cases["label"])
+        of_case, of_class = places.to_numpy().astype(np.int64), labels.to_numpy()
+        counts = np.zeros((len(known), len(classes)), dtype=np.int64)
         np.add.at(counts, (of_case, of_class), 1)
         noun = "patients" if spec.group == "patient" else "cases"
         return cls(of_case, counts, tuple(classes), noun)
@@ -72,11 +72,6 @@ class Groups:
         if len(self.classes) == 1:
             return BadData(f"every labelled case is of the class {name!r}", remedy="give cases of a second class")
         return BadData(f"the class {name!r} has {n} {self.noun}: too few for {purpose}", remedy=_REMEDY)
-
-
-def _numbered(names: pl.Series) -> NDArray[np.int64]:
-    """Return the place of each name among the sorted ones."""
-    return names.rank("dense").to_numpy().astype(np.int64) - 1
 
 
 def kfold(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
