@@ -154,10 +154,18 @@ def check(frame: pl.DataFrame, schema: Schema, *, where: object = None) -> pl.Da
         if frame[name].null_count():
             raise BadData(f"the column {name} is empty in {frame[name].null_count()} rows", where=where)
     key = [name for name in schema.key if frame[name].null_count() < frame.height]
-    if key and frame.select(pl.struct(key).is_duplicated().any()).item():
-        twice = frame.filter(pl.struct(key).is_duplicated()).head(1).select(key).row(0)
+    if key and (twice := _first_twice(frame.select(key))) is not None:
         raise BadData(f"two rows share {', '.join(key)}: {twice}", where=where, remedy="remove one of them")
     return frame
+
+
+def _first_twice(keys: pl.DataFrame) -> tuple[Any, ...] | None:
+    """Return the first row that occurs again; None where all differ."""
+    # Equal rows have equal hashes, which take a tenth of the memory: rows are compared only where hashes are equal.
+    if keys.hash_rows().n_unique() == keys.height:
+        return None
+    twice = keys.filter(keys.is_duplicated()).head(1)
+    return None if twice.is_empty() else twice.row(0)
 
 
 def empty(schema: Schema) -> pl.DataFrame:
