@@ -87,6 +87,10 @@ class Cohort:
         """Return the repeats, folds and seeds that a family predicted."""
         return frozenset(group.run for group in self.of(family))
 
+    def is_whole(self, family: str) -> bool:
+        """Return whether a family finished as many folds and seeds as any other, which are then the same."""
+        return self.runs(family) == max((self.runs(one) for one in self.families), key=len)
+
     def restricted(self, families: Collection[str], runs: Collection[Run]) -> Cohort:
         """Return the cohort with some families and runs only; the patients stay, so that draws stay paired."""
         kept = tuple(group for group in self.groups if group.family in families and group.run in runs)

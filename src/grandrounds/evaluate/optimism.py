@@ -39,7 +39,7 @@ def selection(
             out as well.
     """
     families = tuple(
-        one for one in cohorts[0].families if one not in without and all(_whole(of, one) for of in cohorts)
+        one for one in cohorts[0].families if one not in without and all(of.is_whole(one) for of in cohorts)
     )
     sheets = [(cohort.task, [sheets_of(cohort, family) for family in families]) for cohort in cohorts]
     if len(families) < 2:
@@ -67,8 +67,3 @@ def selection(
         families=families, estimate=sign * np.nanmax(sign * whole), corrected=score[defined].mean(), low=low, high=high,
         picked=tuple(np.bincount(best[defined], minlength=len(families)) / defined.sum()), draws=int(defined.sum()),
     )  # fmt: skip
-
-
-def _whole(cohort: Cohort, family: str) -> bool:
-    """Return whether a family finished every fold and seed that some family finished."""
-    return cohort.runs(family) == max((cohort.runs(one) for one in cohort.families), key=len)

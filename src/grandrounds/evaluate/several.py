@@ -2,7 +2,8 @@
 
 A draw weighs a patient alike in every task, so that the mean over tasks is resampled as one number, and families are
 compared on it: one comparison a pair, not one a task. Where a metric is undefined in a task its mean is, too; a mean
-over other tasks would be another number. For the same reason a family that did not read a task has no mean.
+over other tasks would be another number. For the same reason a family that did not read a task, or not in
+every fold, has no mean.
 
 Each task counts alike in the mean, whatever its kind and the number of its samples; of a task with more than two
 classes it is the overall value that counts, such as the macro AUC.
@@ -66,7 +67,7 @@ def judge_several(
         aggregation: How the samples of a case or a patient become one answer.
 
     Raises:
-        BadData: A task cannot be judged, no family read all of them, or levels or folds do not go together.
+        BadData: A task cannot be judged, no family read all of them, or their levels differ.
         BadSpec: The primary metric is unknown or not for these tasks.
     """
     _check(tasks)
@@ -104,19 +105,15 @@ def _cohort(
 
 
 def _whole(cohorts: Sequence[Cohort]) -> tuple[str, ...]:
-    """Return the families that read every task, which are those that have a mean."""
+    """Return the families that read every task in every fold, which are those that have a mean."""
     if len({cohort.unit for cohort in cohorts}) > 1:
         told = ", ".join(f"{cohort.task.name} by {cohort.unit}" for cohort in cohorts)
         raise BadData(f"tasks are judged at different levels: {told}", remedy="judge all by sample: --by sample")
-    families = tuple(one for one in cohorts[0].families if all(one in cohort.families for cohort in cohorts))
+    families = tuple(one for one in cohorts[0].families if all(cohort.is_whole(one) for cohort in cohorts))
     if not families:
-        raise BadData("no family read every task", remedy="predict every task with a family of one name")
-    for cohort in cohorts:
-        if len({cohort.runs(family) for family in families}) > 1:
-            raise BadData(
-                f"families finished different folds of the task {cohort.task.name}",
-                remedy="leave out the folds that one of them lacks",
-            )
+        raise BadData(
+            "no family read every task, with every fold", remedy="predict every task with a family of one name"
+        )
     return families
 
 
@@ -164,22 +161,27 @@ def _lost(values: NDArray[np.float64]) -> str | None:
 
 def _lacking(cohorts: Sequence[Cohort], mean: Replicates) -> Iterator[dict[str, object]]:
     """Yield a row without a value for each family that did not read every task."""
-    for family, tasks in _unread(cohorts, mean.families).items():
+    for family, why in _unread(cohorts, mean.families).items():
         for column in mean.columns:
             yield {
                 "family": family, "task": ALL_TASKS, "metric": column.entry.name, "unit": cohorts[0].unit,
-                "slice": "all", "note": f"it did not read {', '.join(tasks)}",
+                "slice": "all", "note": f"it {why}",
             }  # fmt: skip
 
 
-def _unread(cohorts: Sequence[Cohort], families: Collection[str]) -> dict[str, list[str]]:
-    """Return for each family that did not read every task those that it did not."""
+def _unread(cohorts: Sequence[Cohort], families: Collection[str]) -> dict[str, str]:
+    """Return for each family that has no mean what it did not do."""
     everyone = dict.fromkeys(family for cohort in cohorts for family in cohort.families)
-    return {
-        family: [cohort.task.name for cohort in cohorts if family not in cohort.families]
-        for family in everyone
-        if family not in families
-    }
+    return {family: " and ".join(_undone(cohorts, family)) for family in everyone if family not in families}
+
+
+def _undone(cohorts: Sequence[Cohort], family: str) -> Iterator[str]:
+    unread = [cohort.task.name for cohort in cohorts if family not in cohort.families]
+    partly = [one.task.name for one in cohorts if family in one.families and not one.is_whole(family)]
+    if unread:
+        yield f"did not read {', '.join(unread)}"
+    if partly:
+        yield f"did not finish every fold of {', '.join(partly)}"
 
 
 def _notes(cohorts: Sequence[Cohort], families: Sequence[str]) -> Iterator[str]:
@@ -195,8 +197,8 @@ def _notes(cohorts: Sequence[Cohort], families: Sequence[str]) -> Iterator[str]:
     if len(set(map(frozenset, owners))) > 1:
         counts = ", ".join(f"{name} {len(own)}" for name, own in zip(names, owners, strict=True))
         yield f"Not every patient is in every task: {counts} of {len(set().union(*owners))} in all."
-    for family, unread in _unread(cohorts, families).items():
-        yield f"{family} did not read {', '.join(unread)}, so it has no mean over the tasks and is not compared on it."
+    for family, why in _unread(cohorts, families).items():
+        yield f"{family} {why}, so it has no mean over the tasks and is not compared on it."
 
 
 def _check(tasks: Sequence[Task]) -> None:

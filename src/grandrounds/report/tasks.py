@@ -72,7 +72,7 @@ def _leaders(alone: list[Ranked]) -> Table:
     """Return who leads in each task, and from whom the data cannot tell it."""
     columns = (
         Column("Task", numeric=False), Column("Positive", "patients"), Column("All", "patients"),
-        Column("Leads", numeric=False), Column("Not shown to be better than", numeric=False),
+        Column("Leads", numeric=False), Column("Not beaten", "by the leader", numeric=False),
     )  # fmt: skip
     return Table("Who leads in each task, on the test role.", columns, tuple(_leader(one) for one in alone))
 
