@@ -164,9 +164,6 @@ def _ranking(
         f"On the primary metric ({spoken(entry, task)}) `{found.leader}` leads with {row['estimate']:.3f}{span} "
         f"on {row['n_samples']} test {found.unit}s" + _owned(found.unit, row["n_patients"])
     )
-    undefined = tuple(name for name in dict.fromkeys(scores["family"]) if name not in _estimates(scores, entry.name))
-    if undefined:
-        yield f"It is undefined for {_listed(undefined)}."
     parts = []
     if found.better_than:
         parts.append(f"it is better than {_listed(found.better_than)}")
@@ -177,6 +174,9 @@ def _ranking(
     if parts:
         text = "; ".join(parts)
         yield f"{text[0].upper()}{text[1:]}."
+    undefined = tuple(name for name in dict.fromkeys(scores["family"]) if name not in _estimates(scores, entry.name))
+    if undefined:
+        yield f"It is undefined for {_listed(undefined)}."
     if close := _within(comparisons, found):
         yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
     if found.selection is not None:
