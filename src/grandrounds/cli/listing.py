@@ -70,7 +70,7 @@ _MEASURED = {  # column of the tuning's table: title, form
     "mean": ("mean", "{:.4f}"), "sd": ("SD", "{:.4f}"), "log_loss": ("log loss", "{:.3f}"),
     "best_epoch": ("epoch", "{:.0f}"), "fit_s": ("s", "{:.0f}"), "passes": ("passes", "{:.2f}"), "note": ("note", "{}"),
 }  # fmt: skip
-_UNSHOWN = ("parameters", "trials")
+_UNSHOWN = ("parameters", "trials", "recipe")
 
 
 def tried_table(family: str, tried: pl.DataFrame) -> Table:

@@ -16,7 +16,7 @@ from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.record import processor
 from grandrounds.study.space import Tuning, Values
 from grandrounds.study.spec import Ask, Means, Study
-from grandrounds.study.tuning import compare
+from grandrounds.study.tuning import PLACE, compare
 from grandrounds.study.workspace import Workspace, open_workspace
 
 LABEL = "tuned"
@@ -56,7 +56,7 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
     with engine.workers(ask.means.workers) as executor:
         table = compare(tuning, workspace, ask.means, executor, listener)
     best = table.row(0, named=True)
-    chosen = next(one for one in tuning.tried if all(str(best[name]) == str(value) for name, value in one.items()))
+    chosen = tuning.tried[best[PLACE]]
     name = tuning.family.replace(":", "-")
     with tables.atomic(workspace.store.folder / f"{name}.csv") as temporary:
         temporary.write_text(table.write_csv(), encoding="utf-8")

@@ -28,6 +28,7 @@ from grandrounds.study.trial import Job, Trial
 from grandrounds.study.workspace import Workspace
 from grandrounds.tables import PROB, Task
 
+PLACE = "recipe"  # which of those that were asked for, from 0: a table may spell a number otherwise
 _PART = 3  # the first rung takes a third of the passes and keeps a third of the recipes
 
 
@@ -79,7 +80,8 @@ def compare(tuning: Tuning, workspace: Workspace, means: Means, executor: Execut
             entering = [row["tried"] for row in rows[: rung.n_kept]]
     if all(row["mean"] is None for row in rows):
         raise BadData("no recipe could be trained", remedy=f"the family said: {rows[0]['note']}")
-    return pl.DataFrame([_flat(row) for row in (*rows, *dropped)], infer_schema_length=None)
+    found = [_flat(row) | {PLACE: tuning.tried.index(row["tried"])} for row in (*rows, *dropped)]
+    return pl.DataFrame(found, infer_schema_length=None)
 
 
 def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung) -> str:

@@ -5,11 +5,12 @@ import pytest
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.families import params_of
+from grandrounds.families import params_of, recipes
 from grandrounds.splits import ledger
 from grandrounds.study.engine import InProcess, Silent
 from grandrounds.study.space import Tuning
 from grandrounds.study.spec import Ask, DataSpec, Means
+from grandrounds.study.tuned import tune
 from grandrounds.study.tuning import compare, rungs
 from grandrounds.study.workspace import open_workspace
 
@@ -64,6 +65,16 @@ def test_two_thirds_are_dropped_after_a_third_of_the_passes(workspace):
     assert table["trials"].to_list() == [2, 2, 1, 1, 1, 1]
     assert run(workspace, wanted)[1] == [(6, 6), (4, 4)]
     assert run(workspace, tuning([1, 2, 3, 5, 8, 12, 16], seeds=2, seed=1))[1][0] == (7, 6)
+
+
+@pytest.mark.parametrize("values", [[1, 0.7], [0.7, 1]])
+def test_the_best_recipe_is_written_however_its_numbers_are_spelt(archive, tmp_path, values):
+    """Whole numbers among fractions become fractions in the table; the recipe is found all the same."""
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True))
+    wanted = Tuning("sift-svm", params_of("sift-svm"), [{"blur_px": value} for value in values], seeds=1)
+    found = tune(ask, tmp_path, wanted)
+
+    assert recipes.read(found.recipe).params["blur_px"] == found.table["blur_px"][0]
 
 
 def test_a_recipe_that_fails_is_last_and_says_why(workspace):
