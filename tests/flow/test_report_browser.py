@@ -121,3 +121,16 @@ def test_a_link_to_a_closed_section_opens_it(browser: Any, reports: dict[str, Pa
     page.keyboard.press("Enter")
     assert page.locator("#roc").is_visible()
     page.close()
+
+
+def test_a_task_opens_its_own_section(browser: Any, reports: dict[str, Path]) -> None:
+    """Of several tasks each has a contents list, whose links open what is said of this task and of no other."""
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(reports["several tasks"].as_uri())
+    page.locator("#task-2 nav a", has_text="What is mistaken for what").click()
+    page.wait_for_timeout(300)
+
+    assert page.locator("#task-2-confusion").is_visible()
+    assert page.locator("#task-1-confusion").is_hidden()
+    assert page.locator("#task-2-ranking").is_visible()
+    page.close()

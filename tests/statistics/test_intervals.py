@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from grandrounds.evaluate.bootstrap import resample
+from grandrounds.evaluate.bootstrap import interval, resample
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.compare import compare
+from grandrounds.evaluate.several import judge_several
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
@@ -78,6 +79,31 @@ def test_clustered_intervals_cover_and_intervals_by_row_do_not(simulation):
 def test_equal_families_are_rarely_told_apart():
     """Of three equally good families some pair is called different in about 5 % of studies, not more than 9 %."""
     assert _false_alarms(200, 3) <= 0.09
+
+
+def _mean_and_interval(seed, *, n_tasks=3, apart=False):
+    """Return the mean AUC over tasks with its interval; `apart` draws each task's patients anew."""
+    study = _study(seed, n_families=n_tasks, shared=1.0)  # what is hard about a patient is so in every task
+    tasks = [TASK.replaced(name=f"f{turn}") for turn in range(n_tasks)]
+    rows = study.with_columns(task=pl.col("family"), family=pl.lit("net"))
+    if not apart:
+        auc = judge_several(rows, tasks, resamples=400, seed=seed).scores.filter(task="all tasks", metric="auc")
+        return auc.select("estimate", "low", "high").row(0)
+    found = [resample(assemble(rows, task), 400, seed + 1000 * turn) for turn, task in enumerate(tasks)]
+    at = found[0].at("auc")
+    mean = np.mean([one.values[0, at] for one in found], axis=0)
+    return float(np.mean([one.estimate[0, at] for one in found])), *interval(mean)
+
+
+def test_the_mean_over_tasks_is_covered_only_if_patients_are_drawn_alike():
+    """Of 150 studies 91 % or more hold the true mean AUC; with tasks drawn apart less than 85 %."""
+    truth = np.mean([_mean_and_interval(seed, n_tasks=1, apart=True)[0] for seed in range(10_000, 10_300)])
+    covered = {}
+    for apart in (False, True):
+        bounds = [_mean_and_interval(seed, apart=apart)[1:] for seed in range(150)]
+        covered[apart] = np.mean([low <= truth <= high for low, high in bounds])
+    assert covered[False] >= 0.91
+    assert covered[True] < 0.85
 
 
 @pytest.mark.long

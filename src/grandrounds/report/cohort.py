@@ -97,10 +97,10 @@ def findings(ranked: Ranked) -> Section | None:
         for row in rows
         if row["rows"]
     )
-    return Section("audits", "What the audits found", (table, *details), _told(frame))
+    return Section("audits", "What the audits found", (table, *details), found(frame))
 
 
-def _told(frame: pl.DataFrame) -> str:
+def found(frame: pl.DataFrame) -> str:
     """Return how many findings and tips there are, in words."""
     counts = [(word, frame.filter(pl.col("outcome") == word).height) for word in ("finding", "tip")]
     return ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in counts if n) or "nothing"

@@ -73,6 +73,7 @@ def _leaders(alone: list[Ranked]) -> Table:
     columns = (
         Column("Task", numeric=False), Column("Positive", "patients"), Column("All", "patients"),
         Column("Leads", numeric=False), Column("Not beaten", "by the leader", numeric=False),
+        Column("Audits found", numeric=False),
     )  # fmt: skip
     return Table("Who leads in each task, on the test role.", columns, tuple(_leader(one) for one in alone))
 
@@ -90,6 +91,7 @@ def _leader(one: Ranked) -> tuple[Cell, ...]:
         Cell(cohort.patients(one, rows)),
         Cell(leader or "nobody: undefined"),
         Cell((listed(tied) or "nobody") if leader else NOT_RECORDED),
+        Cell(cohort.found(content.findings)),
     )
 
 
