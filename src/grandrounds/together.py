@@ -21,6 +21,11 @@ from grandrounds.study.spec import FLOORS, JudgeSpec, Study
 
 _WRITTEN = ("scores", "intervals", "comparisons", "decisions", "suspects", "findings", "readers")
 
+_SHIPPED = (
+    "Each task was trained in a run of its own, which ships its own family in its folder model/. What ships over all "
+    "tasks is the family to take where one is wanted for all of them."
+)
+
 
 def runs(folders: Sequence[Path], out: Path) -> ReportContent:
     """Write the tables of finished runs of one task each, and return what a page over all of them shows.
@@ -48,6 +53,7 @@ def runs(folders: Sequence[Path], out: Path) -> ReportContent:
                 remedy="declare the same metric, margin and resamples in both: [judge] in their study.toml",
             )  # fmt: skip
     content = together(each, first.judge, seed=derive(first.seed, "bootstrap"))
+    content = replace(content, notes=(_SHIPPED, *content.notes))
     return keep(replace(content, title=title([folder.resolve().name for folder in folders], len(each))), out)
 
 

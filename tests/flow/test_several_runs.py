@@ -70,7 +70,7 @@ def test_runs_of_several_tasks_make_one_page(runs: list[Path], tmp_path: Path) -
     assert "Leak certificate</h3>" in page
     assert page.count("How to redo it</h3>") == 2
     assert len(re.findall(r"the cheapest calibrated one ships", page)) == 3
-    assert "SIMULATED" not in page
+    assert "a run of its own, which ships its own family" in page
 
 
 def test_pseudonyms_are_the_same_in_both_runs(runs: list[Path]) -> None:

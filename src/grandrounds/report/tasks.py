@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import polars as pl
+
 from grandrounds.audits.protocol import counted
 from grandrounds.evaluate.catalogue import METRICS, positive_of
 from grandrounds.evaluate.contrast import decisive
@@ -87,12 +89,16 @@ def _leader(one: Ranked) -> tuple[Cell, ...]:
             content.task.name,
             f"positive: {positive}" if positive else f"{content.task.kind}, {len(one.classes)} classes",
         ),
-        Cell(cohort.patients(one, rows.filter(label=positive)) if positive else NOT_RECORDED),
-        Cell(cohort.patients(one, rows)),
+        _counted(one, rows.filter(label=positive)) if positive else Cell(NOT_RECORDED),
+        _counted(one, rows),
         Cell(leader or "nobody: undefined"),
         Cell((listed(tied) or "nobody") if leader else NOT_RECORDED),
         Cell(cohort.found(content.findings)),
     )
+
+
+def _counted(one: Ranked, rows: pl.DataFrame) -> Cell:
+    return Cell(cohort.patients(one, rows), counted(rows["sample"].n_unique(), "image"))
 
 
 def _beaten(one: Ranked, family: str) -> bool:

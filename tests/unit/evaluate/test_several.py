@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from sklearn.metrics import roc_auc_score
 
 from grandrounds.errors import BadData
@@ -115,6 +116,8 @@ def test_the_order_of_families_and_tasks_does_not_matter(findings):
     by = ["family", "task", "metric", "label"]
     kept, found = (judge_several(one, TASKS, resamples=50).scores.filter(task=ALL).sort(by) for one in (frame, turned))
     assert kept.equals(found)
+    back = judge_several(frame, TASKS[::-1], resamples=50).scores.filter(task=ALL).sort(by)
+    assert_frame_equal(kept, back)
 
 
 def test_tasks_of_other_kinds_count_alike(findings, predictions, three):
