@@ -149,6 +149,53 @@ def test_three_patients_get_no_interval(report):
     assert set(comparisons["verdict"]) == {"undecided"}
 
 
+def _findings(**options):
+    """Return the same for two findings on the same images."""
+    return pl.concat(_rows(**options).with_columns(task=pl.lit(name)) for name in ("acl", "cyst"))
+
+
+@pytest.mark.parametrize(
+    ("column", "wrong", "message"),
+    [
+        ("label", "maybe", "the label has no probability column"),
+        ("label", "", "leave out rows whose label nobody knows"),
+        ("sample", "simulated-003", "stands here before"),
+        ("patient", "nobody-99", "a sample belongs to two patients"),
+        ("task", "", "task is empty"),
+    ],
+)
+def test_a_wrong_row_of_one_task_stops_the_report_on_all(report, column, wrong, message):
+    """The message names the line of the file and the task; nothing is written."""
+    frame = _findings()
+    at = frame.height // 2 + 4  # the fifth row of the second task
+    new = pl.when(pl.arange(pl.len()) == at).then(pl.lit(wrong)).otherwise(column)
+    said, *_ = report(frame.with_columns(new.alias(column)))
+    assert message in said
+    if column in ("label", "sample"):
+        assert f"line {at + 2}, task cyst" in said
+
+
+def test_tasks_that_say_too_little_leave_the_others_as_they_are(report):
+    """One class in a task, a patient in one task alone, a family without a task: no mean is made up."""
+    frame = _findings(n_patients=24, families=("ours", "theirs", "third"), n_folds=1)
+    frame = frame.filter((pl.col("patient") != "nobody-00") | (pl.col("task") == "acl"))
+    frame = frame.filter((pl.col("family") != "third") | (pl.col("task") == "acl"))
+    page, scores, comparisons = report(frame)
+    auc = _overall(scores, "auc")
+    assert auc.filter(task="all tasks").drop_nulls("estimate")["family"].to_list() == ["ours", "theirs"]
+    assert auc.filter(task="acl")["n_patients"].to_list() == [24] * 3
+    assert auc.filter(task="cyst")["n_patients"].to_list() == [23] * 2
+    assert "acl 24, cyst 23 of 24 in all" in page
+    assert comparisons.filter(task="all tasks").select("family_a", "family_b").rows() == [("ours", "theirs")]
+
+    label = pl.when(pl.col("task") == "cyst").then(pl.lit("no")).otherwise("label")
+    page, scores, _ = report(frame.with_columns(label=label))
+    auc = _overall(scores, "auc")
+    assert auc.filter(pl.col("task") != "acl")["estimate"].null_count() == 5
+    assert auc.filter(task="acl")["estimate"].null_count() == 0
+    assert "undefined for cyst" in page
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_million_rows_are_judged_in_two_gibibytes(tmp_path):

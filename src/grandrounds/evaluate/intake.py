@@ -232,7 +232,8 @@ def _check(frame: pl.DataFrame, task: Task, path: Path) -> None:
     for name in [name for name in ("sample", "label", "patient", "family") if name in frame.columns]:
         empty = frame[name].is_null() | (frame[name] == "")
         if empty.any():
-            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty")
+            remedy = "leave out rows whose label nobody knows" if name == "label" else None
+            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty", remedy)
     strange = ~frame["label"].is_in(task.classes)
     if strange.any():
         refuse_row(
