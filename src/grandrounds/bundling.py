@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
+
+from grandrounds import tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.calling import MOST_PROBABLE
+from grandrounds.evaluate.cohort import checked
+from grandrounds.evaluate.gate import Ready, ready
+from grandrounds.seeds import derive
 from grandrounds.serve import bundle
-from grandrounds.serve.bundle import Bundle
+from grandrounds.serve.bundle import Bundle, Threshold
 from grandrounds.study.run import fitted
 from grandrounds.study.spec import Study
+from grandrounds.study.store import Store
 from grandrounds.study.workspace import Workspace
+from grandrounds.tables import Task
 
 
 def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, folder: Path) -> Bundle:
@@ -23,11 +32,35 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
         workspace: Its data and its run folder.
         folder: Where the bundle goes.
     """
-    models, rules = fitted(workspace.store, family), levels.remembered(decision.combined)
+    store, task = workspace.store, workspace.dataset.task
+    models, rules = fitted(store, family), levels.remembered(decision.combined)
+    told = _ready(family, decision, study, store, task)
+    mended = told is not None and decision.recalibration not in (None, "none")
     return bundle.write(
         folder, list(models.values()),
-        family=family, task=workspace.dataset.task, pipeline=study.prepare,
-        shape=tuple(workspace.prepared.pixels.shape[1:]), fingerprint=workspace.dataset.fingerprint,
-        simulated=workspace.dataset.simulated, unit=decision.unit,
+        family=family, task=task, pipeline=study.prepare, shape=tuple(workspace.prepared.pixels.shape[1:]),
+        fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
+        calibration=told.methods[family] if told and mended else "none",
+        calibrators=tuple(told.calibrators.get(trial, ()) for trial in models) if told and mended else (),
+        thresholds=_thresholds(family, store),
     )  # fmt: skip
+
+
+def _ready(family: str, decision: Verdict, study: Study, store: Store, task: Task) -> Ready | None:
+    """Return the family as it was looked at when it was chosen."""
+    rows = tables.read(tables.PREDICTIONS, store.folder / "predictions.parquet").frame.filter(family=family)
+    lifted = levels.lift(
+        checked(rows, task, tables.ROLES), task, decision.unit, levels.remembered(decision.combined)
+    )  # fmt: skip
+    return ready(lifted, task, [family], derive(study.seed, "bootstrap"))
+
+
+def _thresholds(family: str, store: Store) -> tuple[Threshold, ...]:
+    """Return the thresholds that call a class, as the report shows them."""
+    decisions = tables.read(tables.DECISIONS, store.folder / "decisions.parquet").frame
+    calls = decisions.filter(
+        pl.col("family") == family, pl.col("metric") == "recall", pl.col("rule") != MOST_PROBABLE
+    ).drop_nulls(["threshold", "label"])  # fmt: skip
+    rows = calls.select("rule", "label", "threshold").unique(maintain_order=True).iter_rows()
+    return tuple(Threshold(rule=rule, label=label, at=at) for rule, label, at in rows)

@@ -15,7 +15,6 @@ from grandrounds import data, prepare, report, tables
 from grandrounds.data import Dataset, SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate import levels
-from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import assemble, checked
@@ -23,6 +22,7 @@ from grandrounds.evaluate.external import Side, external
 from grandrounds.families.protocol import View
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
+from grandrounds.serve.answers import answers, in_words, with_shipped
 from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.predictor import Predictor
 from grandrounds.shapes import Probs
@@ -88,11 +88,12 @@ def evaluate(
     now = dt.datetime.now(dt.UTC).isoformat()
     ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
     members, samples = _predicted(predictor, opened, labels, folder, key, ahead)
-    notes += _combined(predictor.bundle)
+    notes += in_words(predictor.bundle)
     said = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
     found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=said)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
-    tables.write(with_mean(members), tables.PREDICTIONS, folder / "predictions.parquet", meta)
+    shown = with_shipped(predictor.bundle, members, recalibrated=predictor.bundle.unit == "sample")
+    tables.write(shown, tables.PREDICTIONS, folder / "predictions.parquet", meta)
     tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta)
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
 
@@ -198,9 +199,8 @@ def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int)
 def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     """Return the external table, of what the study compared."""
     task, unit = bundle.task, bundle.unit
-    rows = checked(members, task, tables.ROLES)
-    levels.settled(unit, rows, task)  # refuses units whose samples have classes that nobody can put in order
-    away = _side(with_mean(levels.lift(rows, task, unit, _rules(bundle))), task, HOME, unit, samples)
+    told = with_shipped(bundle, answers(bundle, members), recalibrated=True)
+    away = _side(told, task, HOME, unit, samples)
     if run is None:
         return external(name, None, away, primary_for(task, "auc"))
     kept = Verdict.model_validate_json((run / VERDICT).read_text(encoding="utf-8"))
@@ -210,37 +210,12 @@ def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, s
     return external(name, _side(here, task, "test", unit, facts), away, primary_for(task, kept.primary))
 
 
-def _rules(bundle: Bundle) -> dict[levels.Key, Rule]:
-    return {(bundle.family, 0, fold, 0): rule for fold, rule in enumerate(bundle.rules)}
-
-
-def _combined(bundle: Bundle) -> tuple[str, ...]:
-    """Return how images become what is compared, in words."""
-    if bundle.unit == "sample":
-        return ()
-    said = levels.in_words(levels.record(_rules(bundle))).get(bundle.family, str(Rule()))
-    how = f"each model makes one answer of a {bundle.unit}'s images, by the rule {said}."
-    return (f"As in the study, {bundle.unit}s are compared; {how}",)
-
-
 def _side(rows: pl.DataFrame, task: Task, role: Role, unit: Unit, facts: pl.DataFrame) -> Side:
     """Return the judged rows of one role with what is known of them: of a case or a patient, of its first sample."""
     cohort = assemble(rows, task, role, unit)
     facts = facts.with_columns(tables.patient_keys(facts["patient"])).with_columns(sample=pl.col(unit))
     tested = {one for group in cohort.groups for one in group.sample}
     return Side(cohort, facts.filter(pl.col("sample").is_in(list(tested))).unique("sample", maintain_order=True))
-
-
-def with_mean(members: pl.DataFrame) -> pl.DataFrame:
-    """Return the predictions of each model, and below them their mean, which is what ships; one model is its own."""
-    n = members["fold"].n_unique()
-    if n < 2:
-        return members
-    family, probs = members["family"][0], pl.selectors.starts_with(PROB)
-    mean = members.group_by("sample", maintain_order=True).agg(pl.exclude(f"^{PROB}.*$").first(), probs.mean())
-    named = {name: pl.lit(f"{family}, mean of {n}") for name in ("family", "recipe")}
-    mean = mean.with_columns(**named, trial=pl.lit(f"{family}, mean of {n} 0"), fold=pl.lit(0, pl.Int64()))
-    return pl.concat([members, mean.select(members.columns)])
 
 
 def _page(run: Path | None, folder: Path, found: pl.DataFrame, task: Task, notes: tuple[str, ...]) -> Path:

@@ -97,8 +97,9 @@ def test_the_numbers_are_scikit_learns_and_the_test_role_is_home(run, tmp_path):
     auc = found.found.filter(what="auc")
     assert len(single) == 3
     assert auc.filter(family=ships)["external"][0] == pytest.approx(np.mean(single))
-    together = frame.filter(family=f"{ships}, mean of 3")
-    assert auc.filter(family=f"{ships}, mean of 3")["external"][0] == pytest.approx(area(together))
+    (shipped,) = set(frame["family"]) - {ships}
+    assert shipped.startswith(f"{ships}, mean of 3")
+    assert auc.filter(family=shipped)["external"][0] == pytest.approx(area(frame.filter(family=shipped)))
     scores = tables.read(tables.SCORES, run / "scores.parquet").frame
     home = scores.filter(family=ships, metric="auc", slice="all", unit="sample").filter(pl.col("label").is_null())
     assert auc.filter(family=ships)["home"][0] == pytest.approx(home["estimate"][0])
@@ -134,7 +135,11 @@ def test_patients_elsewhere_are_judged_as_patients_at_home(by_patient, tmp_path)
     auc = found.found.filter(what="auc")
     here = auc.filter(family=ships).row(0, named=True)
     assert here["external"] == pytest.approx(np.mean([area(part) for part in members.partition_by("fold")]))
-    assert auc.filter(family=f"{ships}, mean of 3")["external"][0] == pytest.approx(area(shipped))
+    (mean,) = set(found.found["family"].drop_nulls()) - {ships}
+    assert mean.startswith(f"{ships}, mean of 3")
+    assert json.loads((by_patient / "model/bundle.json").read_text())["calibration"] != "none" or (
+        auc.filter(family=mean)["external"][0] == pytest.approx(area(shipped))
+    )
     assert (here["unit"], here["n_samples"], here["n_patients"]) == ("patient", 24, 24)
     scores = tables.read(tables.SCORES, by_patient / "scores.parquet").frame
     home = scores.filter(family=ships, metric="auc", slice="all", unit="patient").filter(pl.col("label").is_null())
@@ -151,6 +156,79 @@ def test_a_bundle_keeps_the_rule_of_each_model(by_patient, tmp_path):
 
     assert alone["external"].to_list()[:3] == beside["external"].to_list()[:3]
     assert set(alone["unit"]) == {"patient"}
+
+
+@pytest.fixture
+def softened(by_patient, tmp_path):
+    """A copy of a run by patient whose bundle halves all log odds, and calls a patient from 0.3 on."""
+    shutil.copytree(by_patient, tmp_path / "soft", ignore=shutil.ignore_patterns("prepared", "trials", "external"))
+    path = tmp_path / "soft/model/bundle.json"
+    soft = {"calibration": "temperature", "calibrators": [[{"sharpness": 0.5}]] * 3,
+            "thresholds": [{"rule": "Youden", "label": "rows", "at": 0.3}]}  # fmt: skip
+    path.write_text(json.dumps(json.loads(path.read_text()) | soft))
+    return tmp_path / "soft"
+
+
+def test_what_ships_elsewhere_is_recalibrated_by_the_calibrators_that_come_with_it(softened, tmp_path):
+    """Each model's answer of a patient is recalibrated, then the mean is taken; single models stay as they state it."""
+    source = str(hospital(tmp_path / "theirs", seed=13, first=100, noise=70, images=4))
+    found = api.evaluate(softened, source)
+    rows = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
+    members = rows.filter(~pl.col("family").str.contains(",")).group_by("fold", "patient").agg(
+        pl.col("prob_rows").max(), pl.first("label")
+    )  # fmt: skip
+    root = (pl.col("prob_rows").sqrt(), (1 - pl.col("prob_rows")).sqrt())
+    mended = members.group_by("patient").agg((root[0] / (root[0] + root[1])).mean(), pl.first("label"))
+    brier = 2 * ((mended["prob_rows"] - (mended["label"] == "rows").cast(float)) ** 2).mean()
+    shipped = found.found.filter(what="brier").filter(pl.col("family").str.contains("recalibrated"))
+
+    assert shipped["family"].to_list() == ["lbp-svm, mean of 3, recalibrated"]
+    assert shipped["external"][0] == pytest.approx(brier)
+    assert any("What ships is recalibrated (temperature)" in note for note in found.notes)
+
+
+def test_an_image_alone_is_as_stated_where_patients_were_compared(softened, by_patient):
+    """Calibrators and thresholds of patients are not applied to single images."""
+    images = sorted((by_patient.parent / "images").glob("00*.png"))
+
+    assert api.predict(softened, images).equals(api.predict(by_patient, images))
+    assert "rows: Youden" not in api.predict(softened, images).columns
+
+
+def test_an_image_is_recalibrated_where_images_were_compared(finished, tmp_path):
+    """The bundle's calibrators halve all log odds of each model before the mean, and its threshold calls a class."""
+    shutil.copytree(finished[0] / "model", tmp_path / "model")
+    path = tmp_path / "model/bundle.json"
+    stated = json.loads(path.read_text()) | {"calibrators": [], "calibration": "none", "thresholds": []}
+    images = sorted(finished[1].parent.glob("00*.png"))
+    path.write_text(json.dumps(stated | {"members": stated["members"][:1], "files": _of_first(stated["files"])}))
+    for other in stated["members"][1:]:
+        shutil.rmtree(tmp_path / "model" / other)
+    plain = api.predict(tmp_path / "model", images)
+    soft = {"calibration": "temperature", "calibrators": [[{"sharpness": 0.5}]],
+            "thresholds": [{"rule": "Youden", "label": "rows", "at": 0.4}]}  # fmt: skip
+    path.write_text(json.dumps(json.loads(path.read_text()) | soft))
+    mended = api.predict(tmp_path / "model", images)
+    odds = (plain["prob_rows"] / plain["prob_columns"]).to_numpy() ** 0.5
+
+    np.testing.assert_allclose(mended["prob_rows"].to_numpy(), odds / (1 + odds))
+    assert mended["rows: Youden"].to_list() == (mended["prob_rows"] >= 0.4).to_list()
+
+
+def _of_first(files):
+    return {name: value for name, value in files.items() if name.startswith("member-0/")}
+
+
+def test_a_bundle_of_a_run_has_its_calibrators_and_thresholds(finished):
+    """They are those that the decisions table describes: its thresholds, and one calibration a member."""
+    bundle = json.loads((finished[0] / "model/bundle.json").read_text())
+    verdict = json.loads((finished[0] / "verdict.json").read_text())
+    decisions = tables.read(tables.DECISIONS, finished[0] / "decisions.parquet").frame
+    youden = decisions.filter(family=verdict["ships"], rule="Youden", metric="recall").row(0, named=True)
+
+    assert {one["rule"]: one["at"] for one in bundle["thresholds"]}["Youden"] == youden["threshold"]
+    assert bundle["calibration"] == (verdict["recalibration"] or "none") == youden["calibration"]
+    assert len(bundle["calibrators"]) == (0 if bundle["calibration"] == "none" else 3)
 
 
 def test_the_audits_of_a_run_see_what_was_compared(by_patient):

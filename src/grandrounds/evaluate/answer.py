@@ -88,7 +88,9 @@ class Verdict(Spec):
         cheapest: The least costly calibrated one among the leader and those that are equivalent or undecided; None
             where costs are unknown.
         ships: Chosen on valid; None where there are no valid scores.
-        miscalibrated: Families whose calibration valid shows to be off.
+        recalibration: How the probabilities of the one that ships are recalibrated, `"none"` where they are best as
+            stated; None where nothing ships, or nobody looked.
+        miscalibrated: Families whose calibration valid shows to be off, recalibrated as they would ship.
         reach: What the set could have shown of the leader and each other family.
         selection: The leader's score corrected for having been picked on the same cases; None where nobody computed it.
         no_better_than_floor: Family and floor, where the family was not shown to be better.
@@ -105,6 +107,7 @@ class Verdict(Spec):
     undecided_with: tuple[str, ...] = ()
     cheapest: str | None = None
     ships: str | None = None
+    recalibration: str | None = None
     miscalibrated: tuple[str, ...] = ()
     reach: tuple[Reach, ...] = ()
     selection: Selection | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import polars as pl
@@ -11,6 +11,8 @@ from grandrounds import tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.crossfit import NONE
+from grandrounds.evaluate.gate import Ready, as_shipped, recalibrated
 from grandrounds.evaluate.judge import Judgement, judge
 from grandrounds.evaluate.several import all_tasks, judge_several
 from grandrounds.evaluate.verdict import verdict
@@ -68,13 +70,32 @@ def answer(
     told = predictions.filter(role="valid")
     if told.height if isinstance(task, Task) else set(whole.classes) <= set(told["task"]):
         valid = judged("valid", VALID_RESAMPLES, outcome.unit)
+    chooses, methods = tables.empty(tables.SCORES), dict[str, str]()
+    if valid:
+        models = [one for one in dict.fromkeys(valid.scores["family"]) if one not in {*floors, *readers}]
+        tasks = [task] if isinstance(task, Task) else task
+        shipping = [as_shipped(predictions, one, outcome.unit, aggregation, primary, models, seed) for one in tasks]
+        chooses, methods = _of(whole, task, recalibrated(valid.scores, shipping)), _methods(shipping)
     decision = verdict(
-        outcome.scores.filter(task=whole.name), outcome.comparisons, trials,
-        _of(whole, task, valid.scores) if valid else tables.empty(tables.SCORES), whole, primary, margin, floors,
-        valid_comparisons=valid.comparisons if valid else None, selection=outcome.selection,
-        readers=readers,
+        outcome.scores.filter(task=whole.name), outcome.comparisons, trials, chooses, whole, primary, margin,
+        floors, valid_comparisons=valid.comparisons if valid else None, selection=outcome.selection, readers=readers,
     )  # fmt: skip
-    return outcome, decision.replaced(combined=levels.record(outcome.rules))
+    return outcome, _with_how(decision.replaced(combined=levels.record(outcome.rules)), methods)
+
+
+def _methods(shipping: Sequence[Ready | None]) -> dict[str, str]:
+    """Return the recalibration of each family; of several tasks each has its own, and none is named."""
+    one = shipping[0] if len(shipping) == 1 else None
+    return dict(one.methods) if one else {}
+
+
+def _with_how(decision: Verdict, methods: Mapping[str, str]) -> Verdict:
+    """Return the verdict with how the family that ships is recalibrated."""
+    method = methods.get(decision.ships or "")
+    if method in (None, NONE):
+        return decision.replaced(recalibration=method)
+    said = f"`{decision.ships}` ships recalibrated ({method}), as it was looked at for this choice."
+    return decision.replaced(recalibration=method, sentences=(*decision.sentences, said))
 
 
 def _judging(

@@ -2,8 +2,9 @@
 
 Tied are the best on valid and those that are equivalent to it or undecided there, unless their estimate is more than
 the margin below: where valid is small everything is undecided, and a cheap family that reads much worse must not ship
-for that. Of these the ones that valid shows to be badly calibrated are left out, as long as another remains. The
-cheapest of the rest ships; where costs are equal or unknown the better estimate does.
+for that. Of these the ones that valid shows to be badly calibrated are left out, as long as another remains; they
+are looked at as they would ship, with their recalibration (`gate`). The cheapest of the rest ships; where costs are
+equal or unknown the better estimate does.
 
 A family is badly calibrated where the 95 % interval of a calibration slope lies wholly outside 0.8 to 1.25, or that of
 a calibration intercept wholly outside ±ln 1.25: stated odds that are off by more than a quarter, and not by chance. A

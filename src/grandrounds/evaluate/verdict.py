@@ -41,7 +41,7 @@ def verdict(
         scores: Table `scores` of the test role.
         comparisons: Table `comparisons` of the test role.
         trials: Table `trials`, for the costs; may be empty.
-        valid_scores: Table `scores` of the valid role; may be empty, then nothing ships.
+        valid_scores: Table `scores` of valid, calibration as the families would ship; empty, and nothing ships.
         task: What was to be told.
         primary: The metric that was declared.
         margin: Differences within this much count as equal.
@@ -266,9 +266,10 @@ def _reasons(chosen: Choice) -> Iterator[str]:
     if len(chosen.tied) > 1 and chosen.cost == "equal":
         yield "The cheapest cost the same, so the better estimate on valid decided."
     if chosen.miscalibrated:
-        yield f"Left out, because valid shows that their probabilities are off: {_listed(chosen.miscalibrated)}."
+        left = _listed(chosen.miscalibrated)
+        yield f"Left out, because valid shows that their probabilities are off even when recalibrated: {left}."
     if chosen.all_miscalibrated:
-        yield f"Valid shows no calibrated one among {_listed(chosen.tied)}: recalibrate it before its use."
+        yield f"Valid shows no calibrated one among {_listed(chosen.tied)}: do not take its probabilities for risks."
     elif chosen.family in chosen.unknown:
         yield "Its calibration could not be estimated on valid, and is not held against it."
 

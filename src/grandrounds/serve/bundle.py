@@ -16,13 +16,28 @@ from pydantic import ValidationError
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate.aggregation import Rule
+from grandrounds.evaluate.calibrators import Calibrator
 from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec
 from grandrounds.tables import Task, Unit
 
 MANIFEST = "bundle.json"
 FORMAT = 2
-READABLE = (1, 2)  # the first knew no rules
+READABLE = (1, 2)  # the first knew neither rules nor calibrators
+
+
+class Threshold(Spec):
+    """From which probability on a class is called.
+
+    Args:
+        rule: What it was set for, such as `"Youden"`.
+        label: The class.
+        at: The least probability that is called.
+    """
+
+    rule: str
+    label: str
+    at: float
 
 
 class Bundle(Spec):
@@ -37,6 +52,9 @@ class Bundle(Spec):
         members: Folders of fitted models whose mean is the prediction.
         unit: What the study compared, and therefore what one answer is about: a sample, a case or a patient.
         rules: How each member makes one answer of the samples of a case or a patient; none where samples were compared.
+        calibration: How probabilities are recalibrated, in a word; `"none"` where they are best as stated.
+        calibrators: For each member those whose mean recalibrates its answers; none where they are best as stated.
+        thresholds: What each rule calls a class from, on the recalibrated answers: means of the members' own.
         files: SHA-256 of every file below the members, by relative path.
         fingerprint: Of the dataset that it was trained on.
         simulated: Whether it was trained on images that show nobody.
@@ -51,6 +69,9 @@ class Bundle(Spec):
     members: tuple[str, ...]
     unit: Unit = "sample"
     rules: tuple[Rule, ...] = ()
+    calibration: str = "none"
+    calibrators: tuple[tuple[Calibrator, ...], ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
     files: dict[str, str]
     fingerprint: str
     simulated: bool = False

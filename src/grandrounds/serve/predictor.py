@@ -1,4 +1,9 @@
-"""Applying a bundle to new images: the same preparation, the mean of its members, one row an image."""
+"""Applying a bundle to new images: the same preparation, the mean of its members, one row an image.
+
+Where the study compared images, what its members say is recalibrated and the thresholds that it set are applied. Where
+it compared cases or patients, calibrators and thresholds are theirs: of a single image a probability is as stated, and
+`answers.answers` makes cases or patients of images.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import polars as pl
 
 from grandrounds import families, formats
 from grandrounds.errors import BadData
-from grandrounds.families.ensemble import mean_probs
+from grandrounds.evaluate.crossfit import applied
 from grandrounds.families.protocol import View
 from grandrounds.formats.listing import Where, images_in
 from grandrounds.serve import bundle as bundles
@@ -37,11 +42,19 @@ class Predictor:
         return frozenset[str]().union(*(member.record.patients for member in self._members))
 
     def members_on(self, view: View) -> list[Probs]:
-        """Return the probabilities of each member, each (N, K); their mean is what ships."""
+        """Return the probabilities of each member as it states them, each (N, K)."""
         return [member.predict(view) for member in self._members]
 
+    def _mean_on(self, view: View) -> Probs:
+        """Return the mean of the members, (N, K), recalibrated where the study compared images."""
+        stated = self.members_on(view)
+        if self.bundle.unit == "sample" and self.bundle.calibrators:
+            stated = [applied(own, probs) for own, probs in zip(self.bundle.calibrators, stated, strict=True)]
+        mean: Probs = np.mean(stated, axis=0)
+        return mean
+
     def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
-        """Return one row per image: where it is, the likeliest class, one probability column a class.
+        """Return one row per image: where it is, the likeliest class, its probabilities, what thresholds call.
 
         An image that cannot be read keeps its row, with the reason in `refused` and no probabilities.
         """
@@ -64,7 +77,7 @@ class Predictor:
         read = [k for k, reason in enumerate(refused) if reason is None]
         if read:
             view = View(np.stack(pixels), _samples(len(read)), None, self.bundle.task)
-            probs[read] = mean_probs(self._members, view)
+            probs[read] = self._mean_on(view)
         return self._rows(images, probs, refused)
 
     def _prepared(self, image: Where) -> Batch:
@@ -93,7 +106,14 @@ class Predictor:
                 "predicted": pl.String(), "refused": pl.String(),
             },
         )  # fmt: skip
-        return frame.with_columns(pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes))
+        columns = [pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes)]
+        frame = frame.with_columns(columns)
+        return frame.with_columns(self._calls())
+
+    def _calls(self) -> list[pl.Expr]:
+        """Return whether each threshold calls its class; none where the study did not compare images."""
+        known = self.bundle.thresholds if self.bundle.unit == "sample" else ()
+        return [(pl.col(PROB + one.label) >= one.at).alias(f"{one.label}: {one.rule}") for one in known]
 
 
 def _samples(n: int) -> pl.DataFrame:

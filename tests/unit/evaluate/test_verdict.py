@@ -191,7 +191,10 @@ def test_a_badly_calibrated_family_does_not_ship(study):
     found = verdict(**study)
     assert found.ships == found.cheapest == "lbp-svm"
     assert found.miscalibrated == ("vit",)
-    assert "Left out, because valid shows that their probabilities are off: `vit`." in found.sentences
+    assert (
+        "Left out, because valid shows that their probabilities are off even when recalibrated: `vit`."
+        in found.sentences
+    )
     study["valid_scores"] = _with_calibration(values, dict.fromkeys(values, bad))
     assert verdict(**study).ships == "vit"
     assert any("Valid shows no calibrated one among" in one for one in verdict(**study).sentences)
