@@ -52,7 +52,7 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
     """Return what there is to say of one task, among others or alone."""
     outcome, decision = _answered(found, ask)
     lifted = _lifted(found, outcome)
-    closer = _closer(lifted, outcome.unit, found, ask)
+    closer = _closer(lifted, outcome, found, ask)
     return ReportContent(
         title=found.task.name, task=found.task,
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
@@ -141,12 +141,12 @@ def _wrongly(found: Intake) -> pl.DataFrame:
     return read_wrongly(stated, found.task, floors=FLOORS)
 
 
-def _closer(lifted: pl.DataFrame, unit: tables.Unit, found: Intake, ask: JudgeSpec) -> Closer:
+def _closer(lifted: pl.DataFrame, outcome: Judgement, found: Intake, ask: JudgeSpec) -> Closer:
     """Return a closer look at the families that state probabilities on the test role."""
     stated = _stated(found, lifted)
     if stated.filter(role="test").is_empty():
         return nothing()
     return look_closer(
-        stated, found.predictions, found.task, unit=unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
-        sliced_by=ask.slices, patient_known=found.patient_known,
+        stated, found.predictions, found.task, unit=outcome.unit, primary=ask.primary, margin=ask.margin,
+        aims=ask.decide, sliced_by=ask.slices, known=outcome.recalibrations, patient_known=found.patient_known,
     )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
@@ -70,32 +71,28 @@ def answer(
     told = predictions.filter(role="valid")
     if told.height if isinstance(task, Task) else set(whole.classes) <= set(told["task"]):
         valid = judged("valid", VALID_RESAMPLES, outcome.unit)
-    chooses, methods = tables.empty(tables.SCORES), dict[str, str]()
+    chooses, shipping = tables.empty(tables.SCORES), list[Ready | None]()
     if valid:
-        models = [one for one in dict.fromkeys(valid.scores["family"]) if one not in {*floors, *readers}]
+        models = [one for one in dict.fromkeys(valid.scores["family"]) if one not in readers]
         tasks = [task] if isinstance(task, Task) else task
         shipping = [as_shipped(predictions, one, outcome.unit, aggregation, primary, models, seed) for one in tasks]
-        chooses, methods = _of(whole, task, recalibrated(valid.scores, shipping)), _methods(shipping)
+        chooses = _of(whole, task, recalibrated(valid.scores, shipping))
     decision = verdict(
         outcome.scores.filter(task=whole.name), outcome.comparisons, trials, chooses, whole, primary, margin,
         floors, valid_comparisons=valid.comparisons if valid else None, selection=outcome.selection, readers=readers,
     )  # fmt: skip
-    return outcome, _with_how(decision.replaced(combined=levels.record(outcome.rules)), methods)
+    return _with_how(outcome, decision.replaced(combined=levels.record(outcome.rules)), shipping)
 
 
-def _methods(shipping: Sequence[Ready | None]) -> dict[str, str]:
-    """Return the recalibration of each family; of several tasks each has its own, and none is named."""
-    one = shipping[0] if len(shipping) == 1 else None
-    return dict(one.methods) if one else {}
-
-
-def _with_how(decision: Verdict, methods: Mapping[str, str]) -> Verdict:
-    """Return the verdict with how the family that ships is recalibrated."""
-    method = methods.get(decision.ships or "")
-    if method in (None, NONE):
-        return decision.replaced(recalibration=method)
+def _with_how(
+    outcome: Judgement, decision: Verdict, shipping: Sequence[Ready | None]
+) -> tuple[Judgement, Verdict]:  # fmt: skip
+    """Return both with how probabilities are recalibrated; of several tasks each has its own way, and none is named."""
+    made = shipping[0].told if len(shipping) == 1 and shipping[0] else {}
+    method = made[decision.ships].best if decision.ships is not None and decision.ships in made else None
     said = f"`{decision.ships}` ships recalibrated ({method}), as it was looked at for this choice."
-    return decision.replaced(recalibration=method, sentences=(*decision.sentences, said))
+    sentences = decision.sentences if method in (None, NONE) else (*decision.sentences, said)
+    return replace(outcome, recalibrations=made), decision.replaced(recalibration=method, sentences=sentences)
 
 
 def _judging(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.decide import decide
+from grandrounds.evaluate.setting import Recalibration
 from grandrounds.evaluate.slices import slices
 from grandrounds.evaluate.subgroups import subgroups
 from grandrounds.tables import Task, Unit
@@ -44,6 +46,7 @@ def look_closer(
     margin: float,
     aims: Aims,
     sliced_by: Sequence[str] = (),
+    known: Mapping[str, Recalibration] = MappingProxyType({}),
     seed: int = 0,
     patient_known: bool = True,
 ) -> Closer:
@@ -59,6 +62,7 @@ def look_closer(
         margin: Differences within this much count as equal.
         aims: What is to be decided.
         sliced_by: Columns to slice by, beside those that are recognised.
+        known: Families whose recalibrations were made before, of these very rows and with this seed.
         seed: Of all draws.
         patient_known: False where every sample stands for a patient of its own because nobody knows better.
 
@@ -70,7 +74,7 @@ def look_closer(
     facts = facts.with_columns(tables.patient_keys(facts["patient"])).with_columns(sample=pl.col(unit))
     parts = slices(facts.filter(pl.col("sample").is_in(tested)).unique("sample", maintain_order=True), sliced_by)
     seen = subgroups(cohort, parts, primary_for(task, primary), margin, seed=seed, patient_known=patient_known)
-    decided = decide(predictions, task, aims, seed=seed, patient_known=patient_known)
+    decided = decide(predictions, task, aims, known=known, seed=seed, patient_known=patient_known)
     return Closer(decided.decisions, seen.scores, seen.comparisons, decided.notes)
 
 

@@ -6,8 +6,9 @@ needs a setting is set on the probabilities that the chosen one gives. The judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -48,6 +49,7 @@ def decide(
     task: Task,
     aims: Aims | None = None,
     *,
+    known: Mapping[str, Recalibration] = MappingProxyType({}),
     seed: int = 0,
     resamples: int = RESAMPLES,
     patient_known: bool = True,
@@ -58,6 +60,7 @@ def decide(
         predictions: Table `predictions`.
         task: What was to be told.
         aims: What is to be decided; None for the defaults.
+        known: Families whose recalibrations were made before, of these very rows and with this seed.
         seed: Of the draws and of the dealing of patients.
         resamples: Draws of the bootstrap.
         patient_known: False where every sample stands for a patient of its own because nobody knows better.
@@ -81,7 +84,9 @@ def decide(
             notes.append(f"{family} has no row of {roles} in {n} of its trials, which are left out of decisions.")
         if trials:
             with threadpool_limits(1, "blas"):  # of matrices this small, threads wait longer than they compute
-                rows.append(_decided(family, trials, judged, aims, setting, seed, resamples))
+                told = known[family].judging(trials) if family in known else None
+                told = told or recalibration(trials, setting, seed)
+                rows.append(_decided(family, trials, told, judged, aims, setting, seed, resamples))
     frame = pl.concat(rows, how="diagonal_relaxed") if rows else tables.empty(tables.DECISIONS)
     chosen_on = pl.col("chosen_on").fill_null(setting.words) if rows else pl.lit(setting.words)
     frame = frame.with_columns(task=pl.lit(task.name), chosen_on=chosen_on).fill_nan(None)
@@ -91,10 +96,10 @@ def decide(
 
 
 def _decided(
-    family: str, trials: tuple[Rows, ...], judged: Cohort, aims: Aims, setting: Setting, seed: int, resamples: int
-) -> pl.DataFrame:
+    family: str, trials: tuple[Rows, ...], told: Recalibration, judged: Cohort, aims: Aims, setting: Setting,
+    seed: int, resamples: int,
+) -> pl.DataFrame:  # fmt: skip
     n_patients = len({one for rows in trials for one in rows.judged.patient.tolist()})
-    told = recalibration(trials, setting, seed)
     apart = setting.fitting if setting.fitting != setting.rules else None
     reading = Reading(family, judged.task, aims, trials, told.best, told.trials, len(judged.patients), apart)
     rules = [rule for build in RULES for rule in build(reading)]

@@ -22,7 +22,7 @@ from grandrounds.evaluate.catalogue import METRICS, primary_for
 from grandrounds.evaluate.cohort import Cohort, Group, assemble, checked
 from grandrounds.evaluate.levels import Key
 from grandrounds.evaluate.sandwich import sandwich
-from grandrounds.evaluate.setting import recalibration, rows_of, setting_of
+from grandrounds.evaluate.setting import Recalibration, recalibration, rows_of, setting_of
 from grandrounds.tables import Task, Unit
 
 CALIBRATION = ("calibration_slope", "calibration_intercept")
@@ -34,13 +34,25 @@ class Ready:
 
     Args:
         cohort: The rows that rules are set on, recalibrated.
-        methods: Family to its best recalibration, "none" where probabilities are best as stated.
-        calibrators: Trial to the calibrators whose mean it ships with; none of them where they are best as stated.
+        told: Family to its recalibrations.
     """
 
     cohort: Cohort
-    methods: Mapping[str, str]
-    calibrators: Mapping[Key, tuple[Calibrator, ...]]
+    told: Mapping[str, Recalibration]
+
+    @property
+    def methods(self) -> dict[str, str]:
+        """Family to its best recalibration, "none" where probabilities are best as stated."""
+        return {family: one.best for family, one in self.told.items()}
+
+    @property
+    def calibrators(self) -> dict[Key, tuple[Calibrator, ...]]:
+        """Trial to the calibrators whose mean it ships with; none of them where they are best as stated."""
+        return {
+            (family, *run): trial.calibrators
+            for family, one in self.told.items()
+            for run, trial in zip(one.runs, one.trials, strict=True)
+        }
 
 
 def as_shipped(
@@ -92,22 +104,20 @@ def ready(predictions: pl.DataFrame, task: Task, families: Collection[str], seed
         return None
     fitting = assemble(predictions, task, setting.fitting)
     given = fitting if setting.rules == setting.fitting else assemble(predictions, task, setting.rules)
-    methods, calibrators, groups = dict[str, str](), dict[Key, tuple[Calibrator, ...]](), list[Group]()
+    told, groups = dict[str, Recalibration](), list[Group]()
     for family in families:
         if not (trials := rows_of(fitting, given, given, family)):
             continue
         with threadpool_limits(1, "blas"):  # of matrices this small, threads wait longer than they compute
-            told = recalibration(trials, setting, seed)
-        methods[family] = told.best
-        for rows, one in zip(trials, told.trials, strict=True):
-            calibrators[family, *rows.judged.run] = one.calibrators
-            groups.append(replace(rows.judged, probs=one.setting))
-    return Ready(replace(given, groups=tuple(groups)), methods, calibrators)
+            told[family] = recalibration(trials, setting, seed)
+        own = zip(trials, told[family].trials, strict=True)
+        groups += [replace(rows.judged, probs=one.setting) for rows, one in own]
+    return Ready(replace(given, groups=tuple(groups)), told)
 
 
 def believed(found: Ready) -> pl.DataFrame:
     """Return rows of the table `scores`: calibration slope and intercept of each class, as they would ship."""
-    rows = [row for family in found.methods for name in CALIBRATION for row in _rows(found.cohort, family, name)]
+    rows = [row for family in found.told for name in CALIBRATION for row in _rows(found.cohort, family, name)]
     frame = pl.DataFrame(rows, schema=dict(tables.SCORES.columns))
     numbers = pl.col("estimate", "low", "high")
     return tables.check(frame.with_columns(pl.when(numbers.is_finite()).then(numbers)), tables.SCORES)

@@ -29,6 +29,7 @@ from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import score
+from grandrounds.evaluate.setting import Recalibration
 from grandrounds.evaluate.shipping import best_of
 from grandrounds.tables import Role, Task, Unit
 
@@ -50,6 +51,7 @@ class Judgement:
         unit: The level at which the families are compared.
         rules: How each trial made one answer of the samples of a unit; empty where the unit is the sample.
         intervals: Table `intervals`, at that level; empty for valid.
+        recalibrations: Family to its recalibrations at that level, where they were looked at to choose what ships.
     """
 
     scores: pl.DataFrame
@@ -60,6 +62,7 @@ class Judgement:
     unit: Unit = "sample"
     rules: Mapping[levels.Key, Rule] = field(default_factory=lambda: MappingProxyType({}))
     intervals: pl.DataFrame = field(default_factory=lambda: tables.empty(tables.INTERVALS))
+    recalibrations: Mapping[str, Recalibration] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def judge(

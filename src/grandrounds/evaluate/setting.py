@@ -9,15 +9,15 @@ patient's rows recalibrated by a calibrator that has not seen that patient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from grandrounds.evaluate.calibrators import CALIBRATORS
-from grandrounds.evaluate.cohort import CELL, Cohort
-from grandrounds.evaluate.crossfit import NONE, Recalibrated, Rows, recalibrated
+from grandrounds.evaluate.cohort import CELL, Cohort, Run
+from grandrounds.evaluate.crossfit import NONE, Recalibrated, Rows, applied, recalibrated
 from grandrounds.shapes import ClassIndex, Probs
 from grandrounds.tables import CALIB_PATIENTS, Role
 
@@ -74,10 +74,12 @@ class Recalibration:
     """Every recalibration of one family, and the best.
 
     Args:
+        runs: The trials, in order.
         best: The method with the least log loss on the fitting rows; the first of equals, and "none" is first.
         found: Method to what it makes of each trial.
     """
 
+    runs: tuple[Run, ...]
     best: str
     found: Mapping[str, tuple[Recalibrated, ...]]
 
@@ -85,6 +87,23 @@ class Recalibration:
     def trials(self) -> tuple[Recalibrated, ...]:
         """What the best makes of each trial."""
         return self.found[self.best]
+
+    def judging(self, trials: Sequence[Rows]) -> Recalibration | None:
+        """Return the same calibrators with what they make of other judged rows; None where it is not the same trials.
+
+        Args:
+            trials: With the rows for fitting and setting that these calibrators have seen.
+        """
+        if self.runs != tuple(rows.judged.run for rows in trials):
+            return None
+        found = {
+            method: tuple(
+                one._replace(judged=applied(one.calibrators, rows.judged.probs))
+                for rows, one in zip(trials, each, strict=True)
+            )
+            for method, each in self.found.items()
+        }
+        return replace(self, found=found)
 
 
 def rows_of(fitting: Cohort, setting: Cohort, judged: Cohort, family: str) -> tuple[Rows, ...]:
@@ -111,7 +130,8 @@ def recalibration(trials: Sequence[Rows], setting: Setting, seed: int) -> Recali
         known = tuple(one for one in each if one is not None)
         if len(known) == len(each):
             found[method] = known
-    return Recalibration(min(found, key=lambda method: _loss(trials, found[method])), found)
+    best = min(found, key=lambda method: _loss(trials, found[method]))
+    return Recalibration(tuple(rows.judged.run for rows in trials), best, found)
 
 
 def _loss(trials: Sequence[Rows], told: Sequence[Recalibrated]) -> float:

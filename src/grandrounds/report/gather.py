@@ -78,7 +78,7 @@ def gather(folder: Path) -> ReportContent:
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
         watermarks=_watermarks(meta, split_meta),
         assumptions=assumptions(patient_known=meta["patient_known"]),
-        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict["ships"], trials)),
+        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict, trials)),
         published=tuple(PublishedRow(**row) for row in meta["published"]),
         study_toml=_without_folders((folder / "study.toml").read_text(encoding="utf-8")),
         record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
@@ -118,16 +118,18 @@ def _bad(meta: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{meta['n_bad']} images could not be used and were left out.",) if meta["n_bad"] else ()
 
 
-def _shipped(family: str | None, trials: pl.DataFrame) -> tuple[str, ...]:
+def _shipped(verdict: Mapping[str, Any], trials: pl.DataFrame) -> tuple[str, ...]:
+    family, method = verdict["ships"], verdict.get("recalibration") or "none"
     if family is None:
         return ()
+    mended = "" if method == "none" else f" It is recalibrated ({method}), while scores are of probabilities as stated."
     n = trials.filter(pl.col("family") == family, pl.col("status").is_in(["done", "truncated"])).height
     if n == 1:
-        return (f"What ships in model/ is the one fitted model of {family}; the scores are its own.",)
+        return (f"What ships in model/ is the one fitted model of {family}; the scores are its own.{mended}",)
     text = (
         f"What ships in model/ is the mean of the {n} fitted models of {family}, one for each fold, repeat and "
         "seed. The scores describe these models one by one, each on patients that it had not seen; the mean itself "
-        "has not been tested."
+        f"has not been tested.{mended}"
     )
     return (text,)
 

@@ -67,7 +67,7 @@ def judge_run(
     lifted = levels.lift(checked(predictions, task, tables.ROLES), task, outcome.unit, outcome.rules)
     closer = look_closer(
         lifted, samples, task, unit=outcome.unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
-        sliced_by=ask.slices, seed=seed, patient_known=known,
+        sliced_by=ask.slices, known=outcome.recalibrations, seed=seed, patient_known=known,
     )  # fmt: skip
     gathered = {
         "trials": trials,

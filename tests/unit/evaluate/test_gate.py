@@ -76,3 +76,12 @@ def test_labels_of_test_move_no_recalibration(rows, two):
 
     assert one.calibrators == other.calibrators
     assert ships == ["loud", "loud"]
+
+
+def test_recalibrations_that_were_made_before_change_no_decision(rows, two):
+    """Handed on from the choice of what ships, they give the very table that would be made without."""
+    frame = rows()
+    known = ready(frame, two, ["loud", "calm"], seed=0).told
+    with_them, without = (decide(frame, two, known=one, resamples=20).decisions for one in (known, {}))
+
+    assert with_them.equals(without)
