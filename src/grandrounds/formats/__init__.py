@@ -2,6 +2,6 @@
 
 from grandrounds.formats.listing import Where, images_in
 from grandrounds.formats.reading import names_image, read
-from grandrounds.formats.stack import Part, read_frames, read_stack
+from grandrounds.formats.stack import Part, n_slices, read_frames, read_stack
 
-__all__ = ["Part", "Where", "images_in", "names_image", "read", "read_frames", "read_stack"]
+__all__ = ["Part", "Where", "images_in", "n_slices", "names_image", "read", "read_frames", "read_stack"]

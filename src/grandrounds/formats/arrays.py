@@ -43,6 +43,16 @@ def read_npy(path: Path, member: str | None, frame: int | None) -> Image:
     return Image(_owned(to_pixels(_frame_of(array, frame, path), path)))
 
 
+def n_slices(path: Path) -> int | None:
+    """Return the depth of the volume in a `.npy` file; None where it is flat or not all there."""
+    with path.open("rb") as file:
+        header = _header(file, path)
+        n_bytes = path.stat().st_size - file.tell()
+    check_size(header.shape or (1,), header.dtype, path, stored_bytes=n_bytes)
+    pixels = to_pixels(np.broadcast_to(np.zeros((), header.dtype), header.shape), path)
+    return pixels.shape[1] if pixels.ndim == 4 else None
+
+
 def read_npz(path: Path, member: str | None, frame: int | None) -> Image:
     """Return the image in one array of an archive; `name[3]` is the fourth of an array of images."""
     if member is None:

@@ -18,6 +18,8 @@ class FormatEntry:
         magic: (offset, bytes) pairs; one that matches tells the format.
         read: `"module:function"`, called with (path, member, frame).
         reference: Where the format is defined.
+        slices: `"module:function"`, called with (path): how many slices or frames a file holds, None where it is flat;
+            None for a format that holds none.
     """
 
     name: str
@@ -26,6 +28,7 @@ class FormatEntry:
     magic: tuple[tuple[int, bytes], ...]
     read: str
     reference: str
+    slices: str | None = None
 
 
 FORMATS: Registry[FormatEntry] = Registry(
@@ -38,6 +41,7 @@ FORMATS: Registry[FormatEntry] = Registry(
             ((128, b"DICM"),),
             "grandrounds.formats.dicom:read",
             "DICOM PS3.3, PS3.5 and PS3.10",
+            "grandrounds.formats.dicom:n_slices",
         ),
         FormatEntry(
             "picture",
@@ -54,6 +58,7 @@ FORMATS: Registry[FormatEntry] = Registry(
             ),
             "grandrounds.formats.picture:read",
             "ISO/IEC 15948 (PNG), ITU-T T.81 (JPEG), TIFF 6.0",
+            "grandrounds.formats.picture:n_slices",
         ),
         FormatEntry(
             "npy",
@@ -62,6 +67,7 @@ FORMATS: Registry[FormatEntry] = Registry(
             ((0, b"\x93NUMPY"),),
             "grandrounds.formats.arrays:read_npy",
             "NumPy enhancement proposal 1",
+            "grandrounds.formats.arrays:n_slices",
         ),
         FormatEntry(
             "npz",
@@ -86,6 +92,7 @@ FORMATS: Registry[FormatEntry] = Registry(
             ),
             "grandrounds.formats.volume:read",
             "Teem NRRD, ITK MetaIO, NIfTI-1 and NIfTI-2",
+            "grandrounds.formats.volume:n_slices",
         ),
     ],
     group="grandrounds.formats",

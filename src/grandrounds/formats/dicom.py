@@ -21,7 +21,7 @@ from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
 from grandrounds.formats.dicom_elements import integer_of, items_of, numbers_of, text_of
 from grandrounds.formats.dicom_head import check_head
-from grandrounds.formats.dicom_plain import OF_PIXELS, plain_image, wanted_of
+from grandrounds.formats.dicom_plain import OF_PIXELS, plain_header, plain_image, wanted_of
 from grandrounds.formats.dicom_values import meaning, values
 from grandrounds.formats.places import lying_order, stacked
 from grandrounds.image import Geometry, Image
@@ -58,6 +58,7 @@ _WANTED = wanted_of(
         "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
     )
 )  # fmt: skip
+_LEAST_BYTES = 8  # of one frame: an item's tag and length, PS3.5 A.4
 _SIDES = {"L": "left", "R": "right"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
@@ -70,6 +71,20 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
     check_file(path)
     with path.open("rb") as file:
         return decode(file, path, frame)
+
+
+def n_slices(path: Path) -> int | None:
+    """Return the number of frames, (0028,0008), of a file of several that may be as large as it says; else None."""
+    n_bytes = check_file(path)
+    with path.open("rb") as file:
+        plain = plain_header(file, _WANTED)
+        if plain is not None:
+            dataset = plain.dataset
+        else:
+            check_head(file, path)
+            dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True)
+    n_frames = _check_claims(dataset, None, path)
+    return n_frames if 1 < n_frames <= n_bytes // _LEAST_BYTES else None
 
 
 def decode(file: BufferedReader | BytesIO, path: Path, frame: int | None) -> Image:

@@ -31,6 +31,15 @@ def read(path: Path, member: str | None, frame: int | None) -> Image:
         return decode(file, path, frame)
 
 
+def n_slices(path: Path) -> int | None:
+    """Return the number of pages of a TIFF of several; else None."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return None
+    with Pillow.open(path, formats=("TIFF",)) as picture:
+        n_pages: int = getattr(picture, "n_frames", 1)
+    return n_pages if n_pages > 1 else None
+
+
 def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     """Return the picture in an open file; palettes and other colour spaces become RGB, an alpha channel is dropped.
 

@@ -51,7 +51,7 @@ def read(
     path = Path(path)
     try:
         # A ZIP is no format of images: what its member holds decides.
-        entry = _ZIPPED if member is not None and path.suffix.lower() == ".zip" else _entry(path)
+        entry = _ZIPPED if member is not None and path.suffix.lower() == ".zip" else format_of(path)
         # Readers warn with the values they stumble over, and those may be a patient's.
         with warnings.catch_warnings(action="ignore"):
             image: Image = registry.load(entry.read)(path, member, frame)
@@ -104,8 +104,12 @@ def _moved(geometry: Geometry, top: int, left: int) -> Geometry:
     return Geometry(geometry.spacing_mm, (float(x), float(y), float(z)), geometry.direction)
 
 
-def _entry(path: Path) -> FormatEntry:
-    """Return the format of a file; its content decides, and its name must not contradict."""
+def format_of(path: Path) -> FormatEntry:
+    """Return the format of a file; its content decides, and its name must not contradict.
+
+    Raises:
+        BadData: There is no such file, or it is of no format that is read.
+    """
     if not path.exists():
         raise BadData("there is no such file", where=path, remedy="check the path")
     if path.is_dir():

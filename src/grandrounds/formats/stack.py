@@ -8,14 +8,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grandrounds import registry
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_size
 from grandrounds.formats.places import of_slice, stacked
-from grandrounds.formats.reading import read
+from grandrounds.formats.reading import format_of, read
 from grandrounds.image import Image
 
 _ARRAYS = (".npy", ".npz")
+_FLAT = (".png", ".jpg", ".jpeg", ".bmp")  # hold one image, and are not even opened to count
 _PARALLEL = 1e-3  # largest difference of cosines between slices of one volume
+
+
+def n_slices(path: Path) -> int | None:
+    """Return how many slices or frames a file holds; None where reading it will find it flat or bad."""
+    if path.suffix.lower() in _FLAT:
+        return None
+    try:
+        entry = format_of(path)
+        found: int | None = None if entry.slices is None else registry.load(entry.slices)(path)
+    except Exception:  # noqa: BLE001  (whatever is wrong with it is said by whoever reads it)
+        return None
+    return found
 
 
 class Part(NamedTuple):

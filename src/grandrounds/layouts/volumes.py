@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.formats import n_slices
 from grandrounds.formats.catalogue import FORMATS
 
 ENDINGS = FORMATS.get("volume").suffixes
 UNITS = {
-    "slice": "A sample is a slice of a volume, in the order of its file; it has the label of its case.",
+    "slice": "A sample is a slice or frame of a file that holds several; it has the label of its case.",
     "volume": "A sample is a whole volume.",
 }
 
@@ -75,7 +76,7 @@ def first_of_each(volumes: Sequence[Chosen]) -> list[Chosen]:
 
 def samples_of(volume: Chosen, unit: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each sample of a volume: its slices, or the whole; a file that is flat or bad is one sample."""
-    name, n = stem(volume.path), _n_slices(volume.path) if unit == "slice" else None
+    name, n = stem(volume.path), n_slices(volume.path) if unit == "slice" else None
     row = {"case": volume.case, "path": str(volume.path), "series": volume.kind}
     if n is None:
         yield row | {"sample": name}
@@ -88,8 +89,8 @@ def with_slices(rows: pl.DataFrame, unit: str) -> tuple[pl.DataFrame, tuple[str,
 
     A volume is the case of its slices unless its row names one. A volume that is bad stays one row.
     """
-    paths = [path for path in rows["path"].unique() if path.lower().endswith(ENDINGS)] if unit == "slice" else []
-    depths = {path: n for path in paths if (n := _n_slices(Path(path))) is not None}
+    paths = rows["path"].unique() if unit == "slice" else ()
+    depths = {path: n for path in paths if (n := n_slices(Path(path))) is not None}
     if not depths:
         return rows, ()
     is_whole = pl.all_horizontal(pl.col("member", "frame", "box").is_null())
@@ -104,10 +105,3 @@ def with_slices(rows: pl.DataFrame, unit: str) -> tuple[pl.DataFrame, tuple[str,
         order=pl.when(is_slice).then("frame").otherwise("order"),
     )
     return apart.drop("_depth"), (UNITS["slice"],)
-
-
-def _n_slices(path: Path) -> int | None:
-    """Return how many slices a volume has; None for a flat image or a bad one."""
-    from grandrounds.formats.volume import n_slices  # noqa: PLC0415  (SimpleITK takes a while, and pictures need none)
-
-    return n_slices(path)

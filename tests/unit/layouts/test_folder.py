@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
+from PIL import Image as Pillow
+from pydicom.uid import ExplicitVRLittleEndian, MultiFrameGrayscaleByteSecondaryCaptureImageStorage
 
 from grandrounds import api
 from grandrounds.data import SourceOptions, open_dataset
@@ -176,3 +179,38 @@ def test_pictures_beside_dicom_are_classes(tmp_path, picture):
     picture("set/b/0.png")
 
     assert open_dataset(tmp_path / "set").task.classes == ("a", "b")
+
+
+def _frames_of_dicom(path, frames):
+    one = pydicom.Dataset()
+    one.file_meta = pydicom.dataset.FileMetaDataset()
+    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    one.SOPClassUID, one.SOPInstanceUID, one.Modality = (
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        "1.2.3",
+        "OT",
+    )
+    one.set_pixel_data(frames, "MONOCHROME2", 8, generate_instance_uid=False)
+    one.save_as(path, enforce_file_format=True)
+
+
+def _pages_of_tiff(path, frames):
+    first, *rest = map(Pillow.fromarray, frames)
+    first.save(path, save_all=True, append_images=rest)
+
+
+@pytest.mark.parametrize(("suffix", "write"), [(".dcm", _frames_of_dicom), (".tif", _pages_of_tiff), (".npy", np.save)])
+def test_frames_pages_and_planes_are_samples(tmp_path, suffix, write):
+    """A file of several images is the case of them; or all of them are one sample, and it is said which."""
+    frames = np.random.default_rng(0).integers(0, 255, (5, 12, 10), dtype=np.uint8)
+    for turn, label in enumerate("ab"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        write(tmp_path / f"set/{label}/{turn}{suffix}", frames + turn)
+    (tmp_path / f"set/a/cut{suffix}").write_bytes((tmp_path / f"set/a/0{suffix}").read_bytes()[:-200])
+    slices, volumes = open_dataset(tmp_path / "set"), open_dataset(tmp_path / "set", SourceOptions(unit="volume"))
+
+    assert slices.samples["case"].to_list() == ["a/0"] * 5 + ["b/1"] * 5
+    np.testing.assert_array_equal(slices.load("b/1-0003").pixels[0], frames[3] + 1)
+    assert any("slice or frame" in note for note in slices.notes)
+    assert volumes.samples["depth_px"].to_list() == [5, 5]
+    assert set(slices.bad["path"]) == set(volumes.bad["path"]) == {str(tmp_path / f"set/a/cut{suffix}")}
