@@ -16,7 +16,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 from PIL import Image as Pillow
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from grandrounds import formats
 from grandrounds.data.pacs_copy import SeriesFacts, write_slice
@@ -240,6 +241,88 @@ def test_bombs(tmp_path):
 
     assert len(bombs) == 65
     assert [str(path) for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"] == []
+
+
+def _png_with(kind, content):
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    plain = _png(30, 20)
+    return plain[:33] + chunk + plain[33:]
+
+
+def _packed_bombs(folder):
+    """Yield thirty more, of what lies inside: text and profiles of PNG, streams of JPEG and RLE, zeros, overlaps."""
+    zeros = zlib.compress(bytes(2**28), 9)
+    for at, (kind, head) in enumerate(
+        [
+            (b"zTXt", b"a\0\0"),
+            (b"iTXt", b"a\0\1\0\0\0"),
+            (b"iCCP", b"a\0\0"),
+            (b"zTXt", b"\0\0"),
+            (b"iCCP", b"sRGB\0\0"),
+        ]
+    ):
+        (folder / f"text{at}.png").write_bytes(_png_with(kind, head + zeros))
+        yield folder / f"text{at}.png", None
+    for at, shape in enumerate(SHAPES):
+        with zipfile.ZipFile(folder / f"zeros{at}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            rows = 2**27 + at * 2**20
+            archive.writestr("image.npy", _npy((rows, 8))[:128] + bytes(2**26))
+        yield folder / f"zeros{at}.npz", None
+        for name, syntax, stream in (
+            ("jpeg", JPEGBaseline8Bit, b"\xff\xd8\xff\xc0" + struct.pack(">HBHHB", 11, 8, 65500, 65500, 1) + bytes(99)),
+            (
+                "jpeg2000",
+                JPEG2000Lossless,
+                b"\xff\x4f\xff\x51" + struct.pack(">HHIIII", 47, 0, 2**30, 2**30, 0, 0) + bytes(99),
+            ),
+            ("rle", RLELossless, struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\0" * 5000),
+        ):
+            one = pydicom.dcmread(_slice(folder, f"{name}{at}.dcm"))
+            one.file_meta.TransferSyntaxUID = syntax
+            one.Rows, one.Columns = min(shape[0], 65535), min(shape[1], 65535)
+            one.PixelData = encapsulate([stream + b"\0" * (len(stream) % 2)])
+            one["PixelData"].is_undefined_length = True
+            one.save_as(folder / f"{name}{at}.dcm")
+            yield folder / f"{name}{at}.dcm", None
+    for at in range(5):
+        path = folder / f"overlap{at}.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.dcm", bytes(2**26))
+        content = path.read_bytes()
+        first = content.index(b"PK\1\2")
+        central = content[first : content.index(b"PK\5\6")]
+        names = [central.replace(b"a.dcm", b"%05d" % number) for number in range(2000 + at)]
+        tail = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(names), len(names), sum(map(len, names)), first, 0)
+        path.write_bytes(content[:first] + b"".join(names) + tail)
+        yield path, "00001"
+
+
+def test_bombs_inside_what_is_packed(tmp_path):
+    """Thirty more are read in little memory, or refused before anything of that size is there."""
+    bombs = list(_packed_bombs(tmp_path))
+    said = read_all(bombs, tmp_path)
+
+    assert len(bombs) == 30
+    read = [path.name for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"]
+    assert all(name.startswith("text") for name in read)  # a text that is not wanted is not unpacked
+
+
+@pytest.mark.parametrize("suffix", ["nii", "nii.gz", "nrrd", "mha", "png", "tif", "npy", "npz"])
+def test_mutants_of_the_other_formats(tmp_path, suffix):
+    """Two hundred mutants of each other format are read or refused."""
+    whole, rng = tmp_path / f"whole.{suffix}", np.random.default_rng(3)
+    if suffix in ("png", "tif"):
+        Pillow.fromarray((HU % 256).astype(np.uint8)).save(whole)
+    elif suffix in ("npy", "npz"):
+        (np.save if suffix == "npy" else np.savez_compressed)(whole, HU)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(HU.astype(np.int16)[None].repeat(3, 0)), str(whole))
+    places = []
+    for turn in range(200):
+        path = tmp_path / f"{turn}.{suffix}"
+        path.write_bytes(_mutant(whole.read_bytes(), rng))
+        places.append((path, None))
+    read_all(places, tmp_path)
 
 
 def test_truncations_of_every_format(tmp_path):

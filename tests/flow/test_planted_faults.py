@@ -1,10 +1,14 @@
 """A thousand files with forty planted faults: all forty are listed, nothing else is, and the counts reconcile."""
 
+import shutil
+
 import numpy as np
+import polars as pl
 import pydicom
 import pytest
 from pydicom.uid import SecondaryCaptureImageStorage
 
+from grandrounds.cli import main
 from grandrounds.data.dicom_tree import survey
 from grandrounds.data.pacs_copy import CORONAL, SAGITTAL, SeriesFacts, write_series, write_slice
 
@@ -128,6 +132,30 @@ def test_counts_reconcile(surveyed):
     )
     assert tree.counts["set aside"] == sum(kinds.count(kind) for kind in ("duplicate", "localiser", "off axis"))
     assert tree.files.height == tree.counts["used"] == tree.series["n_slices"].sum()
+
+
+def test_counts_reconcile_from_the_export_to_the_report(surveyed, tmp_path, monkeypatch, capsys):
+    """As many images are in the manifest, the folds, the predictions and the report as the survey left over."""
+    root, planted, tree = surveyed
+    shutil.copytree(root, tmp_path / "export")  # a run leaves its key and its ledger beside the data
+    rows = [f"{uid},{'ab'[turn % 2]}" for turn, uid in enumerate(sorted(tree.series["study"].unique()))]
+    (tmp_path / "labels.csv").write_text("\n".join(["study,label", *rows]))
+    monkeypatch.chdir(tmp_path)
+    asked = ["--labels", "labels.csv", "--families", "prior", "--resamples", "100", "--workers", "1", "--skip-bad"]
+    with pytest.raises(SystemExit) as end:
+        main(["run", "export", *asked, "-o", "run"])
+    assert end.value.code in (0, None)
+    samples, files, splits, predictions = (
+        pl.read_parquet(tmp_path / f"run/{name}.parquet") for name in ("samples", "files", "splits", "predictions")
+    )
+
+    assert samples.height == files.height == tree.counts["used"]
+    assert splits.filter(fold=0)["case"].n_unique() == samples["case"].n_unique() == len(rows)
+    assert predictions.filter(role="test")["sample"].n_unique() == tree.counts["used"]
+    n_bad = sum(kind in ("cut off", "empty", "no series") for kind in planted.values())
+    said = capsys.readouterr()
+    assert f"{n_bad} images cannot be used and are left out; {samples.height} remain" in said.out + said.err
+    assert f"{samples.height} images" in (tmp_path / "run/report.html").read_text().replace(",", "")
 
 
 def test_a_clean_export_has_no_fault(tmp_path):

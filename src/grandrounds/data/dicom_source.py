@@ -77,6 +77,8 @@ def _check(tree: Tree, source: Path) -> None:
 
 def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labelled:
     table = joining.read_table(path)
+    if options.rater is not None:
+        joining.refuse_absent(table, options.rater, where=path)
     joined = joining.join(table, series, options.join, where=path)
     column = joining.label_column(table, options.label, joined.column, where=path)
     series = _with_exam(series, joined.key)

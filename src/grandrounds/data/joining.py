@@ -145,10 +145,7 @@ def label_column(table: pl.DataFrame, wanted: str | None, joined_by: str, *, whe
         BadSpec: There is no such column, or several could be meant.
     """
     if wanted is not None:
-        if wanted not in table.columns:
-            raise BadSpec(
-                f"the table has no column {wanted!r}", where=where, remedy=f"it has: {', '.join(table.columns)}"
-            )
+        refuse_absent(table, wanted, where=where)
         return wanted
     usual = [name for name in table.columns if name.lower() in _LABELS]
     rest = [name for name in table.columns if name != joined_by]
@@ -158,6 +155,16 @@ def label_column(table: pl.DataFrame, wanted: str | None, joined_by: str, *, whe
             "which column is the label is not clear", where=where, remedy=f"say --label with one of: {', '.join(rest)}"
         )
     return found[0]
+
+
+def refuse_absent(table: pl.DataFrame, column: str, *, where: Path) -> None:
+    """Refuse a column that the table does not have.
+
+    Raises:
+        BadSpec: With the columns that it has.
+    """
+    if column not in table.columns:
+        raise BadSpec(f"the table has no column {column!r}", where=where, remedy=f"it has: {', '.join(table.columns)}")
 
 
 def known(label: pl.Expr) -> pl.Expr:

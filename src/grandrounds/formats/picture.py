@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ _FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
 _DTYPES: dict[str, type[np.generic]] = {"I": np.int32, "F": np.float32}  # `I;16…` apart, the rest has eight bits
 _HEAD_BYTES = 25  # of a PNG, up to its bit depth
 _TIFF_BITS = 258  # BitsPerSample
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # at its most talkative it tells every tag with its value
 
 
 def read(path: Path, member: str | None, frame: int | None) -> Image:

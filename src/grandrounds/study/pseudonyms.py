@@ -35,7 +35,7 @@ _PREFIXES: Mapping[str, str] = MappingProxyType(
     {"patient": "P-", "case": "C-", "sample": "S-", "series": "R-", "path": "F-", "member": "M-"}
 )
 _MOSTLY = 0.5  # a column of text with more values than this share of the patients tells people apart
-_FEW = 20
+_FEW = 8  # values; so few are the classes of something
 
 
 def key_of(folder: Path, dataset: Dataset) -> bytes:

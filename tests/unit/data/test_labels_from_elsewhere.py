@@ -183,6 +183,12 @@ def test_contradictions_need_a_rule(export, tmp_path):
     assert any(f"all agreed on {len(agreed)}" in note for note in dataset.notes)
 
 
+def test_a_column_of_raters_that_is_not_there(export):
+    """The refusal lists the columns that are."""
+    with pytest.raises(BadSpec, match="no column 'nobody'"):
+        _opened(export, rater="nobody")
+
+
 READ = ("aab", "abb", "aaa", "bbb", "aab")  # what three raters said of five exams
 RATINGS = pl.DataFrame(
     {
