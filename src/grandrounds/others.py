@@ -12,7 +12,7 @@ import polars as pl
 from grandrounds import audits, tables
 from grandrounds.audits import AuditTables
 from grandrounds.errors import Refusal
-from grandrounds.evaluate import levels
+from grandrounds.evaluate import levels, roles
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.answering import answer
 from grandrounds.evaluate.closer import Closer, look_closer, nothing
@@ -117,6 +117,7 @@ def _record(paths: Sequence[Path]) -> dict[str, object]:
 
 def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
     """Return judgement and verdict without what a family's scale does not carry."""
+    roles.refuse_untested(found.predictions, found.task.name)
     check_primary(ask.primary, found.scales)
     judged, decision = answer(
         found.predictions, found.task, tables.empty(tables.TRIALS), FLOORS, patient_known=found.patient_known,

@@ -133,6 +133,14 @@ def test_one_class_on_test_leaves_what_needs_two_undefined(report):
     assert _overall(scores, "accuracy")["estimate"].null_count() == 0
 
 
+def test_predictions_without_a_row_of_test_are_refused(report):
+    """The message says which roles there are and what to do."""
+    said, *_ = report(pl.concat([_rows(role="valid"), _rows(role="train")]))
+    assert "no row of the task 'label' has the role test" in said
+    assert "there are: train, valid" in said
+    assert "what to do: name the role test" in said
+
+
 def test_one_class_in_all_is_refused(report):
     """Nothing can be judged on one class alone."""
     said, *_ = report(_rows().filter(pl.col("label") == "no"))

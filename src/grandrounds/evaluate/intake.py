@@ -16,6 +16,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate import roles
 from grandrounds.evaluate.apart import File, apart
 from grandrounds.evaluate.columns import LINE, WANTED, Columns, read, refuse_row
 from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
@@ -124,11 +125,11 @@ def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, s
         raise BadData(
             "every sample has the same label", where=paths[0], remedy="nothing can be judged on one class alone"
         )
-    notes = tuple(_notes(labels, task, patient_known=known))
     scales = {family: scale for part, scale in parts for family in part["family"].unique(maintain_order=True)}
     predictions = _completed(pl.concat(_aligned([part for part, _ in parts]), how="diagonal"), task)
     _check_patients(predictions, paths[0])
     checked = tables.check(predictions, PREDICTIONS, where=paths[0])
+    notes = (*_notes(labels, task, patient_known=known), *roles.respelt(frames), *roles.left_out(checked))
     return Intake(checked, task, notes, known, scales=scales, readers=dict(_readers(predictions)))
 
 
@@ -172,7 +173,7 @@ def _task(
 def _part(path: Path, frame: pl.DataFrame, task: Task, columns: Columns, *, alone: bool) -> tuple[pl.DataFrame, Scale]:
     """Return the checked rows of one file with a family each, and their scale."""
     scale = scale_of(frame, columns)
-    frame = _numbers(frame, path)
+    frame = roles.understood(_numbers(frame, path), path)
     if scale == "decision":
         frame = from_decisions(frame, task, path)
     elif scale != "probability":

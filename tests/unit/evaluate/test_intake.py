@@ -206,3 +206,49 @@ def test_what_is_asked_of_several_tasks_must_fit_one(written):
         intakes([written(FINDINGS), written(GOOD, "other.csv")])
     with pytest.raises(BadData, match="there are 2 tasks: acl, meniscus"):
         intake(written(FINDINGS))
+
+
+WITH_ROLES = "sample,label,prob_a,prob_b,role\n1,a,1,0,test\n2,b,0,1,test\n3,a,1,0,valid\n4,b,0,1,valid\n"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("Test", "test"),
+        (" test ", "test"),
+        ("testing", "test"),
+        ("val", "valid"),
+        ("Validation", "valid"),
+        ("TRAINING", "train"),
+        ("calibration", "calib"),
+        ("external", "external"),
+    ],
+)
+def test_other_spellings_of_a_role_are_taken_and_said(written, theirs, ours):
+    """Case, spaces and the usual words mean one of the five roles; the page says which was taken for which."""
+    found = intake(written(WITH_ROLES.replace("1,a,1,0,test", f"1,a,1,0,{theirs}")))
+    assert found.predictions["role"].to_list() == [ours, "test", "valid", "valid"]
+    said = f"Roles were read as ours: {theirs.strip()!r} is {ours}."
+    assert (said in found.notes) == (theirs.strip() != ours)
+
+
+@pytest.mark.parametrize(("role", "message"), [("holdout", "the role 'holdout' is unknown"), ("", "role is empty")])
+def test_a_role_that_nobody_knows_is_refused(written, role, message):
+    """No row vanishes: the message names the line and the five roles."""
+    with pytest.raises(BadData, match=message) as caught:
+        intake(written(WITH_ROLES.replace("2,b,0,1,test", f"2,b,0,1,{role}")))
+    assert "line 3" in str(caught.value)
+    assert "train, valid, test, external, calib" in str(caught.value)
+
+
+def test_a_column_of_roles_that_names_none_is_none(written):
+    """All rows are then judged, as without the column."""
+    found = intake(written(WITH_ROLES.replace(",test", ",").replace(",valid", ", ")))
+    assert found.predictions["role"].unique().to_list() == ["test"]
+    assert not any("Roles" in note for note in found.notes)
+
+
+def test_rows_of_external_data_are_counted_where_they_are_not_judged(written):
+    """The note says how many there are and how to judge them."""
+    found = intake(written(WITH_ROLES.replace("valid", "external")))
+    assert any("2 rows of the role external are not judged here" in note for note in found.notes)
