@@ -25,6 +25,7 @@ from grandrounds.evaluate.readers import readers_of
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
+from grandrounds.report.leaking import marked
 from grandrounds.study.record import record
 from grandrounds.study.spec import FLOORS, JudgeSpec
 from grandrounds.together import keep, title, together
@@ -43,7 +44,7 @@ def judged(paths: Sequence[Path], out: Path, columns: Columns, ask: JudgeSpec) -
     content = each[0]
     if len(each) > 1:
         readers = dict.fromkeys(reader for one in found for reader in _human(one))
-        content = together(each, ask, scales=[one.scales for one in found], readers=list(readers))
+        content = marked(together(each, ask, scales=[one.scales for one in found], readers=list(readers)))
     named = title([path.stem for path in paths], len(each))
     return keep(replace(content, title=named, record=_record(paths)), out)
 
@@ -53,7 +54,7 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
     outcome, decision = _answered(found, ask)
     lifted = _lifted(found, outcome)
     closer = _closer(lifted, outcome, found, ask)
-    return ReportContent(
+    content = ReportContent(
         title=found.task.name, task=found.task,
         verdict_sentences=decision.sentences, ships=decision.ships, primary=ask.primary, margin=ask.margin,
         patient_known=found.patient_known, scores=pl.concat([outcome.scores, closer.scores]),
@@ -65,6 +66,7 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
         notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
+    return marked(content)
 
 
 def _findings(known: AuditTables, found: Intake, among: Sequence[Intake]) -> pl.DataFrame:

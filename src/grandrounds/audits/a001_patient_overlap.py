@@ -28,7 +28,7 @@ def audit(tables: AuditTables) -> Finding:
     return Finding(
         "finding",
         f"{n_caught:,} of {counted(n_patients, 'patient')} {'stands' if n_caught == 1 else 'stand'} in two roles of "
-        "one fold: what was learned from them in training is asked again in the test. The scores may be too good.",
+        "one fold: what was learned from them, or chosen on them, is asked of them again. The scores may be too good.",
         _rows(torn),
     )
 

@@ -18,7 +18,7 @@ from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.content import ReportContent
-from grandrounds.report.terminal import ranking
+from grandrounds.report.terminal import findings, ranking
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
 from grandrounds.training import launched
@@ -322,8 +322,9 @@ def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
 
 def _answer(content: ReportContent) -> None:
     _console.print(ranking(content))
-    for sentence in content.verdict_sentences:
-        _say(sentence)
+    for sentence in (*content.verdict_sentences, findings(content)):
+        if sentence:
+            _say(sentence)
 
 
 def _say(sentence: str) -> None:

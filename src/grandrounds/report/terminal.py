@@ -1,4 +1,4 @@
-"""The ranking as a table for the terminal."""
+"""What a report says first, for the terminal: the ranking as a table, and what the audits found in one line."""
 
 from __future__ import annotations
 
@@ -36,6 +36,13 @@ def ranking(content: ReportContent) -> Table:
         )
         table.add_row(*map(Text, cells))  # `Text`: a name in square brackets is a name, not markup
     return table
+
+
+def findings(content: ReportContent) -> str:
+    """Return which audits have a finding, by their titles; empty where none has."""
+    found = content.table("findings").filter(outcome="finding").unique("audit").sort("audit")
+    titles = [f"{title} ({audit})" for title, audit in found.select("title", "audit").iter_rows()]
+    return f"The audits found: {'; '.join(titles)}. What that means stands in the report." if titles else ""
 
 
 def _price(cost: Cost | None) -> tuple[str, ...]:
