@@ -12,7 +12,9 @@ import polars as pl
 
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import named, standing
+from grandrounds.evaluate.crossfit import NONE
 from grandrounds.evaluate.shipping import calibration
+from grandrounds.tables import DECISIONS, empty
 
 _METRICS = ("calibration_slope", "calibration_intercept")
 
@@ -32,11 +34,20 @@ def audit(tables: AuditTables) -> Finding:
     if best in bad:
         return Finding(
             "finding",
-            f"The probabilities of `{best}`, the best family, are shown to be off: recalibrate it before anybody reads "
-            "them as risks.",
+            f"The probabilities of `{best}`, the best family, are shown to be off as it states them: "
+            f"{_remedy(tables.decisions, best)}",
             rows,
         )
     return Finding("tip", f"The probabilities of {named(bad)} are shown to be off.", rows)
+
+
+def _remedy(decisions: pl.DataFrame | None, family: str) -> str:
+    """Return what to do: read the recalibrated ones where other patients than those of test have shown how."""
+    rules = empty(DECISIONS) if decisions is None else decisions.filter(family=family)
+    told = rules.filter(pl.col("threshold").is_not_null(), pl.col("calibration") != NONE)
+    if told.is_empty():
+        return "recalibrate it before anybody reads them as risks."
+    return f"read them recalibrated ({told['calibration'][0]}), as the part on decisions shows them."
 
 
 def _lines(scores: pl.DataFrame, families: list[str]) -> list[str]:

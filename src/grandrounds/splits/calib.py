@@ -54,8 +54,8 @@ def set_apart(drawn: Drawn, seed: int) -> Drawn:
     table = pl.concat(_with_role(part, one) for part, one in zip(folds, chosen, strict=True))
     note = (
         f"{share:.0%} of train ({fewest} {'patients' if spec.group == 'patient' else 'cases'}"
-        f"{' or more in each fold' if len(folds) > 1 else ''}) are set apart as calib: probabilities are recalibrated "
-        "on them, and nothing is fitted or chosen."
+        f"{' or more in each fold' if len(folds) > 1 else ''}) are set apart as calib: nothing is trained or chosen on "
+        "them, probabilities are recalibrated."
     )
     return Drawn(table, spec.replaced(calib=share), (*drawn.notes, note))
 

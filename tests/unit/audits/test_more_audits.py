@@ -252,3 +252,17 @@ def test_families_that_only_test_tells_apart_are_a_tip(roles, outcome):
 
     assert found["outcome"] == outcome
     assert outcome == "passed" or "2 families" in found["sentence"]
+
+
+@pytest.mark.parametrize(("calibration", "words"), [("none", "recalibrate it before"), ("beta", "recalibrated (beta)")])
+def test_poor_calibration_names_the_recalibration_that_other_patients_gave(calibration, words):
+    """Where decisions read the best family recalibrated the finding points there, else it asks for it."""
+    given = judged({"a": 0.9, "b": 0.8})
+    slope = {"family": "a", "metric": "calibration_slope", "label": "y", "estimate": 0.3, "low": 0.2, "high": 0.4}
+    rule = {"family": "a", "rule": "Youden", "metric": "recall", "calibration": calibration, "threshold": 0.4}
+    scores = pl.concat([given["scores"], tables.check(pl.DataFrame([slope]), tables.SCORES)])
+    decisions = tables.check(pl.DataFrame([rule]), tables.DECISIONS)
+    row = answer("A014", **given | {"scores": scores}, task=TASK, decisions=decisions)
+
+    assert row["outcome"] == "finding"
+    assert words in row["sentence"]
