@@ -77,6 +77,7 @@ __all__ = [
     "check",
     "classes_of",
     "empty",
+    "meta_of",
     "numbered",
     "patient_hashes",
     "patient_keys",
@@ -192,10 +193,15 @@ def read(schema: Schema, path: Path) -> Table:
     try:
         if path.suffix.lower() in (".csv", ".tsv"):
             return Table(check(_read_text(schema, path), schema, where=path), {})
-        meta = json.loads(pl.read_parquet_metadata(path).get(_META_KEY, "{}"))
-        return Table(check(pl.read_parquet(path), schema, where=path), meta)
+        return Table(check(pl.read_parquet(path), schema, where=path), meta_of(path))
     except (OSError, pl.exceptions.PolarsError, ValueError) as error:
         raise BadData(f"cannot read the {schema.name} table: {type(error).__name__}", where=path) from None
+
+
+def meta_of(path: Path) -> dict[str, Any]:
+    """Return the metadata inside a Parquet file; none where another program wrote it."""
+    found: dict[str, Any] = json.loads(pl.read_parquet_metadata(path).get(_META_KEY, "{}"))
+    return found
 
 
 def _read_text(schema: Schema, path: Path) -> pl.DataFrame:

@@ -77,6 +77,7 @@ def test_pseudonyms_are_the_same_in_both_runs(runs: list[Path]) -> None:
     """The draws of the mean weigh a patient alike in both tasks only if she has one name."""
     one, other = (set(tables.read(tables.SAMPLES, run / "samples.parquet").frame["patient"]) for run in runs)
     assert one == other
+    assert tables.read(tables.PREDICTIONS, runs[0] / "predictions.parquet").meta["patient_known"]
 
 
 def test_runs_that_do_not_go_together_are_refused(runs: list[Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import polars as pl
 
+from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.specs import Spec
 from grandrounds.tables import PROB
@@ -110,10 +111,12 @@ def _text(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             frame = pl.read_parquet(path)
+            if not tables.meta_of(path).get("patient_known", True):  # a run fills the column all the same
+                frame = frame.drop("patient", strict=False)
         else:
             # Types are never guessed: "001" is a name, and one "nan" must not turn numbers into text.
             frame = pl.read_csv(path, infer_schema=False, separator=separator)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise BadData(
             f"cannot read the predictions: {type(error).__name__}", where=path, remedy=f"wanted: a CSV with {WANTED}"
         ) from None

@@ -81,7 +81,8 @@ def judge_run(
         "suspects": read_wrongly(predictions, task, floors=FLOORS),
     }
     meta: dict[str, object] = {
-        "task": task.model_dump(), "split": plan.identity, "notes": [*outcome.notes, *closer.notes],
+        "task": task.model_dump(), "patient_known": known, "split": plan.identity,
+        "notes": [*outcome.notes, *closer.notes],
     }  # fmt: skip
     _write(store, gathered, meta, decision)
     return decision

@@ -3,6 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate.columns import Columns
 from grandrounds.evaluate.intake import intake, intakes
@@ -53,6 +54,14 @@ def test_tabs_and_parquet_are_read_too(written, tmp_path):
     assert intake(written(GOOD.replace(",", "\t"), "theirs.tsv")).predictions.equals(plain)
     pl.read_csv(written(GOOD), schema_overrides={"sample": pl.String}).write_parquet(tmp_path / "theirs.parquet")
     assert intake(tmp_path / "theirs.parquet").predictions.equals(plain)
+
+
+def test_a_run_that_did_not_know_its_patients_does_not_claim_to(written, tmp_path):
+    """The predictions of a run name a patient in each row, and its metadata say whether anybody knew her."""
+    rows = intake(written(GOOD)).predictions
+    for known in (True, False):
+        tables.write(rows, tables.PREDICTIONS, tmp_path / "run.parquet", {"patient_known": known})
+        assert intake(tmp_path / "run.parquet").patient_known is known
 
 
 @pytest.mark.parametrize(
