@@ -2,24 +2,28 @@
 
     python benchmarks/dicom.py [slices] [turns]
 
-Result    a slice takes 2.25 ms of a core, in the plain loop 1.89, in MONAI 39, in TorchIO 64; memory 173 MiB for 50
-          and for 400 slices. On the clock, beside ten other processes, 1.17 of the plain loop (0.35 to 1.27);
-          39 slices a second where MONAI had 5 and TorchIO 3. The target of 1.5 is NOT shown: it needs both cores
-          free, so that two processes can give 2 x 1.89 / 2.25, and a tree large enough for them to start. Opening the
-          tree and hashing every pixel comes on top: 5.9 ms in all
-          A later run of 800 slices at load 2, partly disturbed: 0.80 of the plain loop (0.67 to 1.03), and 0.26 with
-          the survey of the tree and the hashing: the target is MISSED
-Tried     two threads (0.4 to 0.55 of the plain loop: parsing headers holds Python's lock), rescaling in single
-          precision in place (kept), header text without pydicom's conversion (kept), rows instead of a polars frame
-          for each file (kept: 3.6 to 2.3 ms), two processes (kept, where four seconds of work are left)
-Hardware  two cores of an Intel Xeon, load 10 to 15
-n         400 slices, 3 turns; the peers 160 slices, 2 turns
+Result    beside other work, so on less than two cores: from the tree to the cache 0.59 of the plain loop (0.38 to 1.46)
+          where each image is decoded once, 0.45 (0.39 to 0.57) in two passes; preparing alone 1.16 (0.82 to 1.39).
+          A slice takes 1.88 ms of a core from the tree in one pass, 2.64 in two, 1.25 to prepare alone; the plain loop
+          1.43: with both cores free one pass can come to 1.5, which is NOT shown. The target is MISSED as measured.
+          400 slices, which start no process: 0.64 (0.48 to 0.89), 0.58 and 1.38, and 1.58, 2.09, 0.87 ms of a core
+          (plain loop 1.27). Before that day it was 0.26 and 0.80. Memory 183 MiB for 500 and for 4,000 slices
+Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.15 ms), whole Hounsfield units in 16
+          bits (kept: halves hashing, 0.5 to 0.3 ms, and the mean in OpenCV 0.14 to 0.01), keeping freed memory (kept:
+          1.35 to 0.87 ms for reading and preparing), reading into place (kept), plain rows instead of a frame a file
+          (kept), preparing while hashing (kept, where the pipeline is known: 2.64 to 1.88), the caller's share of the
+          work (kept), headers in two processes (kept), windowing block by block (0.18 to 0.32 ms: dropped), two
+          threads (0.4 to 0.55 of the plain loop: parsing holds Python's lock; dropped)
+Left      SHA-256 of the pixels, a fifth of the whole; half a second of a core for each start of a process
+Hardware  two cores of an Intel Xeon, load 6.6 (400 slices: 7.0)
+n         4,000 slices, 3 turns; peers not installed that day, earlier MONAI 39 and TorchIO 64 ms of a core a slice
 Versions  pydicom 3.0.2, MONAI 1.6.1, TorchIO 1.2.1
 
 Targets: 1.5 times the plain loop of pydicom and OpenCV on two cores, not slower than MONAI's LoadImage with transforms
 and TorchIO, memory flat in the number of files. Everybody reads the same simulated 512 × 512 CT slices, windows them to
--1000…400 HU, shrinks them to 64 × 64 and keeps them as float32. They take turns, so that other work on the machine
-disturbs all alike; what counts is the median over the turns of the ratio of one turn. A peer that is not installed is
+-1000…400 HU, shrinks them to 64 × 64 and keeps them as float32; the plain loop puts them in the order in which they
+lie, and its array is compared with ours, value by value. They take turns, so that other work on the machine disturbs
+all alike; what counts is the median over the turns of the ratio of one turn. A peer that is not installed is
 named and left out; one that lies in a folder of its own is found with PYTHONPATH.
 """
 

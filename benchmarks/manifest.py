@@ -2,9 +2,11 @@
 
     python benchmarks/manifest.py [images]
 
-Result    21.9 s in all (target 30), 26.0 s of a core; 2,051 MiB at most, 3 more than the target, and 1,912 in an
-          earlier run. Before every file and patient was looked at once only, opening and drawing took 395 s
-Hardware  two cores of an Intel Xeon, one of them busy with other work
+Result    1,802 MiB at most (1,583 to 1,860 in six runs; 2,049 before patients in roles were counted by number and rows
+          that occur twice looked for by hash); 31.5 s of a core, 51.3 s on the clock beside other work at load 4.9,
+          target 30. On a quieter day, before, 21.9 s on the clock and 26.0 s of a core. Before every file and patient
+          was looked at once only, opening and drawing took 395 s
+Hardware  two cores of an Intel Xeon
 n         1,000,000 rows, one run
 
 Targets: 30 s and 2 GiB for 1,000,000 rows. The table is simulated: four images a patient, two sites, an image in 10,000
