@@ -45,7 +45,8 @@ class Columns(Spec):
         prob: Columns of probabilities, each as class=column; one alone is that of its class among two.
         levels: The words of a rating from least to most suspicious; none where ratings are numbers.
         cutoff: The least rating that calls an image positive; without one there is no sensitivity.
-        positive: The class that sensitivity speaks of; the last of two by default.
+        positive: The class that sensitivity speaks of; by default the one whose probability alone is given, or the last
+            of two.
         ordered: More than two classes are grades, in the order of their columns from least to worst.
     """
 

@@ -11,22 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
 import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.evaluate import roles
+from grandrounds.evaluate import roles, rows
 from grandrounds.evaluate.apart import File, apart
-from grandrounds.evaluate.columns import LINE, WANTED, Columns, read, refuse_row
+from grandrounds.evaluate.columns import LINE, WANTED, Columns, read
 from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
+from grandrounds.evaluate.rows import RUN
 from grandrounds.specs import digest
 from grandrounds.tables import PREDICTIONS, PROB, Task
 
-TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum; rounded to three digits they still pass
 READERS = "readers"  # what readers' way of reading is called where nobody names it
 _DEFAULTS = {"role": "test", "recipe": "unknown", "unit": "sample"}
-_RUN = ("repeat", "fold", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def intakes(
         paths: The files.
         columns: What their columns are called; None for our own names.
         positive: The positive class of the tasks with two classes that have it; None for that of `columns`, or the
-            last one of each.
+            one whose probability alone was given, or the last one of each.
 
     Raises:
         BadData: A file cannot be read, a column is missing, or a row cannot be; the message names the row, and the
@@ -90,7 +88,7 @@ def intakes(
     found = tuple(_named_taken(name, files, columns, alone=alone) for name, files in tasks.items())
     if columns.positive not in {None, *(one.task.positive for one in found)}:
         raise BadData(f"{columns.positive!r} is in no task of two classes", where=paths[0], remedy="leave it out")
-    _check_patients(pl.concat([one.predictions.select("sample", "patient") for one in found]), paths[0])
+    rows.check_patients(pl.concat([one.predictions.select("sample", "patient") for one in found]), paths[0])
     return found
 
 
@@ -119,15 +117,16 @@ def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, s
         task = task.replaced(kind="ordinal")
     known = _patients_known(frames)
     parts = [_part(path, frame, task, columns, alone=alone) for path, frame in zip(paths, frames, strict=True)]
-    _check_families(parts, paths)
+    rows.check_families(parts, paths)
+    rows.check_labels(parts, paths)
     labels = pl.concat([part.select("label") for part, _ in parts])
     if not several and any(part["label"].n_unique() < 2 for part, _ in parts):
         raise BadData(
             "every sample has the same label", where=paths[0], remedy="nothing can be judged on one class alone"
         )
     scales = {family: scale for part, scale in parts for family in part["family"].unique(maintain_order=True)}
-    predictions = _completed(pl.concat(_aligned([part for part, _ in parts]), how="diagonal"), task)
-    _check_patients(predictions, paths[0])
+    predictions = _completed(pl.concat(_aligned([part.drop(LINE) for part, _ in parts]), how="diagonal"), task)
+    rows.check_patients(predictions, paths[0])
     checked = tables.check(predictions, PREDICTIONS, where=paths[0])
     notes = (*_notes(labels, task, patient_known=known), *roles.respelt(frames), *roles.left_out(checked))
     return Intake(checked, task, notes, known, scales=scales, readers=dict(_readers(predictions)))
@@ -140,12 +139,16 @@ def _patients_known(frames: Sequence[pl.DataFrame]) -> bool:
 
 
 def _complement(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with the other class's probability, where there are two classes and one was given."""
-    given, labels = tables.classes_of(frame), frame["label"].drop_nulls().unique().sort().to_list()
+    """Return the rows with the other class's probability, where there are two classes and one was given.
+
+    The class that was given stands last: it is the one that was to be found, so it is positive.
+    """
+    given, labels = tables.classes_of(frame), set(frame["label"].drop_nulls().cast(pl.String).str.strip_chars())
     if len(given) != 1 or len(labels) != 2 or given[0] not in labels:
         return frame
-    other = next(name for name in labels if name != given[0])
-    return frame.with_columns((1 - pl.col(f"{PROB}{given[0]}").cast(pl.Float64, strict=False)).alias(f"{PROB}{other}"))
+    [other], own = labels - set(given), f"{PROB}{given[0]}"
+    complement = 1 - pl.col(own).cast(pl.Float64, strict=False)
+    return frame.select(pl.exclude(own), complement.alias(f"{PROB}{other}"), own)
 
 
 def _task(
@@ -171,9 +174,9 @@ def _task(
 
 
 def _part(path: Path, frame: pl.DataFrame, task: Task, columns: Columns, *, alone: bool) -> tuple[pl.DataFrame, Scale]:
-    """Return the checked rows of one file with a family each, and their scale."""
+    """Return the checked rows of one file with a family and their line each, and their scale."""
     scale = scale_of(frame, columns)
-    frame = roles.understood(_numbers(frame, path), path)
+    frame = roles.understood(rows.numbers(frame, path), path)
     if scale == "decision":
         frame = from_decisions(frame, task, path)
     elif scale != "probability":
@@ -182,8 +185,8 @@ def _part(path: Path, frame: pl.DataFrame, task: Task, columns: Columns, *, alon
     if absent:
         raise BadData(f"the column {PROB}{absent[0]} is missing", where=path, remedy="give all files the same classes")
     frame = _named(frame, path, human=scale != "probability", alone=alone)
-    _check(frame, task, path)
-    return frame.drop(LINE), scale
+    rows.check(frame, task, path)
+    return frame, scale
 
 
 def _named(frame: pl.DataFrame, path: Path, *, human: bool, alone: bool) -> pl.DataFrame:
@@ -207,81 +210,14 @@ def _named(frame: pl.DataFrame, path: Path, *, human: bool, alone: bool) -> pl.D
     )  # fmt: skip
 
 
-def _numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    wanted: dict[str, pl.DataType] = {name: pl.Float64() for name in frame.columns if name.startswith(PROB)}
-    wanted |= {name: pl.Int64() for name in _RUN if name in frame.columns}
-    for name, dtype in wanted.items():
-        numbers = frame[name].cast(dtype, strict=False)
-        bad = numbers.is_null() | (numbers.is_nan() if dtype.is_float() else False)
-        if bad.any():
-            refuse_row(frame, path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
-        frame = frame.with_columns(numbers)
-    texts = [name for name, dtype in PREDICTIONS.columns.items() if name in frame.columns and dtype == pl.String()]
-    texts += [name for name in ("reader",) if name in frame.columns]
-    return frame.with_columns(pl.col(name).cast(pl.String).str.strip_chars() for name in texts)
-
-
-def _check(frame: pl.DataFrame, task: Task, path: Path) -> None:
-    probs = frame.select(f"{PROB}{name}" for name in task.classes).to_numpy()
-    unlikely = ((probs < 0) | (probs > 1) | ~np.isfinite(probs)).any(axis=1)
-    if unlikely.any():
-        refuse_row(frame, path, int(unlikely.argmax()), "a probability is not between 0 and 1")
-    off = np.abs(probs.sum(axis=1) - 1) > TOLERANCE
-    if off.any():
-        at = int(off.argmax())
-        refuse_row(frame, path, at, f"the probabilities sum to {probs[at].sum():.4f}", "make each row sum to 1")
-    for name in [name for name in ("sample", "label", "patient", "family") if name in frame.columns]:
-        empty = frame[name].is_null() | (frame[name] == "")
-        if empty.any():
-            remedy = "leave out rows whose label nobody knows" if name == "label" else None
-            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty", remedy)
-    strange = ~frame["label"].is_in(task.classes)
-    if strange.any():
-        refuse_row(
-            frame, path, int(strange.arg_max() or 0), "the label has no probability column",
-            f"labels must be one of: {', '.join(task.classes)}",
-        )  # fmt: skip
-    key = [name for name in ("family", *_RUN, "role", "sample") if name in frame.columns]
-    twice = frame.select(pl.struct(key).is_duplicated() & ~pl.struct(key).is_first_distinct()).to_series()
-    if twice.any():
-        refuse_row(
-            frame,
-            path,
-            int(twice.arg_max() or 0),
-            f"this {', '.join(key)} stands here before",
-            "remove one of the rows",
-        )
-    if "patient" in frame.columns:
-        _check_patients(frame, path)
-
-
-def _check_patients(frame: pl.DataFrame, path: Path) -> None:
-    owners = frame.group_by("sample").agg(pl.col("patient").n_unique().alias("n"))
-    if (owners["n"] > 1).any():
-        raise BadData(
-            "a sample belongs to two patients", where=f"{path}: sample {owners.filter(pl.col('n') > 1)['sample'][0]}"
-        )
-
-
-def _check_families(parts: Sequence[tuple[pl.DataFrame, Scale]], paths: Sequence[Path]) -> None:
-    first: dict[str, Path] = {}
-    for (part, _), path in zip(parts, paths, strict=True):
-        for family in part["family"].unique(maintain_order=True):
-            if first.setdefault(family, path) is not path:
-                raise BadData(
-                    f"the family {family!r} stands in two files", where=f"{first[family]} and {path}",
-                    remedy="give them different names in a column `family`, or different file names",
-                )  # fmt: skip
-
-
 def _aligned(parts: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Yield the parts, those without folds spread over the folds and seeds in which others predicted their samples.
 
     A reader has no folds. To be paired with a model, its row of a sample stands in every run that tested the sample.
     """
-    divided = [part for part in parts if any(name in part.columns for name in _RUN)]
+    divided = [part for part in parts if any(name in part.columns for name in RUN)]
     tested = [_filled(part).filter(pl.col("role") == "test" if "role" in part.columns else True) for part in divided]
-    runs = pl.concat([part.select("sample", *_RUN) for part in tested]).unique(maintain_order=True) if tested else None
+    runs = pl.concat([part.select("sample", *RUN) for part in tested]).unique(maintain_order=True) if tested else None
     for part in parts:
         if runs is None or any(part is one for one in divided):
             yield _filled(part)
@@ -290,8 +226,8 @@ def _aligned(parts: list[pl.DataFrame]) -> Iterator[pl.DataFrame]:
 
 
 def _filled(part: pl.DataFrame) -> pl.DataFrame:
-    part = part.with_columns(pl.lit(0).alias(name) for name in _RUN if name not in part.columns)
-    return part.with_columns(pl.col(_RUN).fill_null(0))
+    part = part.with_columns(pl.lit(0).alias(name) for name in RUN if name not in part.columns)
+    return part.with_columns(pl.col(RUN).fill_null(0))
 
 
 def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
@@ -301,9 +237,9 @@ def _completed(frame: pl.DataFrame, task: Task) -> pl.DataFrame:
     frame = frame.with_columns(pl.lit(None, dtype=pl.String()).alias(name) for name in lacking)
     frame = frame.with_columns(pl.coalesce("role", pl.lit("test")), pl.coalesce("case", "sample"))
     frame = _with_patients(frame)
-    runs = frame.select("family", *_RUN).unique(maintain_order=True)
+    runs = frame.select("family", *RUN).unique(maintain_order=True)
     runs = runs.with_columns(pl.Series("trial", [digest(list(row)) for row in runs.iter_rows()]))
-    frame = frame.drop("trial", strict=False).join(runs, on=["family", *_RUN], how="left", maintain_order="left")
+    frame = frame.drop("trial", strict=False).join(runs, on=["family", *RUN], how="left", maintain_order="left")
     return frame.with_columns(pl.lit(task.name).alias("task"))
 
 
@@ -316,8 +252,8 @@ def _with_patients(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _readers(predictions: pl.DataFrame) -> Iterator[tuple[str, tuple[str, str]]]:
     if "arm" in predictions.columns:
-        rows = predictions.filter(pl.col("reader").is_not_null()).select("family", "arm", "reader")
-        for family, arm, reader in rows.unique(maintain_order=True).iter_rows():
+        named = predictions.filter(pl.col("reader").is_not_null()).select("family", "arm", "reader")
+        for family, arm, reader in named.unique(maintain_order=True).iter_rows():
             yield family, (arm, reader)
 
 

@@ -48,6 +48,33 @@ def test_their_own_columns_are_kept(written):
     assert found.predictions["fold"].to_list()[:2] == [0, 1]
 
 
+@pytest.mark.parametrize("given", ["benign", "malignant"])
+def test_the_class_whose_probability_alone_is_given_is_positive(written, given):
+    """A score for one class says which class was to be found, however the column is called."""
+    text = "sample,label,score\n1,benign,0.2\n2,malignant,0.9\n"
+    for found in (
+        intake(written(text), Columns(prob=(f"{given}=score",))),
+        intake(written(text.replace("score", f"prob_{given}"))),
+        intake(written(text.replace("score", f"prob_{given}").replace(",malignant", ", malignant"))),
+    ):
+        assert found.task.positive == given
+        assert found.predictions[f"prob_{given}"].to_list() == [0.2, 0.9]
+        assert f"The positive class is {given}." in found.notes
+
+
+def test_a_sample_with_two_labels_is_refused(written):
+    """In another fold or another file: the message names both lines."""
+    text = "sample,label,prob_a,prob_b,fold\n1,a,1,0,0\n2,b,0,1,0\n2,b,0,1,1\n1,b,1,0,1\n"
+    with pytest.raises(BadData, match="the sample '1' has two labels") as caught:
+        intake(written(text))
+    assert "theirs.csv, line 2 and " in str(caught.value)
+    assert "theirs.csv, line 5" in str(caught.value)
+    with pytest.raises(BadData, match="the sample '002' has two labels") as caught:
+        intake([written(GOOD), written(GOOD.replace("002,b", "002,a"), "other.csv")])
+    assert "theirs.csv, line 3 and " in str(caught.value)
+    assert "other.csv, line 3" in str(caught.value)
+
+
 def test_tabs_and_parquet_are_read_too(written, tmp_path):
     """The same table as TSV or Parquet gives the same predictions."""
     plain = intake(written(GOOD)).predictions

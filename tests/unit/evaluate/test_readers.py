@@ -187,11 +187,12 @@ def test_columns_may_have_other_names(study, tmp_path):
     model.select(id="sample", truth="label", who="patient", score="prob_sick").write_csv(tmp_path / "theirs.csv")
     found = intake(
         tmp_path / "theirs.csv",
-        Columns(sample="id", label="truth", patient="who", prob=("sick=score",), positive="sick"),
+        Columns(sample="id", label="truth", patient="who", prob=("sick=score",)),
     )
 
     assert found.patient_known
-    assert found.task.classes == ("sick", "well")
+    assert found.task.classes == ("well", "sick")
+    assert found.task.positive == "sick"
     assert found.predictions["prob_sick"].to_list() == pytest.approx(model["prob_sick"].to_list())
     with pytest.raises(BadSpec, match="no column 'nowhere'"):
         intake(tmp_path / "theirs.csv", Columns(sample="nowhere"))

@@ -1,0 +1,103 @@
+"""The rows of somebody's file: what must be a number, and what cannot be, with the line where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from grandrounds.errors import BadData
+from grandrounds.evaluate.columns import LINE, refuse_row
+from grandrounds.evaluate.ratings import Scale
+from grandrounds.tables import PREDICTIONS, PROB, Task
+
+TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum; rounded to three digits they still pass
+RUN = ("repeat", "fold", "seed")
+
+
+def numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Return the rows with numbers where there are to be some, and names and classes as text without padding."""
+    wanted: dict[str, pl.DataType] = {name: pl.Float64() for name in frame.columns if name.startswith(PROB)}
+    wanted |= {name: pl.Int64() for name in RUN if name in frame.columns}
+    for name, dtype in wanted.items():
+        numbers = frame[name].cast(dtype, strict=False)
+        bad = numbers.is_null() | (numbers.is_nan() if dtype.is_float() else False)
+        if bad.any():
+            refuse_row(frame, path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
+        frame = frame.with_columns(numbers)
+    texts = [name for name, dtype in PREDICTIONS.columns.items() if name in frame.columns and dtype == pl.String()]
+    texts += [name for name in ("reader",) if name in frame.columns]
+    return frame.with_columns(pl.col(name).cast(pl.String).str.strip_chars() for name in texts)
+
+
+def check(frame: pl.DataFrame, task: Task, path: Path) -> None:
+    """Raise BadData at the first row that cannot be, or that stands in its file before."""
+    probs = frame.select(f"{PROB}{name}" for name in task.classes).to_numpy()
+    unlikely = ((probs < 0) | (probs > 1) | ~np.isfinite(probs)).any(axis=1)
+    if unlikely.any():
+        refuse_row(frame, path, int(unlikely.argmax()), "a probability is not between 0 and 1")
+    off = np.abs(probs.sum(axis=1) - 1) > TOLERANCE
+    if off.any():
+        at = int(off.argmax())
+        refuse_row(frame, path, at, f"the probabilities sum to {probs[at].sum():.4f}", "make each row sum to 1")
+    for name in [name for name in ("sample", "label", "patient", "family") if name in frame.columns]:
+        empty = frame[name].is_null() | (frame[name] == "")
+        if empty.any():
+            remedy = "leave out rows whose label nobody knows" if name == "label" else None
+            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty", remedy)
+    strange = ~frame["label"].is_in(task.classes)
+    if strange.any():
+        refuse_row(
+            frame, path, int(strange.arg_max() or 0), "the label has no probability column",
+            f"labels must be one of: {', '.join(task.classes)}",
+        )  # fmt: skip
+    key = [name for name in ("family", *RUN, "role", "sample") if name in frame.columns]
+    twice = frame.select(pl.struct(key).is_duplicated() & ~pl.struct(key).is_first_distinct()).to_series()
+    if twice.any():
+        refuse_row(
+            frame,
+            path,
+            int(twice.arg_max() or 0),
+            f"this {', '.join(key)} stands here before",
+            "remove one of the rows",
+        )
+    if "patient" in frame.columns:
+        check_patients(frame, path)
+
+
+def check_patients(frame: pl.DataFrame, path: Path) -> None:
+    """Raise BadData where a sample belongs to two patients."""
+    owners = frame.group_by("sample").agg(pl.col("patient").n_unique().alias("n"))
+    if (owners["n"] > 1).any():
+        raise BadData(
+            "a sample belongs to two patients", where=f"{path}: sample {owners.filter(pl.col('n') > 1)['sample'][0]}"
+        )
+
+
+def check_families(parts: Sequence[tuple[pl.DataFrame, Scale]], paths: Sequence[Path]) -> None:
+    """Raise BadData where two files hold the same family."""
+    first: dict[str, Path] = {}
+    for (part, _), path in zip(parts, paths, strict=True):
+        for family in part["family"].unique(maintain_order=True):
+            if first.setdefault(family, path) is not path:
+                raise BadData(
+                    f"the family {family!r} stands in two files", where=f"{first[family]} and {path}",
+                    remedy="give them different names in a column `family`, or different file names",
+                )  # fmt: skip
+
+
+def check_labels(parts: Sequence[tuple[pl.DataFrame, Scale]], paths: Sequence[Path]) -> None:
+    """Raise BadData where a sample has two labels, in whatever files and folds, with both places."""
+    places = [pl.format("{}, line {}", pl.lit(str(path)), LINE) for path in paths]
+    said = pl.concat(
+        part.select("sample", "label", place=place) for (part, _), place in zip(parts, places, strict=True)
+    )
+    said = said.with_columns(pl.col("label", "place").first().over("sample").name.prefix("first_"))
+    other = said.filter(pl.col("label") != pl.col("first_label")).head(1)
+    for sample, place, first in other.select("sample", "place", "first_place").iter_rows():
+        raise BadData(
+            f"the sample {sample!r} has two labels", where=f"{first} and {place}",
+            remedy="a sample has one true class, whoever reads it and in whatever fold: mend one of them",
+        )  # fmt: skip
