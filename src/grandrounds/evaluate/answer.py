@@ -85,8 +85,7 @@ class Verdict(Spec):
         better_than: Families that the leader is better than.
         equivalent_to: Families that differ from the leader by less than the margin.
         undecided_with: Families that the data cannot tell from the leader.
-        cheapest: The least costly calibrated one among the leader and those that are equivalent or undecided; None
-            where costs are unknown.
+        cheapest: Whom the rule that chooses what ships names on test; None where costs are unknown.
         ships: Chosen on valid; None where there are no valid scores.
         recalibration: How the probabilities of the one that ships are recalibrated, `"none"` where they are best as
             stated; None where nothing ships, or nobody looked.

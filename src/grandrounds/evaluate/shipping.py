@@ -1,5 +1,7 @@
 """Which family ships: chosen on valid, where among equivalent or undecided the cheapest calibrated one ships.
 
+The same rule says whom test alone would have named: only where that is another family do valid and test disagree.
+
 Tied are the best on valid and those that are equivalent to it or undecided there, unless their estimate is more than
 the margin below: where valid is small everything is undecided, and a cheap family that reads much worse must not ship
 for that. Of these the ones that valid shows to be badly calibrated are left out, as long as another remains; they
@@ -43,6 +45,7 @@ class Choice:
         family: Which.
         best: The best estimate.
         tied: Among whom cost and calibration decided.
+        beyond: Cheaper ones, not shown to be worse, whose estimate is worse by more than the margin.
         miscalibrated: Those of the tied that were left out for it.
         unknown: Those of the tied whose calibration could not be estimated.
         all_miscalibrated: Whether no tied family is calibrated, so that calibration could not decide.
@@ -52,10 +55,16 @@ class Choice:
     family: str
     best: str
     tied: tuple[str, ...]
+    beyond: tuple[str, ...]
     miscalibrated: tuple[str, ...]
     unknown: tuple[str, ...]
     all_miscalibrated: bool
     cost: str
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """The tied that calibration leaves: among them cost decided."""
+        return tuple(one for one in self.tied if one not in self.miscalibrated)
 
 
 def choice(
@@ -79,11 +88,8 @@ def choice(
     if not estimates:
         return None
     best, pairs = best_of(estimates, entry), tables.empty(tables.COMPARISONS) if comparisons is None else comparisons
-    tied = tuple(
-        one
-        for one, value in estimates.items()
-        if one == best or (abs(value - estimates[best]) <= margin and against(pairs, best, one) in TIES)
-    )
+    alike = tuple(one for one in estimates if one == best or against(pairs, best, one) in TIES)
+    tied = tuple(one for one in alike if abs(estimates[one] - estimates[best]) <= margin)
     good = tuple(one for one in tied if calibrated.get(one, True))
     usable = good or tied
     sign = -1 if entry.better == "higher" else 1
@@ -91,8 +97,10 @@ def choice(
     costs = [cost_s.get(one, math.inf) for one in usable]
     same = costs.count(min(costs)) > 1
     word = "unknown" if same and math.isinf(min(costs)) else "equal" if same else "decides"
+    cost = cost_s.get(family, -math.inf)
     return Choice(
         family, best, tied,
+        tuple(one for one in alike if one not in tied and cost_s.get(one, math.inf) < cost),
         tuple(one for one in tied if one not in usable),
         tuple(one for one in tied if one not in calibrated),
         not good, word,

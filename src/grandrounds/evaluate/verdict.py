@@ -10,12 +10,11 @@ from typing import cast
 
 import polars as pl
 
-from grandrounds import tables
 from grandrounds.evaluate.answer import Reach, Selection, Verdict
 from grandrounds.evaluate.catalogue import MetricEntry, primary_for, spoken
 from grandrounds.evaluate.contrast import decisive, judged
 from grandrounds.evaluate.power import POWER, detectable, patients_needed
-from grandrounds.evaluate.shipping import TIES, Choice, against, best_of, calibration, choice
+from grandrounds.evaluate.shipping import Choice, against, best_of, calibration, choice
 from grandrounds.tables import Task, Unit
 
 __all__ = ["Reach", "Selection", "Verdict", "verdict"]
@@ -52,8 +51,7 @@ def verdict(
     """
     entry = primary_for(task, primary)
     comparisons, scores = decisive(comparisons), judged(scores, comparisons)
-    nothing = tables.empty(tables.COMPARISONS)
-    valid_scores = judged(valid_scores, nothing if valid_comparisons is None else valid_comparisons)
+    valid_scores = judged(valid_scores, comparisons.clear() if valid_comparisons is None else valid_comparisons)
     on_test, on_valid = _estimates(scores, primary), _estimates(valid_scores, primary)
     if not on_test:
         return Verdict(primary=primary, margin=margin, leader=None, sentences=(_undefined(scores, entry, task),))
@@ -62,30 +60,31 @@ def verdict(
     words = {family: against(comparisons, leader, family) for family in on_test if family != leader}
     cost_s, calibrated = _cost_s(trials), calibration(valid_scores, task)
     barred = {*floors, *unfinished, *readers}
-    near = [*({leader} - set(readers)), *(one for one in _with(words, *TIES) if one not in barred)]
     candidates = {one: value for one, value in on_valid.items() if one not in barred}
+    rivals = {one: on_test[one] for one in on_test if one not in barred and (not candidates or one in candidates)}
     chosen = choice(candidates, valid_comparisons, cost_s, calibrated, entry, margin)
+    by_test = choice(rivals, comparisons, cost_s, calibrated, entry, margin)
     found = Verdict(
         primary=primary, margin=margin, unit=cast("Unit", scores["unit"].fill_null("sample")[0]), leader=leader,
         better_than=_with(words, "better"), equivalent_to=_with(words, "equivalent"),
         undecided_with=_with(words, "undecided"),
-        cheapest=_cheapest(near, cost_s, calibrated), ships=chosen.family if chosen else None,
+        cheapest=_cheapest(by_test, cost_s), ships=chosen.family if chosen else None,
         miscalibrated=tuple(one for one, good in calibrated.items() if not good),
         reach=tuple(_reach(comparisons, scores, leader, margin)), selection=selection,
         no_better_than_floor=tuple(_no_better(comparisons, tuple(on_test), floors)),
     )  # fmt: skip
-    lines = (
+    return found.replaced(sentences=(
         *_ranking(found, comparisons, scores, entry, task, floors),
         *_power(found, floors),
-        *_shipping(found, chosen, candidates, cost_s, words),
+        *(_by_cost(found, by_test, cost_s) if by_test else ()),
+        *(_shipping(found, chosen, by_test, candidates, words) if chosen else ()),
         *_barred(unfinished, [one for one in readers if one in on_valid]),
-    )
-    return found.replaced(sentences=lines)
+    ))  # fmt: skip
 
 
-def _cheapest(near: Sequence[str], cost_s: dict[str, float], calibrated: dict[str, bool]) -> str | None:
-    usable = [one for one in near if calibrated.get(one, True)] or near
-    return min(usable, key=lambda one: cost_s[one]) if usable and all(one in cost_s for one in usable) else None
+def _cheapest(by_test: Choice | None, cost_s: dict[str, float]) -> str | None:
+    """Return whom the rule names on test; None where a cost that would have to decide is unknown."""
+    return by_test.family if by_test is not None and set(by_test.usable) <= set(cost_s) else None
 
 
 def _no_better(comparisons: pl.DataFrame, families: Sequence[str], floors: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -225,32 +224,47 @@ def _counted(n_tests: int) -> str:
     return "one comparison is" if n_tests == 1 else f"{n_tests} comparisons are"
 
 
-def _shipping(
-    found: Verdict, chosen: Choice | None, candidates: dict[str, float], cost_s: dict[str, float], words: dict[str, str]
-) -> Iterator[str]:
-    if found.equivalent_to or found.undecided_with:
-        if found.cheapest:
-            yield (
-                "Cost decides among the equivalent and the undecided: the cheapest calibrated one on test is "
-                f"`{found.cheapest}` ({cost_s[found.cheapest]:.2g} s a trial to fit and predict)."
-            )
-        else:
-            yield "Costs are not known for all of these, so they cannot decide among the equivalent and the undecided."
-    if chosen is None:
+def _by_cost(found: Verdict, by_test: Choice, cost_s: dict[str, float]) -> Iterator[str]:
+    """Yield what cost decides on test among the equivalent and the undecided."""
+    if not (found.equivalent_to or found.undecided_with):
         return
+    best = f"`{by_test.best}`"
+    if len(by_test.tied) == 1:
+        yield (
+            f"On test no other family that may ship is within {found.margin:g} of {best} without being shown to "
+            "be worse, so cost decides nothing there."
+        )
+    elif found.cheapest is None:
+        yield "Costs are not known for all of these, so they cannot decide among the equivalent and the undecided."
+    else:
+        known = not by_test.all_miscalibrated and by_test.family not in by_test.unknown
+        yield (
+            f"Cost decides among the equivalent and the undecided within {found.margin:g} of {best}: the cheapest "
+            f"{'calibrated ' if known else ''}one on test is `{found.cheapest}` "
+            f"({cost_s[found.cheapest]:.2g} s a trial to fit and predict)."
+        )
+
+
+def _shipping(
+    found: Verdict, chosen: Choice, by_test: Choice | None, candidates: dict[str, float], words: dict[str, str]
+) -> Iterator[str]:
+    """Yield what ships and why, and how it stands on test."""
     below = "the best" if chosen.family == chosen.best else f"at most {found.margin:g} from the best, `{chosen.best}`"
     yield (
-        "On valid, among equivalent or undecided the cheapest calibrated one ships: "
-        f"`{chosen.family}` ({candidates[chosen.family]:.3f} there, {below}), chosen without looking at test."
+        f"On valid, among equivalent or undecided the cheapest {'' if chosen.all_miscalibrated else 'calibrated '}one "
+        f"ships: `{chosen.family}` ({candidates[chosen.family]:.3f} there, {below}), chosen without looking at test."
     )
-    yield from _reasons(chosen)
-    if chosen.family in words:
-        yield {
-            "better": f"But `{found.leader}` is better on test: valid and test disagree.",
-            "equivalent": f"On test it is equivalent to the leader `{found.leader}`.",
-        }.get(words[chosen.family], f"On test the data cannot tell it from the leader `{found.leader}`.")
-    if found.cheapest not in (None, chosen.family) and words.get(chosen.family) != "better":
-        yield f"Test alone would have named `{found.cheapest}`: valid and test disagree, and valid decides."
+    yield from _reasons(chosen, found.margin)
+    other = by_test.family if by_test and by_test.family != chosen.family else None
+    word = words.get(chosen.family)
+    if word == "better":
+        yield f"But `{found.leader}` is better on test{': valid and test disagree' if other else ''}."
+    elif word == "equivalent":
+        yield f"On test it is equivalent to the leader `{found.leader}`."
+    elif word:
+        yield f"On test the data cannot tell it from the leader `{found.leader}`."
+    if other and word != "better":
+        yield f"Test alone would have named `{other}`: valid and test disagree, and valid decides."
 
 
 def _barred(unfinished: Sequence[str], readers: Sequence[str]) -> Iterator[str]:
@@ -260,11 +274,14 @@ def _barred(unfinished: Sequence[str], readers: Sequence[str]) -> Iterator[str]:
     yield from (f"`{one}` did not finish every trial, so it neither leads nor ships." for one in unfinished)
 
 
-def _reasons(chosen: Choice) -> Iterator[str]:
+def _reasons(chosen: Choice, margin: float) -> Iterator[str]:
     if len(chosen.tied) > 1 and chosen.cost == "unknown":
         yield "No cost is known, so the better estimate on valid decided."
     if len(chosen.tied) > 1 and chosen.cost == "equal":
         yield "The cheapest cost the same, so the better estimate on valid decided."
+    if chosen.beyond:
+        far = f"more than {margin:g} worse there than the best, `{chosen.best}`"
+        yield f"Left out, though cheaper and not shown to be worse, for an estimate {far}: {_listed(chosen.beyond)}."
     if chosen.miscalibrated:
         left = _listed(chosen.miscalibrated)
         yield f"Left out, because valid shows that their probabilities are off even when recalibrated: {left}."

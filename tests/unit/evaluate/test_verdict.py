@@ -54,7 +54,7 @@ def _trials(cost_s):
 def study():
     """Return the tables of a study whose leader on test is not the best on valid."""
     return {
-        "scores": _scores({"lbp-svm": 0.93, "resnet": 0.92, "vit": 0.90, "cnn": 0.80, "prior": 0.5}),
+        "scores": _scores({"lbp-svm": 0.93, "resnet": 0.92, "vit": 0.915, "cnn": 0.80, "prior": 0.5}),
         "comparisons": _comparisons(
             ("lbp-svm", "resnet", "equivalent"), ("vit", "lbp-svm", "undecided"), ("cnn", "lbp-svm", "worse"),
             ("prior", "lbp-svm", "worse"), ("resnet", "prior", "better"), ("vit", "prior", "better"),
@@ -96,10 +96,12 @@ On the primary metric (macro AUC) `lbp-svm` leads with 0.930 (95 % interval 0.90
 50 patients.
 It is better than `cnn` and `prior`; it is equivalent, within 0.02, to `resnet`; the data cannot tell it from `vit`.
 Not shown to be better than the floor `prior`: `cnn`.
-Cost decides among the equivalent and the undecided: the cheapest calibrated one on test is `vit` (4 s a trial to fit \
-and predict).
+Cost decides among the equivalent and the undecided within 0.02 of `lbp-svm`: the cheapest one on test is `vit` \
+(4 s a trial to fit and predict).
 On valid, among equivalent or undecided the cheapest calibrated one ships: `vit` (0.935 there, at most 0.02 from the \
 best, `resnet`), chosen without looking at test.
+Left out, though cheaper and not shown to be worse, for an estimate more than 0.02 worse there than the best, \
+`resnet`: `cnn`.
 Its calibration could not be estimated on valid, and is not held against it.
 On test the data cannot tell it from the leader `lbp-svm`.
 """
@@ -233,6 +235,48 @@ def test_another_choice_on_test_is_said(study):
     assert found.sentences[-1] == "Test alone would have named `vit`: valid and test disagree, and valid decides."
 
 
+def _twice(values, calibrated):
+    """The verdict where valid and test hold the same, and nothing is shown to differ."""
+    scores, pair = _with_calibration(values, calibrated), _comparisons(("dear", "cheap", "undecided"))
+    costs = _trials({"dear": 100, "cheap": 1})
+    return verdict(scores, pair, costs, scores, TASK, "auc", 0.02, FLOORS, valid_comparisons=pair)
+
+
+def test_roles_that_hold_the_same_do_not_disagree():
+    """The margin leaves the cheap family out on both roles, and the reader is told why."""
+    found = _twice({"dear": 0.99, "cheap": 0.96}, dict.fromkeys(("dear", "cheap"), (0.9, 1.1)))
+    text = " ".join(found.sentences)
+
+    assert found.ships == found.cheapest == "dear"
+    assert "disagree" not in text
+    assert "On test no other family that may ship is within 0.02 of `dear` without being shown to be worse" in text
+    assert (
+        "Left out, though cheaper and not shown to be worse, for an estimate more than 0.02 worse there than the best, "
+        "`dear`: `cheap`." in text
+    )
+
+
+def test_nobody_is_called_calibrated_where_nobody_is():
+    """The cheapest is named on both roles, and its calibration is not claimed."""
+    found = _twice({"dear": 0.99, "cheap": 0.98}, dict.fromkeys(("dear", "cheap"), (0.2, 0.6)))
+    text = " ".join(found.sentences)
+
+    assert found.ships == found.cheapest == "cheap"
+    assert "the cheapest one on test is `cheap`" in text
+    assert "cheapest calibrated" not in text
+    assert "Valid shows no calibrated one among `dear` and `cheap`" in text
+
+
+def test_a_reader_who_is_better_on_test_is_no_disagreement():
+    """Test alone would have named the same family, since a reader cannot ship."""
+    found = verdict(
+        _scores({"R1": 0.95, "cnn": 0.7}), _comparisons(("R1", "cnn", "better")), _trials({"cnn": 9.0}),
+        _scores({"cnn": 0.7}), TASK, "auc", 0.1, FLOORS, readers=("R1",),
+    )  # fmt: skip
+
+    assert "But `R1` is better on test." in found.sentences
+
+
 def test_what_the_set_could_have_shown(study):
     """The smallest difference and the patients for the margin: in words for undecided pairs, in numbers for all."""
     rows = (("lbp-svm", "resnet", "undecided"), ("vit", "lbp-svm", "undecided"), ("lbp-svm", "cnn", "better"))
@@ -289,10 +333,10 @@ def test_readers_alone_ship_nothing():
 
 
 def test_a_leading_reader_is_not_named_as_cheapest():
-    """What a reader costs is in no table, so nobody is called the cheapest for want of a model."""
+    """A reader cannot ship, so the rule names a model on test too."""
     found = verdict(
         _scores({"R1": 0.95, "cnn": 0.7}), _comparisons(("R1", "cnn", "better")), _trials({"R1": 1.0, "cnn": 9.0}),
         _scores({"cnn": 0.7}), TASK, "auc", 0.1, FLOORS, readers=("R1",),
     )  # fmt: skip
 
-    assert found.cheapest is None
+    assert found.cheapest == "cnn"
