@@ -42,9 +42,14 @@ def calling(reading: Reading) -> Iterator[Rule]:
             for words, promised, setter in _setters(reading.aims):
                 yield _set(reading, klass, label, words, promised, setter)
             if positive is not None:
-                yield _set(reading, klass, label, "greatest accuracy", {}, _most_accurate)
+                yield _set(reading, klass, label, _accurate(reading.aims), {}, _most_accurate)
     if positive is None:
         yield from _most_probable(reading)
+
+
+def _accurate(aims: Aims) -> str:
+    """Return what is greatest in words: at another prevalence than that of the judged rows it is another accuracy."""
+    return "greatest accuracy" + ("" if aims.prevalence is None else " at the declared prevalence")
 
 
 def _setters(aims: Aims) -> Iterator[tuple[str, dict[str, float], _Setter]]:

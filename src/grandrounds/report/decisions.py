@@ -36,6 +36,7 @@ _WORDS = {
     "npv_at_prevalence": "NPV at the declared prevalence",
     "accuracy_at_prevalence": "Accuracy at the declared prevalence",
 }
+_AS_MIXED = "Accuracy as test is mixed"  # beside the one at the declared prevalence, which may be far from it
 _Rows = list[dict[str, Any]]
 
 
@@ -57,14 +58,17 @@ def decisions(ranked: Ranked) -> Section | None:
 def _tables(ranked: Ranked, family: str) -> Iterator[Table]:
     """Yield one table for each set of metrics, one row a rule."""
     rules: dict[tuple[object, ...], _Rows] = {}
-    for row in ranked.content.decisions.filter(pl.col("family") == family).iter_rows(named=True):
+    frame = ranked.content.decisions.filter(pl.col("family") == family)
+    words = {"accuracy": _AS_MIXED} if "accuracy_at_prevalence" in frame["metric"] else {}
+    for row in frame.iter_rows(named=True):
         elsewhere = row["metric"].endswith("_at_prevalence")  # in a table of its own, or one would be too wide
         rules.setdefault((row["rule"], row["label"], row["calibration"], elsewhere), []).append(row)
     alike: dict[tuple[str, ...], list[_Rows]] = {}
     for rows in rules.values():
         alike.setdefault(tuple(row["metric"] for row in rows), []).append(rows)
     for metrics, group in alike.items():
-        yield _table(f"{named(ranked, family).text}: {_caption(metrics)}.", metrics, group)
+        heads = [words.get(name) or _words(name) for name in metrics]
+        yield _table(f"{named(ranked, family).text}: {_caption(metrics)}.", heads, group)
 
 
 def _caption(metrics: Sequence[str]) -> str:
@@ -72,12 +76,12 @@ def _caption(metrics: Sequence[str]) -> str:
     return words[0].lower() + words[1:]
 
 
-def _table(caption: str, metrics: Sequence[str], rules: Sequence[_Rows]) -> Table:
+def _table(caption: str, heads: Sequence[str], rules: Sequence[_Rows]) -> Table:
     thresholds = any(rows[0]["threshold"] is not None for rows in rules)
     noted = any(row["note"] for rows in rules for row in rows)
     columns = (
         Column("Rule", numeric=False), *([Column("Threshold", "set on other cases")] if thresholds else []),
-        *(Column(_words(name), "95 % interval") for name in metrics),
+        *(Column(name, "95 % interval") for name in heads),
         *([Column("Note", numeric=False)] if noted else []),
     )  # fmt: skip
     cells = tuple(

@@ -252,6 +252,16 @@ def test_predictive_values_follow_bayes_at_the_declared_prevalence(both, two):
         assert rule(frame, name, "accuracy_at_prevalence")["estimate"] == pytest.approx(right)
 
 
+def test_the_most_accurate_threshold_says_at_which_prevalence(both, two):
+    """Where one is declared it is another threshold, and its name is no promise for the test role as it is mixed."""
+    frame = both(two, {"cnn": 1.5}, n_folds=1)
+    rules = set(decide(frame, two, Aims(prevalence=0.02), resamples=50).decisions["rule"])
+
+    assert "greatest accuracy at the declared prevalence" in rules
+    assert "greatest accuracy" not in rules
+    assert "greatest accuracy" in set(decide(frame, two, resamples=50).decisions["rule"])
+
+
 def test_probabilities_at_a_prevalence_are_those_of_a_set_that_has_it(both, two):
     """Weighing the classes equals repeating the rows of one of them until the shares are right."""
     frame = both(two, {"cnn": 1.5}, n_folds=1)

@@ -32,6 +32,8 @@ def test_a_csv_with_valid_gets_decisions_in_table_and_page(csv):
     assert "What would be decided?" in text
     assert "Sensitivity at least 0.8, malignant" in text
     assert "on valid, cross-fitted by patient" in text
+    assert "Accuracy as test is mixed" in text
+    assert "Accuracy at the declared prevalence" in text
 
 
 def test_a_csv_without_valid_says_why_there_are_none(csv):
