@@ -44,8 +44,14 @@ def digest(content: object) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def parse(kind: type[S], content: Mapping[str, Any], *, where: object = None) -> S:
+def parse(kind: type[S], content: Mapping[str, Any], *, where: object = None, remedy: str | None = None) -> S:
     """Return the spec that plain data describes.
+
+    Args:
+        kind: Of the spec.
+        content: Its keys and values.
+        where: What to name in a refusal.
+        remedy: What to advise in a refusal; None where the sentence says it.
 
     Raises:
         BadSpec: A key is unknown, missing or of the wrong kind; the message says which.
@@ -53,7 +59,7 @@ def parse(kind: type[S], content: Mapping[str, Any], *, where: object = None) ->
     try:
         return kind.model_validate(dict(content))
     except ValidationError as error:
-        raise BadSpec(_explain(kind, error), where=where) from None
+        raise BadSpec(_explain(kind, error), where=where, remedy=remedy) from None
 
 
 def read(kind: type[S], path: Path) -> S:

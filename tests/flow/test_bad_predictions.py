@@ -12,7 +12,7 @@ import pytest
 
 from grandrounds.cli import main
 
-QUICK = ["-o", "out", "--resamples", "200"]
+QUICK = ("-o", "out", "--resamples", "200")
 
 
 def _rows(n_patients=12, n_each=3, families=("ours", "theirs"), n_folds=2, role="test"):
@@ -139,6 +139,41 @@ def test_predictions_without_a_row_of_test_are_refused(report):
     assert "no row of the task 'label' has the role test" in said
     assert "there are: train, valid" in said
     assert "what to do: name the role test" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "takes"),
+    [
+        ("--margin", "-1", "margin: input should be greater than or equal to 0"),
+        ("--margin", "nan", "margin: input should be a finite number"),
+        ("--coverage", "0", "coverage: input should be greater than 0"),
+        ("--sensitivity", "2", "sensitivity.0: input should be less than 1"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused(report, option, value, takes):
+    """No traceback: the message names the option, what it takes and where to read on."""
+    said, *_ = report(_rows(), option, value)
+    assert f"grandrounds: {takes}" in said
+    assert "where:      the options" in said
+    assert "what to do: `--help`" in said
+
+
+def test_too_few_resamples_are_refused(tmp_path, capsys):
+    """A bootstrap of none is no bootstrap."""
+    _rows().write_csv(tmp_path / "predictions.csv")
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(tmp_path / "predictions.csv"), "--resamples", "0"])
+    assert end.value.code == 1
+    assert "resamples: input should be greater than or equal to 100" in capsys.readouterr().err
+
+
+def test_words_of_a_scale_are_named_one_by_one(report):
+    """Each `--levels` is a word, from least to most suspicious."""
+    said = pl.when(pl.col("prob_yes") > 0.6).then(pl.lit("surely")).otherwise(pl.lit("never"))
+    frame = _rows().select("sample", "patient", "fold", "label", said.alias("rating"), reader="family")
+    page, scores, _ = report(frame, "--levels", "never", "--levels", "surely", "--cutoff", "surely")
+    assert "ours" in page
+    assert _overall(scores, "balanced_accuracy")["estimate"].min() > 0.5
 
 
 def test_one_class_in_all_is_refused(report):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.aims import Aims
 from grandrounds.families import recipes
-from grandrounds.specs import parse
+from grandrounds.specs import S, parse
 from grandrounds.splits import SplitSpec
 from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means, Recipe
 
@@ -50,7 +50,7 @@ class Deciding:
             "sensitivity": self.sensitivity, "specificity": self.specificity, "miss_costs": self.miss_cost,
             "prevalence": self.prevalence, "coverage": self.coverage,
         }  # fmt: skip
-        return parse(Aims, {name: value for name, value in asked.items() if value is not None}, where="the options")
+        return _asked(Aims, {name: value for name, value in asked.items() if value is not None})
 
 
 @Parameter(name="*")
@@ -80,10 +80,9 @@ class Judged:
 
     def spec(self) -> JudgeSpec:
         """Return it as a study keeps it."""
-        return JudgeSpec(
-            primary=self.primary, margin=self.margin, resamples=self.resamples, rope=self.rope, unit=self.by,
-            aggregation=self.aggregation, slices=tuple(self.slice or ()), decide=(self.decide or Deciding()).aims(),
-        )  # fmt: skip
+        same = {name: getattr(self, name) for name in ("primary", "margin", "resamples", "rope", "aggregation")}
+        decide = (self.decide or Deciding()).aims()
+        return _asked(JudgeSpec, same | {"unit": self.by, "slices": tuple(self.slice or ()), "decide": decide})
 
 
 @Parameter(name="*")
@@ -127,23 +126,28 @@ class Wanted:
         """Return the request for a data source."""
         wanted = [name.strip() for name in self.families.split(",") if name.strip()]
         cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
-        return Ask(
-            name=name_of(source),
-            data=DataSpec(
-                source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()
-            ),
-            families=tuple(name for name in wanted if not name.endswith(".toml")),
-            recipes=tuple(recipe_in(Path(name)) for name in wanted if name.endswith(".toml")),
-            seeds=self.seeds,
-            seed=self.seed,
-            split=parse(
-                SplitSpec,
-                {name: getattr(self, name) for name in ("scheme", "folds", "repeats", "group", "calib")},
-            ),
-            means=Means(budget_s=seconds(self.budget), workers=self.workers or cores, device=self.device),
-            judge=(judged or Judged()).spec(),
-            curve=CURVE if self.curve else (),
+        data = DataSpec(
+            source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()
         )
+        means = {"budget_s": seconds(self.budget), "workers": self.workers or cores, "device": self.device}
+        split = {name: getattr(self, name) for name in ("scheme", "folds", "repeats", "group", "calib")}
+        content = {
+            "name": name_of(source), "data": data, "seeds": self.seeds, "seed": self.seed,
+            "families": tuple(name for name in wanted if not name.endswith(".toml")),
+            "recipes": tuple(recipe_in(Path(name)) for name in wanted if name.endswith(".toml")),
+            "split": _asked(SplitSpec, split), "means": _asked(Means, means), "judge": (judged or Judged()).spec(),
+            "curve": CURVE if self.curve else (),
+        }  # fmt: skip
+        return _asked(Ask, content)
+
+
+def _asked(kind: type[S], content: Mapping[str, Any]) -> S:
+    """Return the spec that options describe.
+
+    Raises:
+        BadSpec: A value cannot be; the message names the option and what it takes.
+    """
+    return parse(kind, content, where="the options", remedy="`--help` after the command says what each option is for")
 
 
 def recipe_in(path: Path) -> Recipe:

@@ -42,11 +42,10 @@ class Columns(Spec):
         role: Column of the role.
         site: Column of the hospital or centre.
         task: Column of what is to be told, where that is several things.
-        prob: Columns of probabilities, each as class=column; one alone is that of its class among two.
-        levels: The words of a rating from least to most suspicious; none where ratings are numbers.
+        prob: Column of a class's probability, as class=column; given once for each class, or for one of two.
+        levels: Word of a rating; given once for each, from least to most suspicious; none where ratings are numbers.
         cutoff: The least rating that calls an image positive; without one there is no sensitivity.
-        positive: The class that sensitivity speaks of; by default the one whose probability alone is given, or the last
-            of two.
+        positive: The class that sensitivity speaks of; by default the last of two, or the only one with a probability.
         ordered: More than two classes are grades, in the order of their columns from least to worst.
     """
 

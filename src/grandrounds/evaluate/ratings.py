@@ -138,7 +138,11 @@ def _numbers(frame: pl.DataFrame, levels: tuple[str, ...], path: Path) -> NDArra
     bad = numbers.is_null() | ~numbers.is_finite().fill_null(value=False)
     if bad.any():
         what = f"the rating is none of: {', '.join(levels)}" if levels else "the rating is empty or not a number"
-        remedy = None if levels else "name the words of the scale from least to most suspicious: --levels"
+        remedy = (
+            None
+            if levels
+            else "name the words of the scale from least to most suspicious: --levels no --levels maybe --levels yes"
+        )
         refuse_row(frame, path, int(bad.arg_max() or 0), what, remedy)
     return numbers.to_numpy()
 
