@@ -90,8 +90,8 @@ def _evidence(found: Intake, ask: JudgeSpec) -> AuditTables:
 def _known(found: Intake, ask: JudgeSpec) -> AuditTables:
     """Return what the audits may see before anything is judged."""
     return AuditTables(
-        predictions=found.predictions, task=found.task, patient_known=found.patient_known, margin=ask.margin,
-        floors=FLOORS, prevalence=ask.decide.prevalence,
+        predictions=found.predictions, task=found.task, patient_known=found.patient_known, primary=ask.primary,
+        margin=ask.margin, floors=FLOORS, prevalence=ask.decide.prevalence,
     )  # fmt: skip
 
 

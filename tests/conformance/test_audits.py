@@ -42,6 +42,7 @@ def clean():
         predictions=predicted(frame.drop("sha256").join(splits, on="case").filter(pl.col("role") != "train")),
         task=TASK,
         patient_known=True,
+        primary="auc",
         margin=0.2,
         share_s=10.0,
         decisions=youden("valid"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from grandrounds.audits.protocol import AuditTables, Finding, counted, not_applicable
-from grandrounds.audits.standing import named, standing
+from grandrounds.audits.standing import named, paired
 
 
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender does not beat a floor, a tip where only others do not."""
-    stand = standing(tables)
+    stand = paired(tables)
     if stand is None:
         return not_applicable("there are no scores with comparisons")
     if not stand.floors or not stand.contenders:

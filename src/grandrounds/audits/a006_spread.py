@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
-from grandrounds.audits.standing import standing
+from grandrounds.audits.standing import paired
 from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import assemble
@@ -28,7 +28,7 @@ Run = tuple[int, int, int]  # repeat, fold, seed
 
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where a difference that is claimed is smaller than its spread over folds and seeds."""
-    stand = standing(tables)
+    stand = paired(tables)
     rows = tables.compared
     if stand is None or rows is None or rows.is_empty() or tables.task is None:
         return not_applicable("there are no predictions with scores and comparisons")

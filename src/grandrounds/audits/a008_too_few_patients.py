@@ -16,12 +16,12 @@ import math
 import polars as pl
 
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
-from grandrounds.audits.standing import standing
+from grandrounds.audits.standing import paired
 
 
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where pairs are undecided because the interval is wider than the margin."""
-    stand = standing(tables)
+    stand = paired(tables)
     if stand is None:
         return not_applicable("there are no scores with comparisons")
     if not tables.margin:

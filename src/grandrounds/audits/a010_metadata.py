@@ -5,14 +5,14 @@ from __future__ import annotations
 import polars as pl
 
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
-from grandrounds.audits.standing import standing
+from grandrounds.audits.standing import paired
 
 METADATA, PRIOR = "metadata", "prior"
 
 
 def audit(tables: AuditTables) -> Finding:
     """Return a finding where `metadata` beats `prior` and the best contender does not beat `metadata`."""
-    stand = standing(tables)
+    stand = paired(tables)
     if stand is None:
         return not_applicable("there are no scores with comparisons")
     if METADATA not in stand.estimates or PRIOR not in stand.estimates or not stand.contenders:

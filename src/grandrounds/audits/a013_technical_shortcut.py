@@ -43,7 +43,7 @@ def audit(tables: AuditTables) -> Finding:
     """Return a finding where a technical column does as well as the best contender, a tip where it tells a lot."""
     stand, cases = standing(tables), placed(tables)
     if stand is None or stand.metric.name != "auc" or not stand.contenders:
-        return not_applicable("there are no scores with comparisons of the area under the ROC curve")
+        return not_applicable("no family other than a floor has a score that is the area under the ROC curve")
     if tables.samples is None or cases is None or not {"train", "test"} <= set(cases["role"]):
         return not_applicable("there are no samples in the roles train and test")
     facts = _facts(tables.samples, cases)

@@ -23,7 +23,7 @@ def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender is badly calibrated, a tip where another one is."""
     stand = standing(tables)
     if stand is None or tables.task is None or not stand.contenders:
-        return not_applicable("there are no scores with comparisons")
+        return not_applicable("no family other than a floor has scores")
     known = calibration(stand.scores, tables.task)
     best, bad = stand.contenders[0], [one for one in stand.contenders if not known.get(one, True)]
     if best not in known:

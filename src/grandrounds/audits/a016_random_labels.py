@@ -32,7 +32,7 @@ def audit(tables: AuditTables) -> Finding:
     """Return a finding where the best contender is not shown to be better than random labels."""
     stand, rows = standing(tables), tables.compared
     if stand is None or rows is None or tables.task is None or not stand.contenders:
-        return not_applicable("there are no predictions with scores and comparisons")
+        return not_applicable("there are no predictions of a family with scores")
     best = stand.contenders[0]
     tested = rows.filter(pl.col("role") == "test", pl.col("family") == best, pl.col("label").is_not_null())
     tested = tested.with_columns(person=pl.coalesce("patient", "case", "sample"))

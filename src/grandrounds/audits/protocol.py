@@ -33,6 +33,7 @@ class AuditTables:
         comparisons: Table `comparisons` of the test role.
         trials: Table `trials`.
         decisions: Table `decisions`.
+        primary: The metric that was declared; None for that of the comparisons.
         margin: Differences within this much, in units of the primary metric, count as equal; None where undeclared.
         share_s: Seconds of training that one trial of a family may use; None where no budget was declared.
         floors: Families that a useful one must beat.
@@ -54,6 +55,7 @@ class AuditTables:
     comparisons: pl.DataFrame | None = None
     trials: pl.DataFrame | None = None
     decisions: pl.DataFrame | None = None
+    primary: str | None = None
     margin: float | None = None
     share_s: float | None = None
     floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")

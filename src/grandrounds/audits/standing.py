@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import polars as pl
 from grandrounds.audits.protocol import AuditTables
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
 from grandrounds.evaluate.contrast import decisive, judged
+from grandrounds.tables import COMPARISONS, empty
 
 
 class Pair(NamedTuple):
@@ -33,7 +34,7 @@ class Standing:
         metric: The metric.
         estimates: Family to value; families without one are left out.
         floors: Those families that are floors.
-        pairs: Every comparison, both ways round.
+        pairs: Every comparison, both ways round; none where one family stands alone.
         unit: What was compared: samples, cases or patients.
         scores: Their scores on every metric, all cases together.
     """
@@ -59,28 +60,34 @@ class Standing:
 
 
 def standing(tables: AuditTables) -> Standing | None:
-    """Return how the families stand; None without scores, comparisons, or a value of the primary metric."""
-    scores, comparisons = tables.scores, tables.comparisons
-    comparisons = None if comparisons is None else decisive(comparisons)
-    if scores is None or comparisons is None or comparisons.is_empty():
+    """Return how the families stand, one alone too; None without scores or a value of the primary metric."""
+    if tables.scores is None:
         return None
-    name = str(comparisons["metric"][0])
-    if name not in METRICS.names():
+    compared = decisive(empty(COMPARISONS) if tables.comparisons is None else tables.comparisons)
+    name = str(compared["metric"][0]) if compared.height else tables.primary
+    if name is None or name not in METRICS.names():
         return None
-    whole = judged(scores, comparisons)
+    whole = judged(tables.scores, compared)
     rows = whole.filter(pl.col("metric") == name, pl.col("label").is_null(), pl.col("estimate").is_not_null())
     estimates = dict(rows.select("family", "estimate").iter_rows())
-    pairs: dict[tuple[str, str], Pair] = {}
-    same = comparisons.filter(pl.col("metric") == name)
-    for a, b, *numbers, verdict in same.select(
-        "family_a", "family_b", "difference", "low", "high", "verdict"
-    ).iter_rows():
-        difference, low, high = numbers
-        pairs[a, b] = Pair(difference, low, high, verdict)
-        pairs[b, a] = Pair(_minus(difference), _minus(high), _minus(low), _MIRRORED.get(verdict, verdict))
     floors = tuple(one for one in tables.floors if one in estimates)
-    unit = str(same["unit"].fill_null("sample")[0])
+    pairs = dict(_pairs(compared.filter(pl.col("metric") == name)))
+    unit = str(whole["unit"].fill_null("sample")[0]) if whole.height else "sample"
     return Standing(METRICS.get(name), estimates, floors, pairs, unit, whole) if estimates else None
+
+
+def paired(tables: AuditTables) -> Standing | None:
+    """Return how the families stand where some were compared; None where nobody was."""
+    stand = standing(tables)
+    return stand if stand is not None and stand.pairs else None
+
+
+def _pairs(compared: pl.DataFrame) -> Iterator[tuple[tuple[str, str], Pair]]:
+    """Yield every comparison, both ways round."""
+    columns = ("family_a", "family_b", "difference", "low", "high", "verdict")
+    for a, b, difference, low, high, verdict in compared.select(columns).iter_rows():
+        yield (a, b), Pair(difference, low, high, verdict)
+        yield (b, a), Pair(_minus(difference), _minus(high), _minus(low), _MIRRORED.get(verdict, verdict))
 
 
 def named(families: tuple[str, ...] | list[str]) -> str:

@@ -48,6 +48,7 @@ def evidence(folder: Path) -> AuditTables:
         task=task,
         lifted=_lifted(found.get("predictions"), task, folder),
         patient_known=meta["patient_known"],
+        primary=study.judge.primary if study is not None else None,
         margin=study.judge.margin if study is not None else None,
         prevalence=study.judge.decide.prevalence if study is not None else None,
         share_s=_share_s(study, folder) if study is not None else None,
