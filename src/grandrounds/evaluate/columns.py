@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +11,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.lines import cells, named
 from grandrounds.specs import Spec
 from grandrounds.tables import PROB
 
@@ -77,18 +79,18 @@ def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
         BadData: A file cannot be read, is empty, or lacks the sample or the label.
         BadSpec: A column that was named is in none of the files.
     """
-    frames, names = [_text(path) for path in paths], dict(_names(columns))
+    frames, names = [_opened(path) for path in paths], dict(_names(columns))
     for theirs in names.values():
         if not any(theirs in frame.columns for frame in frames):
             raise BadSpec(
                 f"there is no column {theirs!r}", where=paths[0], remedy=f"there are: {', '.join(frames[0].columns)}"
             )
-    renamed = [_renamed(frame, names) for frame in frames]
+    renamed = [_renamed(_numbered(frame), names) for frame in frames]
     for path, frame in zip(paths, renamed, strict=True):
         missing = [name for name in ("sample", "label") if name not in frame.columns]
         if missing or frame.is_empty():
             raise _without(missing, frame, path)
-    return [frame.with_row_index(LINE, offset=2) for frame in renamed]  # line 1 is the header
+    return renamed
 
 
 def _without(missing: list[str], frame: pl.DataFrame, path: Path) -> BadData:
@@ -96,7 +98,7 @@ def _without(missing: list[str], frame: pl.DataFrame, path: Path) -> BadData:
     if not missing:
         return BadData("there is no row", where=path, remedy=f"wanted: {WANTED}")
     what = f"the column{'s' if missing[1:] else ''} {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing"
-    there = ", ".join(frame.columns)
+    there = ", ".join(name for name in frame.columns if name != LINE)
     flags = " ".join(f"--{name} COLUMN" for name in missing)
     return BadData(what, where=path, remedy=f"say which it is with {flags}; there are: {there}; wanted: {WANTED}")
 
@@ -106,21 +108,27 @@ def refuse_row(frame: pl.DataFrame, path: Path, at: int, what: str, remedy: str 
     raise BadData(what, where=f"{path}, line {frame[LINE][at]}", remedy=remedy)
 
 
-def _text(path: Path) -> pl.DataFrame:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+def _opened(path: Path) -> pl.DataFrame:
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = pl.read_parquet(path)
-            if not tables.meta_of(path).get("patient_known", True):  # a run fills the column all the same
-                frame = frame.drop("patient", strict=False)
-        else:
-            # Types are never guessed: "001" is a name, and one "nan" must not turn numbers into text.
-            frame = pl.read_csv(path, infer_schema=False, separator=separator)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+        if path.suffix.lower() != ".parquet":
+            return cells(path)
+        frame = pl.read_parquet(path)
+        if not tables.meta_of(path).get("patient_known", True):  # a run fills the column all the same
+            frame = frame.drop("patient", strict=False)
+    except (OSError, ValueError, csv.Error, pl.exceptions.PolarsError) as error:
         raise BadData(
             f"cannot read the predictions: {type(error).__name__}", where=path, remedy=f"wanted: a CSV with {WANTED}"
         ) from None
-    return frame.rename({name: name.strip() for name in frame.columns if name.strip() != name})
+    return named(frame, frame.columns, path)
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with their line in the file, without blank lines."""
+    held = [
+        pl.col(name).str.strip_chars() != "" if dtype == pl.String() else pl.col(name).is_not_null()
+        for name, dtype in frame.schema.items()
+    ]
+    return frame.with_row_index(LINE, offset=2).filter(pl.any_horizontal(held))  # line 1 is the header
 
 
 def _names(columns: Columns) -> Iterator[tuple[str, str]]:
@@ -132,7 +140,7 @@ def _names(columns: Columns) -> Iterator[tuple[str, str]]:
         label, _, column = pair.partition("=")
         if not label or not column:
             raise BadSpec(f"{pair!r} is not class=column", remedy="for example: --prob malignant=score")
-        yield f"{PROB}{label}", column
+        yield f"{PROB}{label.strip()}", column.strip()
 
 
 def _renamed(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:

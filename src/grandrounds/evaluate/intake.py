@@ -128,7 +128,12 @@ def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, s
     predictions = _completed(pl.concat(_aligned([part.drop(LINE) for part, _ in parts]), how="diagonal"), task)
     rows.check_patients(predictions, paths[0])
     checked = tables.check(predictions, PREDICTIONS, where=paths[0])
-    notes = (*_notes(labels, task, patient_known=known), *roles.respelt(frames), *roles.left_out(checked))
+    notes = (
+        *_notes(labels, task, patient_known=known),
+        *_one_patient(checked),
+        *roles.respelt(frames),
+        *roles.left_out(checked),
+    )
     return Intake(checked, task, notes, known, scales=scales, readers=dict(_readers(predictions)))
 
 
@@ -265,3 +270,12 @@ def _notes(frame: pl.DataFrame, task: Task, *, patient_known: bool) -> Iterator[
     absent = sorted(set(task.classes) - set(frame["label"].unique()))
     if absent:
         yield f"No sample is labelled {' or '.join(absent)}: what needs that class is undefined."
+
+
+def _one_patient(frame: pl.DataFrame) -> Iterator[str]:
+    """Yield how many patients are spelt in several ways, where some are."""
+    spelt = frame["patient"].unique()
+    n = len(spelt) - tables.patient_keys(spelt).n_unique()
+    if n:
+        ids = "1 patient id differs" if n == 1 else f"{n:,} patient ids differ"
+        yield f"{ids} from another only in case, spaces or the like: both are taken for the same patient."

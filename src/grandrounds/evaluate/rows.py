@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import polars as pl
@@ -25,11 +27,17 @@ def numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
         numbers = frame[name].cast(dtype, strict=False)
         bad = numbers.is_null() | (numbers.is_nan() if dtype.is_float() else False)
         if bad.any():
-            refuse_row(frame, path, int(bad.arg_max() or 0), f"{name} is empty or not a number")
+            _refuse_number(frame, path, name, int(bad.arg_max() or 0))
         frame = frame.with_columns(numbers)
     texts = [name for name, dtype in PREDICTIONS.columns.items() if name in frame.columns and dtype == pl.String()]
     texts += [name for name in ("reader",) if name in frame.columns]
     return frame.with_columns(pl.col(name).cast(pl.String).str.strip_chars() for name in texts)
+
+
+def _refuse_number(frame: pl.DataFrame, path: Path, name: str, at: int) -> NoReturn:
+    if re.fullmatch(r"\s*-?\d*,\d+\s*", str(frame[name][at])):
+        refuse_row(frame, path, at, f"{name} is written with a decimal comma", "write a point: 0.5")
+    refuse_row(frame, path, at, f"{name} is empty or not a number")
 
 
 def check(frame: pl.DataFrame, task: Task, path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import polars as pl
 import pytest
 
@@ -288,3 +291,70 @@ def test_rows_of_external_data_are_counted_where_they_are_not_judged(written):
     """The note says how many there are and how to judge them."""
     found = intake(written(WITH_ROLES.replace("valid", "external")))
     assert any("2 rows of the role external are not judged here" in note for note in found.notes)
+
+
+def test_a_header_is_read_as_its_cells_are(written):
+    """Doubled quotation marks stand for one, padding is no part of a class, and what has no name is left."""
+    quoted = 'sample,label,prob_ a ,"prob_say ""b"""\n1,"a",1,0\n2,"say ""b""",0,1\n'
+    found = intake(written(quoted))
+    assert found.task.classes == ("a", 'say "b"')
+    unnamed = "".join(f"{line},,\n" for line in GOOD.splitlines())
+    assert intake(written(unnamed)).predictions.equals(intake(written(GOOD)).predictions)
+    assert intake(written("\ufeff" + GOOD)).predictions.equals(intake(written(GOOD)).predictions)
+
+
+def test_blank_lines_are_no_rows(written):
+    """At the end or between rows, also where a spreadsheet left its commas; the lines are counted all the same."""
+    blank = GOOD.replace("003,a", "\n  ,,,\n003,a") + "\n\n"
+    assert intake(written(blank)).predictions.equals(intake(written(GOOD)).predictions)
+    with pytest.raises(BadData, match=r"sum to 1\.4") as caught:
+        intake(written(blank.replace("0.4,0.6", "0.8,0.6")))
+    assert "line 6" in str(caught.value)
+    with pytest.raises(BadData, match="there is no row"):
+        intake(written("sample,label,prob_a,prob_b\n\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "where", "remedy"),
+    [
+        (GOOD.replace("prob_b", "prob_a "), "the column 'prob_a' stands twice", "theirs.csv", "rename one"),
+        (GOOD.replace(",", ";"), "separated by semicolons", "theirs.csv", "read_csv('theirs.csv', separator=';'"),
+        (GOOD.replace(",", "\t"), "separated by tabs", "theirs.csv", "wanted: commas"),
+        (GOOD.replace(",0.3,0.7", ',"0,3","0,7"'), "prob_a is written with a decimal comma", "line 3", "0.5"),
+        (GOOD.replace(",0.3,0.7", ",0,3,0,7"), "the row has 6 cells, and the header 4", "line 3", "decimal points"),
+    ],
+)
+def test_a_file_of_another_make_is_refused_with_what_to_do(written, text, what, where, remedy):
+    """Doubled columns, other separators and decimal commas are named, and how to mend them is said."""
+    with pytest.raises(BadData, match=what) as caught:
+        intake(written(text))
+    assert where in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "line"), [("prob_b", 1), ("002,b", 3)])
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path, old, line):
+    """In the header or in a row: the message names the line and says how to save it."""
+    (tmp_path / "theirs.csv").write_bytes(GOOD.replace(old, old + "ö").encode("latin-1"))
+    with pytest.raises(BadData, match="not UTF-8, perhaps Latin-1") as caught:
+        intake(tmp_path / "theirs.csv")
+    assert f"theirs.csv, line {line}" in str(caught.value)
+    assert "CSV UTF-8" in str(caught.value)
+
+
+@pytest.mark.parametrize("point", [".", ","])
+def test_what_is_advised_for_semicolons_works(written, tmp_path, monkeypatch, point):
+    """The line of Python in the message gives the file that was meant, names with leading zeros too."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadData) as caught:
+        intake(written(GOOD.replace(",", ";").replace(".", point)))
+    advice = str(caught.value).partition("in Python: ")[2]
+    subprocess.run([sys.executable, "-c", f"import polars; {advice}"], check=True)
+    assert intake(tmp_path / "new.csv").predictions.equals(intake(written(GOOD)).predictions)
+
+
+def test_two_spellings_of_one_patient_are_said(written):
+    """They count as one, so that no patient stands on two sides; the page says so."""
+    text = GOOD.replace("\n", ",P1\n").replace("prob_b,P1", "prob_b,patient").replace("0.6,P1", "0.6,p1 ")
+    [note] = [note for note in intake(written(text)).notes if "same patient" in note]
+    assert note.startswith("1 patient id differs")
