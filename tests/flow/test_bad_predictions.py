@@ -182,6 +182,15 @@ def test_one_class_in_all_is_refused(report):
     assert "every sample has the same label" in said
 
 
+def test_one_patient_is_spoken_of_as_one(report):
+    """The sentence counts one patient, and the refusal one case."""
+    frame = _rows(n_patients=2, n_folds=1)
+    said, *_ = report(frame.with_columns(case=pl.lit("one")), "--by", "case")
+    assert "a case belongs to several patients" in said
+    page, *_ = report(frame.with_columns(patient=pl.lit("nobody")))
+    assert "on 6 test samples of 1 patient." in page
+
+
 def test_three_patients_get_no_interval(report):
     """The values stand, and no bound, p or verdict that three patients cannot carry."""
     page, scores, comparisons = report(_rows(n_patients=3, n_folds=1))

@@ -205,6 +205,7 @@ def _check_owners(rows: pl.DataFrame, unit: Unit) -> None:
     owners = rows.group_by(unit).agg(pl.col("patient").n_unique().alias("n")).filter(pl.col("n") > 1)
     if owners.height:
         raise BadData(
-            f"{owners.height} {unit}s belong to several patients", where=f"{unit} {owners.sort(unit)[unit][0]}",
+            f"{owners.height} {unit}s belong to several patients" if owners.height > 1
+            else f"a {unit} belongs to several patients", where=f"{unit} {owners.sort(unit)[unit][0]}",
             remedy="give every case a name of its own",
         )  # fmt: skip

@@ -190,7 +190,9 @@ def _ranking(
 def _owned(unit: str, n_patients: int | None) -> str:
     if unit == "patient":
         return "."
-    return f" of {n_patients} patients." if n_patients is not None else "; the patients are unknown."
+    if n_patients is None:
+        return "; the patients are unknown."
+    return f" of {n_patients} patient{'s' if n_patients != 1 else ''}."
 
 
 def _corrected(one: Selection) -> str:
