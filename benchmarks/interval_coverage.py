@@ -21,29 +21,37 @@ from scipy.special import ndtr
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
+from grandrounds.evaluate.bounds import bounds, carriers
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
 SHARED, OWN, SHIFT = 1.0, 1.0, 1.6  # standard deviations of patient and row; distance of the two classes' means
 SPREAD = float(np.hypot(SHARED, OWN))
-# Scores of the two classes are normal; a row is called positive in the middle between their means.
-TRUTH = {"auc": float(ndtr(SHIFT / SPREAD / np.sqrt(2))), "recall": float(ndtr(SHIFT / 2 / SPREAD))}
-ENTRIES = tuple(METRICS.get(name) for name in TRUTH)
-DRAWS = 1000
-SETTINGS = (  # patients, and how many of them are positive
-    (200, 80), (100, 40), (50, 25), (50, 20), (50, 10), (50, 5), (30, 15), (20, 10), (12, 6),
+NEAR, NEARER = 3.29, 4.11  # distances at which the AUC is 0.95 and 0.98
+ENTRIES = tuple(METRICS.get(name) for name in ("auc", "recall"))
+DRAWS = 500
+SETTINGS = (  # distance, patients, and how many of them are positive
+    *((SHIFT, *one) for one in (
+        (200, 80), (100, 40), (50, 25), (50, 20), (50, 10), (50, 5), (30, 15), (20, 10), (12, 6),
+    )),
+    (NEAR, 200, 80), (NEAR, 100, 40), (NEAR, 50, 20), (NEARER, 200, 80), (NEARER, 100, 40), (NEARER, 50, 20),
 )  # fmt: skip
-METHODS = ("patients", "patients, BCa", "patients, DeLong", "rows")
+METHODS = ("shown", "percentiles", "BCa", "DeLong", "rows")
 
 
-def study(seed, n_patients, n_positive):
+def truth_of(shift):
+    """Return AUC and sensitivity: scores are normal; a row is called positive in the middle between the means."""
+    return np.array([ndtr(shift / SPREAD / np.sqrt(2)), ndtr(shift / 2 / SPREAD)])
+
+
+def study(seed, shift, n_patients, n_positive):
     """Return a cohort of one family, and the same with every row for a patient of its own."""
     rng = np.random.default_rng([n_patients, n_positive, seed])
     n_each = rng.integers(2, 11, size=n_patients)
     patient = np.repeat(np.arange(n_patients), n_each)
     truth = (rng.permutation(n_patients) < n_positive)[patient].astype(np.int64)
-    odds = SHIFT * (truth - 0.5) + SHARED * rng.normal(size=n_patients)[patient] + OWN * rng.normal(size=len(patient))
+    odds = shift * (truth - 0.5) + SHARED * rng.normal(size=n_patients)[patient] + OWN * rng.normal(size=len(patient))
     positive = 1 / (1 + np.exp(-odds))
     probs = np.stack([1 - positive, positive], axis=1)
     return _cohort(truth, probs, patient), _cohort(truth, probs, np.arange(len(patient)))
@@ -60,17 +68,23 @@ def held(seed, setting, *, draws=DRAWS):
     by_patient, by_row = study(seed, *setting)
     drawn, loose = (resample(one, draws, seed, metrics=ENTRIES, threads=1) for one in (by_patient, by_row))
     without = left_out(by_patient, metrics=ENTRIES, threads=1)
-    bounds = np.full((len(ENTRIES), len(METHODS), 2), np.nan)
-    for at, name in enumerate(TRUTH):
-        column = drawn.at(name, None if name == "auc" else "yes")
-        bounds[at, 0] = interval(drawn.values[0, column])
-        bounds[at, 1] = bca(drawn.estimate[0, column], drawn.values[0, column], without[0, column])
-        bounds[at, 3] = interval(loose.values[0, column])
-    bounds[0, 2] = delong.interval(delong.pooled(by_patient, ("family",), 1), 0)
-    truth = np.array(list(TRUTH.values()))[:, None]
-    inside = ((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).astype(float)  # no interval holds nothing
-    inside[1, 2] = np.nan
+    ends = np.full((len(ENTRIES), len(METHODS), 2), np.nan)
+    for at, entry in enumerate(ENTRIES):
+        column = drawn.at(entry.name, None if entry.name == "auc" else "yes")
+        ends[at, 0] = _shown(by_patient, drawn, column)
+        ends[at, 1] = interval(drawn.values[0, column])
+        ends[at, 2] = bca(drawn.estimate[0, column], drawn.values[0, column], without[0, column])
+        ends[at, 4] = _shown(by_row, loose, column)
+    ends[0, 3] = delong.interval(delong.pooled(by_patient, ("family",), 1), 0)
+    truth = truth_of(setting[0])[:, None]
+    inside = ((ends[..., 0] <= truth) & (truth <= ends[..., 1])).astype(float)  # no interval holds nothing
+    inside[1, 3] = np.nan
     return inside
+
+
+def _shown(cohort, drawn, column):
+    of = drawn.columns[column]
+    return bounds(of.entry, drawn.estimate[0, column], drawn.values[0, column], carriers(cohort, "family", of))
 
 
 def coverage(n, setting, *, draws=DRAWS):
@@ -83,12 +97,13 @@ def main():
     start = time.perf_counter()
     heads = [f"{words}, {method}" for words in ("AUC", "sensitivity") for method in METHODS]
     del heads[-2]  # DeLong is for the AUC
-    print("| patients (positive) | " + " | ".join(heads) + " |")
-    print("|---|" + "---:|" * len(heads))
+    print("| true AUC | patients (positive) | " + " | ".join(heads) + " |")
+    print("|---|---|" + "---:|" * len(heads))
     for setting in SETTINGS:
         shares = [one for one in coverage(n, setting).ravel() if not np.isnan(one)]
         cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in shares)
-        print(f"| {setting[0]} ({setting[1]}) | {cells} |", flush=True)
+        shift, n_patients, n_positive = setting
+        print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
     print(f"\n{n} studies a line, {time.perf_counter() - start:.0f} s")
 
 

@@ -1,8 +1,8 @@
 """The intervals table: what other methods say of the scores, beside the interval that stands in the scores table.
 
-BCa for whatever is resampled; DeLong's, clustered by patient, for the AUC; Wilson's and Clopper and Pearson's for
-shares, where every patient is one row and there is one run; and for the overall values the spread over folds and over
-seeds, apart from any sampling error, with an interval for training anew (Nadeau & Bengio).
+Percentiles and BCa for whatever is resampled; DeLong's, clustered by patient, for the AUC; Wilson's and Clopper and
+Pearson's for shares, where every patient is one row and there is one run; and for the overall values the spread over
+folds and over seeds, apart from any sampling error, with an interval for training anew (Nadeau & Bengio).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.evaluate import delong, retraining
 from grandrounds.evaluate.bca import bca
-from grandrounds.evaluate.bootstrap import Column, Replicates, left_out
+from grandrounds.evaluate.bootstrap import Column, Replicates, interval, left_out
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.proportions import clopper_pearson, wilson
 
-BCA, DELONG = "BCa", "DeLong, clustered (Obuchowski)"
+PERCENTILES, BCA, DELONG = "percentiles", "BCa", "DeLong, clustered (Obuchowski)"
 WILSON, CLOPPER_PEARSON = "Wilson", "Clopper-Pearson"
 FOLDS, SEEDS, ANEW = "spread over folds", "spread over seeds", "training anew (Nadeau-Bengio)"
 _SHARES: dict[str, Callable[[Group, int], tuple[NDArray[np.bool_], NDArray[np.bool_]]]] = {
@@ -55,6 +55,7 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
             estimate, values = float(replicates.estimate[place, at]), replicates.values[place, at]
             low, high = bca(estimate, values, without[place, at])
             found = [
+                *_percentiles(column, estimate, values),
                 {"method": BCA, "estimate": estimate, "low": low, "high": high},
                 *_delong(cohort, family, column),
                 *_shares(cohort, groups, column),
@@ -72,6 +73,12 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
     )  # fmt: skip
 
 
+def _percentiles(column: Column, estimate: float, values: NDArray[np.float64]) -> Iterator[_Row]:
+    if column.entry.carried_by is not None and not math.isnan(estimate):  # of the others they are the one that is shown
+        low, high = interval(values)
+        yield {"method": PERCENTILES, "estimate": estimate, "low": low, "high": high}
+
+
 def _delong(cohort: Cohort, family: str, column: Column) -> Iterator[_Row]:
     label = column.label or positive_of(cohort.task)
     if column.entry.name == "auc" and label is not None:
@@ -86,8 +93,8 @@ def _shares(cohort: Cohort, groups: tuple[Group, ...], column: Column) -> Iterat
         return
     klass = cohort.task.classes.index(column.label) if column.label is not None else 0
     of, hits = _SHARES[column.entry.name](groups[0], klass)
-    for method, interval in ((WILSON, wilson), (CLOPPER_PEARSON, clopper_pearson)):
-        share = interval(hits[of], groups[0].patient[of].tolist())
+    for method, exact in ((WILSON, wilson), (CLOPPER_PEARSON, clopper_pearson)):
+        share = exact(hits[of], groups[0].patient[of].tolist())
         yield {"method": method, "estimate": share.estimate, "low": share.low, "high": share.high, "n": share.n}
 
 

@@ -31,6 +31,9 @@ class MetricEntry:
         influence: Where the interval comes from a cluster-sandwich error, since fitting anew for every resample would
             take too long: `"module:function"` from a `Tally` under one weighting to (K, units), how much a unit moves
             the value of each class. None: the interval is the bootstrap's.
+        carried_by: Whose patients carry a value between 0 and 1, whose interval is made on the log odds: everyone's,
+            those of the class, of the others, of both sides, or those that are called the class or not. None: it is
+            no such value.
         kinds: The tasks it is for.
         reference: Paper or page.
     """
@@ -47,6 +50,7 @@ class MetricEntry:
     infinite: str = ""
     better: Literal["higher", "lower", "closer to 0", "closer to 1", "neither"] = "higher"
     influence: str | None = None
+    carried_by: Literal["everyone", "class", "others", "both", "called", "uncalled"] | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
     @property
@@ -70,46 +74,48 @@ METRICS: Registry[MetricEntry] = Registry(
         MetricEntry(
             "auc", "AUC", "area under the one-vs-rest ROC curve, ties counted half; undefined without both sides",
             f"{_MODULE}:auc", "ranking", "Hanley & McNeil, Radiology 143:29 (1982)", overall="positive",
-            per_class=True, undefined="no sample, or every sample, is {label}",
+            per_class=True, undefined="no sample, or every sample, is {label}", carried_by="both",
         ),
         MetricEntry(
             "pairwise_auc", "pairwise AUC",
             "mean AUC over all ordered pairs of classes, one-vs-one; undefined where a class is absent",
             "grandrounds.evaluate.pairwise:pairwise_auc", "ranking", "Hand & Till, Machine Learning 45:171 (2001)",
-            undefined="a class is absent", kinds=("multiclass", "ordinal"),
+            undefined="a class is absent", kinds=("multiclass", "ordinal"), carried_by="both",
         ),
         MetricEntry(
             "average_precision", "average precision",
             "precision at each rise of recall, weighted by the rise, not interpolated; undefined without positives",
             f"{_MODULE}:average_precision", "ranking", "Davis & Goadrich, ICML (2006)", overall="positive",
-            per_class=True, undefined=_NO_SAMPLE,
+            per_class=True, undefined=_NO_SAMPLE, carried_by="both",
         ),
         MetricEntry(
             "balanced_accuracy", "balanced accuracy", "mean recall over the classes; undefined where a class is absent",
             f"{_MODULE}:recall", "labels", "Brodersen et al., ICPR (2010)", overall="macro", undefined=_NO_SAMPLE,
+            carried_by="class",
         ),
         MetricEntry(
             "accuracy", "accuracy", "share of samples whose most probable class is right",
-            f"{_MODULE}:accuracy", "labels", _SOKOLOVA,
+            f"{_MODULE}:accuracy", "labels", _SOKOLOVA, carried_by="everyone",
         ),
         MetricEntry(
             "recall", "recall", "share of a class that is called so; sensitivity, where the class is the positive one",
             f"{_MODULE}:recall", "labels", _SOKOLOVA, overall="none", per_class=True, undefined=_NO_SAMPLE,
+            carried_by="class",
         ),
         MetricEntry(
             "precision", "precision", "share right among the samples called a class; undefined where none is",
             f"{_MODULE}:precision", "labels", _SOKOLOVA, overall="none", per_class=True,
-            undefined="no sample is called {label}",
+            undefined="no sample is called {label}", carried_by="called",
         ),
         MetricEntry(
             "specificity", "specificity", "share of the other classes that is not called this one",
             f"{_MODULE}:specificity", "labels", _SOKOLOVA, overall="none", per_class=True,
-            undefined="every sample is {label}",
+            undefined="every sample is {label}", carried_by="others",
         ),
         MetricEntry(
             "f1", "F1", "harmonic mean of precision and recall",
             f"{_MODULE}:f1", "labels", _SOKOLOVA, overall="none", per_class=True,
-            undefined="no sample is or is called {label}",
+            undefined="no sample is or is called {label}", carried_by="class",
         ),
         MetricEntry(
             "brier", "Brier score", "mean over samples of the squared errors summed over all classes: 0 to 2",
@@ -149,7 +155,7 @@ METRICS: Registry[MetricEntry] = Registry(
             "npv", "negative predictive value",
             "share of other classes among the samples not called a class; undefined where all are called so",
             f"{_MODULE}:npv", "labels", _SOKOLOVA, overall="none", per_class=True,
-            undefined="every sample is called {label}",
+            undefined="every sample is called {label}", carried_by="uncalled",
         ),
         MetricEntry(
             "net_benefit", "net benefit",

@@ -21,7 +21,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import tables
+from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, interval, p_value, resample
+from grandrounds.evaluate.bounds import carriers, of_difference, of_share
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
@@ -33,8 +35,24 @@ ALPHA = 0.05
 class _Pair:
     a: str
     b: str
-    estimate: float
-    differences: NDArray[np.float64]  # (R,)
+    values: tuple[NDArray[np.float64], NDArray[np.float64]]  # (R,) of each
+    estimates: tuple[float, float]
+    n_carriers: tuple[int, int]
+
+    @property
+    def differences(self) -> NDArray[np.float64]:
+        """One minus the other, (R,)."""
+        return self.values[0] - self.values[1]
+
+    @property
+    def estimate(self) -> float:
+        """One minus the other."""
+        return self.estimates[0] - self.estimates[1]
+
+    @property
+    def has_error(self) -> bool:
+        """Whether the resamples say how far off the difference may be: a handful of patients on one side do not."""
+        return self.known and min(self.n_carriers) >= too_few.FEWEST and bool(np.nanstd(self.differences) > 0)
 
     @property
     def known(self) -> bool:
@@ -44,6 +62,8 @@ class _Pair:
 
 def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin: float, seed: int) -> pl.DataFrame:
     """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
+
+    It is null where the resamples cannot tell: where none differs, or where a handful of patients carry the metric.
 
     Args:
         cohort: What was judged.
@@ -56,13 +76,13 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
     raw = [p_value(pair.differences) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
-        low, high = interval(pair.differences, level)
+        low, high = _bounds(pair, primary, level)
         rows.append(
             {
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
                 "unit": cohort.unit, "difference": pair.estimate, "low": low, "high": high, "p_adjusted": adjusted,
                 "verdict": judged(low, high, adjusted, margin, 1 if primary.better == "higher" else -1),
-                "method": DECIDING, "error": float(np.nanstd(pair.differences)) if pair.known else None,
+                "method": DECIDING, "error": float(np.nanstd(pair.differences)) if pair.has_error else None,
             }
         )  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns) | {"error": pl.Float64()})
@@ -124,14 +144,26 @@ def _pair(cohort: Cohort, replicates: Replicates, primary: MetricEntry, a: str, 
     """Return the paired difference, over the folds and seeds that both families finished."""
     shared = cohort.runs(a) & cohort.runs(b)
     if not shared:
-        return _Pair(a, b, float("nan"), np.full(replicates.values.shape[2], np.nan))
+        nowhere = np.full(replicates.values.shape[2], np.nan)
+        return _Pair(a, b, (nowhere, nowhere), (float("nan"), float("nan")), (0, 0))
     if cohort.runs(a) != cohort.runs(b):
         cohort = cohort.restricted((a, b), shared)
         replicates = resample(cohort, replicates.values.shape[2], seed, metrics=(primary,))
     one, other = replicates.families.index(a), replicates.families.index(b)
     at = replicates.at(primary.name)
+    column = replicates.columns[at]
     return _Pair(
         a, b,
-        float(replicates.estimate[one, at] - replicates.estimate[other, at]),
-        replicates.values[one, at] - replicates.values[other, at],
+        (replicates.values[one, at], replicates.values[other, at]),
+        (float(replicates.estimate[one, at]), float(replicates.estimate[other, at])),
+        (carriers(cohort, a, column), carriers(cohort, b, column)),
     )  # fmt: skip
+
+
+def _bounds(pair: _Pair, primary: MetricEntry, level: float) -> tuple[float, float]:
+    if primary.carried_by is None or not pair.known:
+        return interval(pair.differences, level)
+    own = [of_share(*one, level=level) for one in zip(pair.estimates, pair.values, pair.n_carriers, strict=True)]
+    defined = ~np.isnan(pair.differences)
+    values = [one[defined] for one in pair.values]
+    return of_difference(values[0], values[1], (own[0], own[1]), pair.estimates, level)

@@ -22,6 +22,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
+from grandrounds.evaluate.bounds import bounds, carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
@@ -75,7 +76,9 @@ def _performance(home: Side | None, away: Side, primary: MetricEntry, seed: int,
             if _shown(column, away.cohort):
                 yield _sizes(away, family) | {
                     "family": family, "kind": "performance", "what": column.entry.name, "label": column.label,
-                } | _numbers("external", there, place, at) | _compared(there, here, place, known, at)  # fmt: skip
+                } | _numbers("external", away, there, place, at) | _compared(
+                    there, home, here, place, known, at
+                )  # fmt: skip
 
 
 def _shown(column: Column, cohort: Cohort) -> bool:
@@ -87,19 +90,22 @@ def _shown(column: Column, cohort: Cohort) -> bool:
     return column.entry.name in of_interest and positive in (None, column.label)
 
 
-def _numbers(side: str, drawn: Replicates, place: int, at: int) -> _Row:
-    estimate = float(drawn.estimate[place, at])
-    low, high = interval(drawn.values[place, at]) if not np.isnan(estimate) else (np.nan, np.nan)
-    return {side: estimate, f"{side}_low": low, f"{side}_high": high}
+def _numbers(name: str, side: Side, drawn: Replicates, place: int, at: int) -> _Row:
+    estimate, column = float(drawn.estimate[place, at]), drawn.columns[at]
+    n_carriers = carriers(side.cohort, drawn.families[place], column)
+    low, high = bounds(column.entry, estimate, drawn.values[place, at], n_carriers)
+    return {name: estimate, f"{name}_low": low, f"{name}_high": high}
 
 
-def _compared(there: Replicates, here: Replicates | None, place: int, known: int | None, at: int) -> _Row:
-    if here is None or known is None:
+def _compared(
+    there: Replicates, home: Side | None, here: Replicates | None, place: int, known: int | None, at: int
+) -> _Row:
+    if home is None or here is None or known is None:
         return {}
     differences = there.values[place, at] - here.values[known, at]
     estimate = float(there.estimate[place, at] - here.estimate[known, at])
     low, high = interval(differences) if not np.isnan(estimate) else (np.nan, np.nan)
-    return _numbers("home", here, known, at) | {"difference": estimate, "low": low, "high": high}
+    return _numbers("home", home, here, known, at) | {"difference": estimate, "low": low, "high": high}
 
 
 def _calibration(home: Side | None, away: Side) -> Iterator[_Row]:

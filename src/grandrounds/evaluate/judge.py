@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+import numpy as np
 import polars as pl
 
 from grandrounds import tables
@@ -28,13 +29,14 @@ from grandrounds.evaluate.compare import ALPHA, compare
 from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
-from grandrounds.evaluate.score import score
+from grandrounds.evaluate.score import PERCENTILE, score
 from grandrounds.evaluate.setting import Recalibration
 from grandrounds.evaluate.shipping import best_of
 from grandrounds.tables import Role, Task, Unit
 
 PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
-FEW_PATIENTS = 30  # fewer, and percentile intervals are visibly too short
+FEW_PATIENTS = 30  # fewer, and intervals are visibly too short
+FEW_OF_A_CLASS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ def scored(cohort: Cohort, replicates: Replicates, *, patient_known: bool) -> pl
     """Return the scores table with the words for how each interval was made."""
     drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
     scores = score(
-        cohort, replicates, method=f"{drawn}, percentile, {replicates.values.shape[2]} resamples",
+        cohort, replicates, method=f"{drawn}, {PERCENTILE}, {replicates.values.shape[2]} resamples",
         refitted=[one for one in metrics_for(cohort.task) if one.influence],
         refitted_method=f"{'cluster-sandwich' if patient_known else 'sandwich'} error, t"
         + ("" if patient_known else ", assumes independent images"),
@@ -187,6 +189,21 @@ def _combined(
     yield f"The samples of a {unit} become one answer by a rule that {how}: {said}."
 
 
+def _rare(cohort: Cohort) -> Iterator[str]:
+    """Yield which classes so few patients show that what rests on them is hardly known."""
+    if len(cohort.patients) < too_few.FEWEST:
+        return
+    patient = np.concatenate([group.patient for group in cohort.groups])
+    label = np.concatenate([group.label for group in cohort.groups])
+    found = [(name, len(np.unique(patient[label == at]))) for at, name in enumerate(cohort.task.classes)]
+    rare = [f"{name} ({n})" for name, n in found if 0 < n < FEW_OF_A_CLASS]
+    if rare:
+        yield (
+            f"Fewer than {FEW_OF_A_CLASS} patients of {', '.join(rare)}: whatever rests on them is hardly known, "
+            "however many others there are."
+        )
+
+
 def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)
     if not patient_known:
         yield "Every interval assumes independent images, because the patients are unknown."
@@ -194,6 +211,7 @@ def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]
         yield f"{too_few.why(len(cohort.patients))}: only the values themselves are shown, and nothing is compared."
     elif len(cohort.patients) < FEW_PATIENTS:
         yield f"Only {len(cohort.patients)} patients: intervals from so few are too short more often than they say."
+    yield from _rare(cohort)
     everywhere = {run for family in cohort.families for run in cohort.runs(family)}
     several = len({seed for *_, seed in everywhere}) > 1
     for family in cohort.families:

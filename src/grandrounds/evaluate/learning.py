@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from grandrounds import tables
-from grandrounds.evaluate.bootstrap import interval, resample
+from grandrounds.evaluate.bootstrap import resample
+from grandrounds.evaluate.bounds import bounds, carriers
 from grandrounds.evaluate.catalogue import LEARNING, MetricEntry
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.tables import Task, Unit
@@ -50,12 +51,14 @@ def learning(
     """
     rows = []
     for part in sorted(parts, key=lambda one: one.n_patients):
-        drawn = resample(assemble(part.predictions, task, "test", unit), RESAMPLES, seed, metrics=(primary,))
+        cohort = assemble(part.predictions, task, "test", unit)
+        drawn = resample(cohort, RESAMPLES, seed, metrics=(primary,))
         at = drawn.at(primary.name)
         for place, family in enumerate(drawn.families):
             y = float(drawn.estimate[place, at])
             if not np.isnan(y):
-                low, high = interval(drawn.values[place, at])
+                n_carriers = carriers(cohort, family, drawn.columns[at])
+                low, high = bounds(primary, y, drawn.values[place, at], n_carriers)
                 rows.append(
                     {"family": family, "task": task.name, "curve": LEARNING, "x": part.n_patients, "y": y,
                      "low": low, "high": high}

@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
+from grandrounds.evaluate.bounds import of_share
 from grandrounds.evaluate.crossfit import Recalibrated, Rows
 from grandrounds.tables import Task
 
 Values: TypeAlias = NDArray[np.float64]  # (R,)
+_SHARES = frozenset(
+    {"accuracy", "recall", "specificity", "precision", "npv", "coverage", "decided", "right_if_decided"}
+)
 
 
 class Measure(NamedTuple):
@@ -115,11 +119,30 @@ def measured(rules: Sequence[Rule], n_patients: int, resamples: int, seed: int) 
         yield [*_rows(rule, found, np.concatenate(parts, axis=1)[:, :resamples])]
 
 
+def _bounds(metric: str, estimate: float, values: Values, alone: Sequence[Mapping[str, Values]]) -> tuple[float, float]:
+    """Return the interval of one number; NaN where no resample differs and no count of patients says how far it may be.
+
+    Args:
+        metric: Its name.
+        estimate: Its value.
+        values: (R,) resamples.
+        alone: Trial by trial, what each patient would give alone: who has no value carries none.
+    """
+    if np.isnan(estimate):
+        return np.nan, np.nan
+    if metric in _SHARES:
+        carries = np.any([~np.isnan(trial[metric]) for trial in alone], axis=0)  # (P,)
+        return of_share(estimate, values, int(carries.sum()))
+    low, high = interval(values)
+    return (low, high) if low < high else (np.nan, np.nan)
+
+
 def _rows(rule: Rule, found: list[dict[str, Values]], drawn: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+    alone = [measure.read(measure.cells) for measure in rule.measures]
     for at, metric in enumerate(found[0]):
         by_trial = np.array([one[metric][0] for one in found])
         estimate = by_trial[~np.isnan(by_trial)].mean() if not np.isnan(by_trial).all() else np.nan
-        low, high = interval(drawn[at]) if not np.isnan(estimate) else (np.nan, np.nan)
+        low, high = _bounds(metric, estimate, drawn[at], alone)
         notes = [*rule.notes, *_gaps(rule, metric, by_trial), *_broken(rule, metric, high)]
         yield {
             "rule": rule.rule, "label": rule.label, "calibration": rule.calibration, "threshold": rule.threshold,

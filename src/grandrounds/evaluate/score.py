@@ -11,10 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import tables
-from grandrounds.evaluate.bootstrap import Column, Replicates, interval
+from grandrounds.evaluate.bootstrap import Column, Replicates
+from grandrounds.evaluate.bounds import bounds, carriers
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
+
+PERCENTILE, ON_LOG_ODDS = "percentile", "t on log odds"  # how an interval came from resamples, in the column `method`
 
 
 class _Value(NamedTuple):
@@ -35,7 +38,7 @@ def score(
     refitted: Sequence[MetricEntry] = (),
     refitted_method: str = "cluster-sandwich error, t",
 ) -> pl.DataFrame:
-    """Return the scores table: intervals of 95 %, percentiles unless said otherwise.
+    """Return the scores table: intervals of 95 %, of shares on the log odds, of others percentiles, see `bounds`.
 
     An infinite number is null and its note says so; the other bound stands.
 
@@ -67,7 +70,7 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
     family = replicates.families[place]
     for at, column in enumerate(replicates.columns):
         estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-        low, high = interval(values) if not math.isnan(estimate) else (np.nan, np.nan)
+        low, high = bounds(column.entry, estimate, values, carriers(cohort, family, column))
         measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
         parts = [*_gaps(cohort, family, column.entry, _labels(cohort, column), measured)]
         lost = np.isnan(values).mean() if len(values) else 0.0
@@ -75,7 +78,8 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
             parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
         if math.isinf(high):
             parts.append(f"no upper bound: infinite in {np.isinf(values).mean():.1%} of the resamples")
-        yield _Value(column.entry.name, column.label, estimate, low, high, method, ". ".join(parts) or None)
+        how = method if column.entry.carried_by is None else method.replace(PERCENTILE, ON_LOG_ODDS)
+        yield _Value(column.entry.name, column.label, estimate, low, high, how, ". ".join(parts) or None)
 
 
 def _refitted(cohort: Cohort, family: str, entry: MetricEntry, method: str) -> Iterator[_Value]:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
-from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
+from grandrounds.evaluate.bootstrap import Column, Replicates, resample
+from grandrounds.evaluate.bounds import bounds, carriers
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
@@ -82,7 +83,8 @@ def judge_several(
     by_task = [scored(cohort, one, patient_known=patient_known) for cohort, one in zip(cohorts, found, strict=True)]
     rows = [*_rows(cohorts, found, mean), *_lacking(cohorts, mean)]
     overall = pl.DataFrame(rows, schema_overrides=dict(tables.SCORES.columns), infer_schema_length=None)
-    numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.lit(by_task[0]["method"][0])
+    how = dict(by_task[0].filter(pl.col("label").is_null()).select("metric", "method").iter_rows())
+    numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.col("metric").replace_strict(how)
     known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
     overall = tables.check(overall.with_columns(numbers, method=method, n_patients=known), tables.SCORES)
     judgement = Judgement(
@@ -139,7 +141,11 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                    for at, name in enumerate(group.sample)}  # fmt: skip
         for at, column in enumerate(mean.columns):
             estimate = float(mean.estimate[place, at])
-            low, high = interval(mean.values[place, at]) if not np.isnan(estimate) else (np.nan, np.nan)
+            fewest = min(
+                carriers(cohort, family, _overall(one, column.entry))
+                for cohort, one in zip(cohorts, found, strict=True)
+            )
+            low, high = bounds(column.entry, estimate, mean.values[place, at], fewest)
             undefined = [
                 cohort.task.name
                 for cohort, one in zip(cohorts, found, strict=True)
@@ -151,6 +157,10 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                 "n_patients": len({patient for patient, _ in samples}),
                 "note": f"undefined for {', '.join(undefined)}" if undefined else _lost(mean.values[place, at]),
             }  # fmt: skip
+
+
+def _overall(one: Replicates, entry: MetricEntry) -> Column:
+    return one.columns[one.at(entry.name)]
 
 
 def _lost(values: NDArray[np.float64]) -> str | None:

@@ -25,7 +25,9 @@ def test_every_table_keeps_its_schema(predictions, three):
     auc = found.scores.filter(pl.col("metric") == "auc", pl.col("label").is_null())
     assert (auc["low"] < auc["estimate"]).all()
     assert (auc["estimate"] < auc["high"]).all()
-    assert found.scores["method"][0] == "patient-clustered bootstrap, percentile, 200 resamples"
+    methods = dict(found.scores.select("metric", "method").iter_rows())
+    assert methods["auc"] == "patient-clustered bootstrap, t on log odds, 200 resamples"
+    assert methods["brier"] == "patient-clustered bootstrap, percentile, 200 resamples"
     assert found.scores["n_patients"].unique().to_list() == [40]
     assert dict(found.scores.select("unit", "n_samples").unique().iter_rows()) == {"sample": 120, "patient": 40}
 
