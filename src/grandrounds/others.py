@@ -26,7 +26,7 @@ from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.report.leaking import marked
-from grandrounds.study.record import record
+from grandrounds.study.record import JUDGING, record
 from grandrounds.study.spec import FLOORS, JudgeSpec
 from grandrounds.together import keep, title, together
 
@@ -62,7 +62,7 @@ def _content(found: Intake, among: Sequence[Intake], ask: JudgeSpec) -> ReportCo
         intervals=outcome.intervals, curves=outcome.curves, predictions=found.predictions, decisions=closer.decisions,
         suspects=_wrongly(found),
         findings=_findings(replace(_judged(found, ask, outcome, lifted), decisions=closer.decisions), found, among),
-        readers=readers_of(lifted, found.task, found.readers), record=record(),
+        readers=readers_of(lifted, found.task, found.readers), record=record(JUDGING),
         notes=(*found.notes, *outcome.notes, *closer.notes, *_one_by_one(found)),
         assumptions=gather.assumptions(patient_known=found.patient_known),
     )  # fmt: skip
@@ -114,7 +114,7 @@ def _one_by_one(found: Intake) -> tuple[str, ...]:
 
 def _record(paths: Sequence[Path]) -> dict[str, object]:
     """Return versions, machine and command, and which files were read, by the hash of what was in them."""
-    return record() | {"files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}}
+    return record(JUDGING) | {"files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}}
 
 
 def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:

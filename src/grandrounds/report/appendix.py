@@ -39,7 +39,12 @@ def study(ranked: Ranked) -> Section | None:
     if record:
         rows = tuple((Cell(key), Cell(value)) for key, value in _flat(record))
         columns = (Column("What", numeric=False), Column("Value", numeric=False))
-        blocks.append(Folded("Versions, machine and fingerprints", (Table("Record of the run.", columns, rows),)))
+        blocks.append(
+            Folded(
+                "Versions, machine and fingerprints",
+                (Table(f"Record of the {'run' if content.study_toml else 'judging'}.", columns, rows),),
+            )
+        )
     if content.study_toml:
         blocks.append(Folded("The resolved study", (Listing(content.study_toml, "Study, TOML"),)))
     return Section("study", "How to redo it", tuple(blocks)) if blocks else None

@@ -24,17 +24,25 @@ Answer = Callable[[Ranked], str]
 ONLY_YOU = "only the authors know"
 NOT_HERE = "not in this record"
 _INTRO = (
-    "Filled where the record of this run has the answer; the rest is for the authors. Read each answer before you hand "
+    "Filled where the record has the answer; the rest is for the authors. Read each answer before you hand "
     "it in: the record knows what was done, and not why. Numbers are those of CLAIM (2024) and TRIPOD+AI (2024)."
 )
 
 
 class Item(NamedTuple):
-    """One item of a checklist; without an answer only the authors know it."""
+    """One item of a checklist.
+
+    Args:
+        number: The paper's.
+        topic: What it asks, in our words.
+        answer: What the record has; None where only the authors know it.
+        beside: What the record can add where it has no answer; it fills nothing.
+    """
 
     number: str
     topic: str
     answer: Answer | None = None
+    beside: Answer | None = None
 
 
 def checklists(ranked: Ranked) -> Section:
@@ -56,7 +64,8 @@ def _table(ranked: Ranked, items: tuple[Item, ...]) -> Table:
     for item in items:
         said = "" if item.answer is None else item.answer(ranked)
         tag = "" if said else ONLY_YOU if item.answer is None else NOT_HERE
-        rows.append((Cell(item.number), Cell(item.topic), Cell(said, tag=tag)))
+        beside = "" if item.beside is None else item.beside(ranked)
+        rows.append((Cell(item.number), Cell(item.topic), Cell(said or beside, tag=tag)))
     columns = (Column("Item", numeric=False), Column("Topic", numeric=False), Column("From the record", numeric=False))
     return Table("Topics in our own words.", columns, tuple(rows))
 
@@ -152,6 +161,11 @@ def _divided(ranked: Ranked) -> str:
     return " ".join((methods.split(ranked), _sizes(ranked))).strip()
 
 
+def _software(ranked: Ranked) -> str:
+    """Return what trained and judged; what judged alone is not the software of the models."""
+    return methods.software(ranked) if ranked.content.study_toml else ""
+
+
 def _built(ranked: Ranked) -> str:
     return " ".join((methods.training(ranked), _leak_free(ranked))).strip()
 
@@ -162,9 +176,10 @@ def _command(ranked: Ranked) -> str:
 
 def _size(ranked: Ranked) -> str:
     """Return what the set could have shown, which is not why it has the size that it has."""
-    return " ".join(
-        one for one in ranked.content.verdict_sentences if "power of" in one or "it would take about" in one
-    )
+    shown = [one for one in ranked.content.verdict_sentences if "power of" in one or "it would take about" in one]
+    if not shown:
+        return ""
+    return f"How the size was decided is for the authors to say. Computed after the fact: {' '.join(shown)}"
 
 
 def _audited(*codes: str) -> Answer:
@@ -194,11 +209,10 @@ def _output(ranked: Ranked) -> str:
 
 
 def _bundle(ranked: Ranked) -> str:
-    return (
-        f"The folder model/ of the run holds {ranked.content.ships} with its preparation."
-        if ranked.content.ships
-        else ""
-    )
+    """Return where the model lies; predictions that others made bring none."""
+    content = ranked.content
+    there = content.ships and content.study_toml
+    return f"The folder model/ of the run holds {content.ships} with its preparation." if there else ""
 
 
 def _internal(ranked: Ranked) -> str:
@@ -215,8 +229,9 @@ CLAIM: tuple[Item, ...] = (
     Item("14", "How the reference standard was obtained"), Item("15", "Why this reference standard"),
     Item("16", "Where its annotations come from"), Item("17", "Annotation of the test set"),
     Item("18", "Agreement between and within raters"), Item("19", "How data were assigned to parts", _divided),
-    Item("20", "At which level the parts are disjoint", _level), Item("21", "Intended size of the test set", _size),
-    Item("22", "The models", _models), Item("23", "Software", methods.software),
+    Item("20", "At which level the parts are disjoint", _level),
+    Item("21", "Intended size of the test set", beside=_size),
+    Item("22", "The models", _models), Item("23", "Software", _software, methods.software),
     Item("24", "How weights were started", _initialised), Item("25", "Training in detail", methods.training),
     Item("26", "How the final model was chosen", _ships), Item("27", "Ensembles", _ensemble),
     Item("28", "Metrics", _metrics), Item("29", "Significance and uncertainty", methods.evaluation),
@@ -239,7 +254,7 @@ TRIPOD_AI: tuple[Item, ...] = (
     Item("8a", "The outcome", methods.cohort), Item("8b", "Who assessed the outcome"),
     Item("8c", "Blinding of the assessment"), Item("9a", "Choice of predictors"),
     Item("9b", "Definition of predictors"), Item("9c", "Who assessed predictors"),
-    Item("10", "Sample size", _size), Item("11", "Missing data", _missing),
+    Item("10", "Sample size", beside=_size), Item("11", "Missing data", _missing),
     Item("12a", "How data were divided and used", _divided), Item("12b", "Handling of predictors", methods.preparation),
     Item("12c", "Models, building, internal validation", _built),
     Item("12d", "Heterogeneity between places", _slices), Item("12e", "Measures of performance", methods.evaluation),

@@ -24,7 +24,8 @@ def methods(ranked: Ranked) -> Section:
 
 def sentences(ranked: Ranked) -> tuple[str, ...]:
     """Return every sentence that the record bears out."""
-    parts = (cohort(ranked), split(ranked), preparation(ranked), training(ranked), evaluation(ranked), software(ranked))
+    tell = (cohort, split, preparation, families, training, evaluation, software)
+    parts = (one(ranked) for one in tell)
     return tuple(part for part in parts if part)
 
 
@@ -74,11 +75,18 @@ def preparation(ranked: Ranked) -> str:
     return f"Each image was prepared alone by: {', '.join(steps)}." if steps else ""
 
 
+def families(ranked: Ranked) -> str:
+    """Return whose answers were judged, where nobody knows how they were trained; else `training` names them."""
+    if _study(ranked).get("recipes") or not ranked.families:
+        return ""
+    return f"{'Compared were' if len(ranked.families) > 1 else 'Judged was'} {listed(list(ranked.families))}."
+
+
 def training(ranked: Ranked) -> str:
-    """Return what was trained, how often and within what budget."""
+    """Return what was trained, how often and within what budget; empty where that is not on record."""
     study, recipes = _study(ranked), _study(ranked).get("recipes", ())
     if not recipes:
-        return f"Compared were {listed(list(ranked.families))}." if ranked.families else ""
+        return ""
     budget = study.get("means", {}).get("budget_s")
     n_seeds = study.get("seeds", 1)
     shared = f" within {count(budget)} s of training, shared equally" if budget else ""
@@ -108,13 +116,16 @@ def evaluation(ranked: Ranked) -> str:
 
 
 def software(ranked: Ranked) -> str:
-    """Return versions and machine."""
+    """Return the versions of what trained and judged; of predictions that others made, of what judged."""
     record = ranked.content.record
     packages = record.get("packages")
     if not isinstance(packages, Mapping):
         return ""
     names = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
-    return f"Software: Python {record.get('python', 'of unknown version')}, {names}."
+    versions = f"Python {record.get('python', 'of unknown version')}, {names}."
+    if ranked.content.study_toml:
+        return f"Software: {versions}"
+    return f"Judged with: {versions} What made the predictions is not on record."
 
 
 def _study(ranked: Ranked) -> dict[str, Any]:

@@ -8,15 +8,21 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
-PACKAGES = ("grandrounds", "numpy", "polars", "scikit-learn", "scikit-image", "torch", "torchvision", "timm", "pydicom")
+JUDGING = ("grandrounds", "numpy", "scipy", "polars", "numba")  # all that reads predictions
+PACKAGES = (*JUDGING, "scikit-learn", "scikit-image", "torch", "torchvision", "timm", "pydicom")
 
 
-def record() -> dict[str, object]:
-    """Return versions, hardware, date and command as plain data."""
+def record(packages: Sequence[str] = PACKAGES) -> dict[str, object]:
+    """Return versions, hardware, date and command as plain data.
+
+    Args:
+        packages: Those that had a part in it, since what else is installed says nothing.
+    """
     return {
         "command": _command(),
         "finished": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -25,7 +31,7 @@ def record() -> dict[str, object]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in packages},
     }
 
 

@@ -79,3 +79,25 @@ def test_the_heading_counts_what_is_filled(content: ReportContent) -> None:
     n = sum(bool(answer) for answer, _ in rows(content, 0).values())
 
     assert f"CLAIM {n} of 44" in section.hint
+
+
+def test_predictions_of_others_bring_no_model_and_no_training(content: ReportContent) -> None:
+    """Without a study there is no folder of a model, and naming the families says nothing of their training."""
+    theirs = dataclasses.replace(content, study_toml="")
+
+    assert rows(theirs, 0)["25"] == rows(theirs, 0)["43"] == rows(theirs, 1)["22"] == ("", NOT_HERE)
+    assert rows(theirs, 0)["23"][0].startswith("Judged with:")
+    assert rows(theirs, 0)["23"][1] == NOT_HERE
+    assert rows(content, 0)["43"][0].startswith("The folder model/ of the run holds")
+
+
+def test_what_a_set_could_have_shown_is_no_reason_for_its_size(content: ReportContent) -> None:
+    """The figure is given as computed afterwards, and the item stays with the authors and is not counted."""
+    power = "These 24 patients would show with a power of 80 % a true difference from the leader of 0.1."
+    known = dataclasses.replace(content, verdict_sentences=(*content.verdict_sentences, power))
+
+    for which, number in ((0, "21"), (1, "10")):
+        answer, tag = rows(known, which)[number]
+        assert answer.endswith(f"Computed after the fact: {power}")
+        assert tag == ONLY_YOU
+    assert checklists(Ranked.of(known)).hint == checklists(Ranked.of(content)).hint

@@ -97,3 +97,12 @@ def test_what_families_said_of_imbalance_stands_once(content: ReportContent) -> 
     assert imbalance(Ranked.of(dataclasses.replace(content, trials=trials))) == (
         "The families said: no class weights (1.1 to 1)."
     )
+
+
+def test_of_predictions_that_others_made_only_the_judge_is_known(recorded: ReportContent) -> None:
+    """Versions are those of what judged, and nothing is said of training."""
+    text = told(dataclasses.replace(recorded, study_toml=""))
+
+    assert "Compared were resnet-18, lbp-svm" in text
+    assert "trained" not in text
+    assert text.endswith("Judged with: Python 3.11.7, numpy 2.0.0. What made the predictions is not on record.")

@@ -49,6 +49,7 @@ def test_the_page_has_audits_and_a_record(csv: Path, tmp_path: Path) -> None:
     assert "A017" in set(findings.filter(pl.col("outcome") == "tip")["audit"])
     assert hashlib.sha256(csv.read_bytes()).hexdigest() in page
     assert "theirs: which family reads it best?" in page
+    assert "torch" not in page  # installed perhaps, and it had no part in this
     scores = tables.read(tables.SCORES, tmp_path / "out/scores.parquet").frame
     assert set(scores["family"]) == {"first", "second"}
 
