@@ -177,7 +177,7 @@ def test_classes_without_an_order_cannot_meet_in_one_case(three):
 def test_a_case_of_two_patients_is_refused(two):
     """Two exams of one name would be taken for one."""
     frame = _exams(two).with_columns(case=pl.lit("scan"))
-    with pytest.raises(BadData, match="belong to several patients"):
+    with pytest.raises(BadData, match="a case belongs to several patients"):
         judge(frame, two, resamples=20, unit="case")
 
 
