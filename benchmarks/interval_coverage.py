@@ -1,7 +1,7 @@
 """How often 95 % intervals hold the true value, by patients and by row, down to where they fail.
 
-Result    the shown interval 92.7 to 96.5 % from 50 patients with 20 positive on, at AUCs of 0.79, 0.95 and 0.98; by row 67 to
-          83 %; percentiles down to 85 %; 384 s on a busy machine
+Result    the shown interval 92.7 to 96.5 % from 50 patients with 20 positive on, at AUCs of 0.79, 0.95 and 0.98; by row
+          67 to 83 %; percentiles 88 to 95 %; 384 s on a busy machine
 Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/interval_coverage.py [studies]
