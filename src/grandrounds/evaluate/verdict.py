@@ -196,10 +196,12 @@ def _owned(unit: str, n_patients: int | None) -> str:
 
 
 def _corrected(one: Selection) -> str:
+    picked = f"The best of {len(one.families)} was picked on the very cases that score it"
+    if one.low == one.high:
+        return f"{picked}, and no draw of patients differs, so that it cannot be corrected for that."
     return (
-        f"The best of {len(one.families)} was picked on the very cases that score it: corrected for that, "
-        f"{one.corrected:.3f} (95 % of the draws {one.low:.3f} to {one.high:.3f}) is what such a pick scores on new "
-        "patients."
+        f"{picked}: corrected for that, {one.corrected:.3f} (95 % of the draws {one.low:.3f} to {one.high:.3f}) is "
+        "what such a pick scores on new patients."
     )
 
 

@@ -300,6 +300,16 @@ def test_the_best_of_several_is_corrected_in_words(study):
     assert "corrected for that, 0.918 (95 % of the draws 0.870 to 0.950)" in found.sentences[2]
 
 
+def test_nothing_is_corrected_where_no_draw_differs(study):
+    """Families without an error on every draw leave nothing to correct by, and that is said instead of a range."""
+    flat = Selection(
+        families=("lbp-svm", "resnet"), estimate=1.0, corrected=1.0, low=1.0, high=1.0, picked=(0.5, 0.5), draws=9
+    )
+    said = verdict(**study, selection=flat).sentences[2]
+    assert "no draw of patients differs" in said
+    assert "1.000" not in said
+
+
 def test_scores_of_other_units_and_slices_are_left_alone(study):
     """The verdict rests on all cases, at the unit of the comparisons."""
     whole = study["scores"].with_columns(unit=pl.lit("case"), slice=pl.lit("all"))
