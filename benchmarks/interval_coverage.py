@@ -21,7 +21,7 @@ from scipy.special import ndtr
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
-from grandrounds.evaluate.bounds import bounds, carriers
+from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.tables import Task
 
@@ -84,7 +84,9 @@ def held(seed, setting, *, draws=DRAWS):
 
 def _shown(cohort, drawn, column):
     of = drawn.columns[column]
-    return bounds(of.entry, drawn.estimate[0, column], drawn.values[0, column], carriers(cohort, "family", of))
+    return bounds(
+        of.entry, drawn.estimate[0, column], drawn.values[0, column], Carriers.of(cohort, "family").number(of)
+    )
 
 
 def coverage(n, setting, *, draws=DRAWS):

@@ -13,7 +13,7 @@ Reference: Holm, Scandinavian Journal of Statistics 6:65 (1979).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, interval, p_value, resample
-from grandrounds.evaluate.bounds import carriers, of_difference, of_share
+from grandrounds.evaluate.bounds import Carriers, of_difference, of_share
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
@@ -72,7 +72,11 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
         margin: Differences within this much, in units of the metric, count as equal.
         seed: Of the draws that made `replicates`; needed where two families did not finish the same folds.
     """
-    pairs = [_pair(cohort, replicates, primary, a, b, seed) for a, b in itertools.combinations(replicates.families, 2)]
+    carried = _carried(cohort, replicates, primary)
+    pairs = [
+        _pair(cohort, replicates, carried, primary, a, b, seed)
+        for a, b in itertools.combinations(replicates.families, 2)
+    ]
     raw = [p_value(pair.differences) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
@@ -140,7 +144,14 @@ def _ranked(p_values: Sequence[float]) -> list[int]:
     return sorted(defined, key=lambda at: p_values[at])
 
 
-def _pair(cohort: Cohort, replicates: Replicates, primary: MetricEntry, a: str, b: str, seed: int) -> _Pair:
+def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, int]:
+    column = replicates.columns[replicates.at(primary.name)]
+    return {family: Carriers.of(cohort, family).number(column) for family in replicates.families}
+
+
+def _pair(
+    cohort: Cohort, replicates: Replicates, carried: Mapping[str, int], primary: MetricEntry, a: str, b: str, seed: int
+) -> _Pair:
     """Return the paired difference, over the folds and seeds that both families finished."""
     shared = cohort.runs(a) & cohort.runs(b)
     if not shared:
@@ -149,14 +160,14 @@ def _pair(cohort: Cohort, replicates: Replicates, primary: MetricEntry, a: str, 
     if cohort.runs(a) != cohort.runs(b):
         cohort = cohort.restricted((a, b), shared)
         replicates = resample(cohort, replicates.values.shape[2], seed, metrics=(primary,))
+        carried = _carried(cohort, replicates, primary)
     one, other = replicates.families.index(a), replicates.families.index(b)
     at = replicates.at(primary.name)
-    column = replicates.columns[at]
     return _Pair(
         a, b,
         (replicates.values[one, at], replicates.values[other, at]),
         (float(replicates.estimate[one, at]), float(replicates.estimate[other, at])),
-        (carriers(cohort, a, column), carriers(cohort, b, column)),
+        (carried[a], carried[b]),
     )  # fmt: skip
 
 

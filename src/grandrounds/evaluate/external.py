@@ -1,10 +1,10 @@
 """The external table: what a family that was trained here is worth on data from elsewhere.
 
 Each metric stands beside its value on the test role at home, both of what the study compared (samples, cases or
-patients) and as the mean over the trained models, with the
-difference elsewhere minus home. The patients are others, so the two are resampled apart; bounds of the difference are
-percentiles. Of calibration slope and intercept they come from the two cluster-sandwich errors. What is different about
-the patients stands below: shares of the classes and of every slice that both sides know.
+patients) and as the mean over the trained models, with the difference elsewhere minus home. The patients are others, so
+the two are resampled apart. Bounds of the difference follow from those of the two values where these lie between 0 and
+1, and are percentiles of other metrics; of calibration slope and intercept they come from the two sandwich errors. What
+is different about the patients stands below: shares of the classes and of every slice that both sides know.
 
 Assumes: patients are independent of one another and in one of the two sets only; the fitted models are given.
 
@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
-from grandrounds.evaluate.bounds import bounds, carriers
+from grandrounds.evaluate.bounds import Bounds, Carriers, bounds, from_own
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
@@ -76,8 +77,9 @@ def _performance(home: Side | None, away: Side, primary: MetricEntry, seed: int,
             if _shown(column, away.cohort):
                 yield _sizes(away, family) | {
                     "family": family, "kind": "performance", "what": column.entry.name, "label": column.label,
-                } | _numbers("external", away, there, place, at) | _compared(
-                    there, home, here, place, known, at
+                } | _compared(
+                    _numbers(away, there, place, at),
+                    _numbers(home, here, known, at) if home and here and known is not None else None,
                 )  # fmt: skip
 
 
@@ -90,22 +92,36 @@ def _shown(column: Column, cohort: Cohort) -> bool:
     return column.entry.name in of_interest and positive in (None, column.label)
 
 
-def _numbers(name: str, side: Side, drawn: Replicates, place: int, at: int) -> _Row:
-    estimate, column = float(drawn.estimate[place, at]), drawn.columns[at]
-    n_carriers = carriers(side.cohort, drawn.families[place], column)
-    low, high = bounds(column.entry, estimate, drawn.values[place, at], n_carriers)
-    return {name: estimate, f"{name}_low": low, f"{name}_high": high}
+class _Number(NamedTuple):
+    """A value with its interval, its resamples, and its metric."""
+
+    value: float
+    own: Bounds
+    resamples: NDArray[np.float64]
+    entry: MetricEntry
 
 
-def _compared(
-    there: Replicates, home: Side | None, here: Replicates | None, place: int, known: int | None, at: int
-) -> _Row:
-    if home is None or here is None or known is None:
-        return {}
-    differences = there.values[place, at] - here.values[known, at]
-    estimate = float(there.estimate[place, at] - here.estimate[known, at])
-    low, high = interval(differences) if not np.isnan(estimate) else (np.nan, np.nan)
-    return _numbers("home", home, here, known, at) | {"difference": estimate, "low": low, "high": high}
+def _numbers(side: Side, drawn: Replicates, place: int, at: int) -> _Number:
+    value, column, values = float(drawn.estimate[place, at]), drawn.columns[at], drawn.values[place, at]
+    n_carriers = Carriers.of(side.cohort, drawn.families[place]).number(column)
+    return _Number(value, bounds(column.entry, value, values, n_carriers), values, column.entry)
+
+
+def _compared(there: _Number, here: _Number | None) -> _Row:
+    """Return both sides and their difference; other patients were drawn on each, so that nothing is paired."""
+    row = _as_row("external", there)
+    if here is None:
+        return row
+    difference = there.value - here.value
+    if there.entry.carried_by is not None:
+        low, high = from_own((there.value, here.value), (there.own, here.own))
+    else:
+        low, high = interval(there.resamples - here.resamples) if not np.isnan(difference) else (np.nan, np.nan)
+    return row | _as_row("home", here) | {"difference": difference, "low": low, "high": high}
+
+
+def _as_row(name: str, one: _Number) -> _Row:
+    return {name: one.value, f"{name}_low": one.own[0], f"{name}_high": one.own[1]}
 
 
 def _calibration(home: Side | None, away: Side) -> Iterator[_Row]:

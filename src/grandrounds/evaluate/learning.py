@@ -17,7 +17,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import resample
-from grandrounds.evaluate.bounds import bounds, carriers
+from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.catalogue import LEARNING, MetricEntry
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.tables import Task, Unit
@@ -57,7 +57,7 @@ def learning(
         for place, family in enumerate(drawn.families):
             y = float(drawn.estimate[place, at])
             if not np.isnan(y):
-                n_carriers = carriers(cohort, family, drawn.columns[at])
+                n_carriers = Carriers.of(cohort, family).number(drawn.columns[at])
                 low, high = bounds(primary, y, drawn.values[place, at], n_carriers)
                 rows.append(
                     {"family": family, "task": task.name, "curve": LEARNING, "x": part.n_patients, "y": y,

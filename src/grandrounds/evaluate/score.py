@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates
-from grandrounds.evaluate.bounds import bounds, carriers
+from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
@@ -68,9 +68,10 @@ def score(
 
 def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) -> Iterator[_Value]:
     family = replicates.families[place]
+    carriers = Carriers.of(cohort, family)
     for at, column in enumerate(replicates.columns):
         estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-        low, high = bounds(column.entry, estimate, values, carriers(cohort, family, column))
+        low, high = bounds(column.entry, estimate, values, carriers.number(column))
         measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
         parts = [*_gaps(cohort, family, column.entry, _labels(cohort, column), measured)]
         lost = np.isnan(values).mean() if len(values) else 0.0

@@ -24,7 +24,7 @@ from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
 from grandrounds.evaluate.bootstrap import Column, Replicates, resample
-from grandrounds.evaluate.bounds import bounds, carriers
+from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
@@ -139,12 +139,11 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
     for place, family in enumerate(mean.families):
         samples = {(group.patient[at], name) for cohort in cohorts for group in cohort.of(family)
                    for at, name in enumerate(group.sample)}  # fmt: skip
+        carriers = [Carriers.of(cohort, family) for cohort in cohorts]
         for at, column in enumerate(mean.columns):
             estimate = float(mean.estimate[place, at])
-            fewest = min(
-                carriers(cohort, family, _overall(one, column.entry))
-                for cohort, one in zip(cohorts, found, strict=True)
-            )
+            overall = [one.columns[one.at(column.entry.name)] for one in found]
+            fewest = min(own.number(of_task) for own, of_task in zip(carriers, overall, strict=True))
             low, high = bounds(column.entry, estimate, mean.values[place, at], fewest)
             undefined = [
                 cohort.task.name
@@ -157,10 +156,6 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                 "n_patients": len({patient for patient, _ in samples}),
                 "note": f"undefined for {', '.join(undefined)}" if undefined else _lost(mean.values[place, at]),
             }  # fmt: skip
-
-
-def _overall(one: Replicates, entry: MetricEntry) -> Column:
-    return one.columns[one.at(entry.name)]
 
 
 def _lost(values: NDArray[np.float64]) -> str | None:

@@ -1,6 +1,8 @@
-"""Who the patients of other data are, beside those of the study."""
+"""What other data show beside those of the study, and who their patients are."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -52,3 +54,20 @@ def test_words_and_numbers_of_one_column_meet_as_words():
     """Where one side writes words, both are words."""
     found = mix(side("test", [30, 70] * 5, [0.7]), side("external", ["30", "old"] * 6, [0.7]))
     assert found["age_years: old"] == {"home": 0.0, "external": 0.5}
+
+
+def test_no_error_on_either_side_is_no_proof_of_no_drop():
+    """A model without a miss on thirty patients at home and on twelve elsewhere may still be worth less there."""
+    sides = [side(role, [50] * n, [0.7]) for role, n in (("test", 30), ("external", 12))]
+    told = [replace(one.cohort, groups=(replace(one.cohort.groups[0], probs=_sure(one)),)) for one in sides]
+    home, away = (one._replace(cohort=cohort) for one, cohort in zip(sides, told, strict=True))
+    auc = external("theirs", home, away, METRICS.get("auc"), resamples=100).filter(what="auc").row(0, named=True)
+
+    assert (auc["home"], auc["external"], auc["difference"]) == (1.0, 1.0, 0.0)
+    assert auc["low"] == pytest.approx(-(1 - 0.025 ** (1 / 6)))  # elsewhere six are ill and six are not
+    assert auc["high"] == pytest.approx(1 - 0.025 ** (1 / 15))
+
+
+def _sure(one: Side) -> np.ndarray:
+    """Return probabilities that tell every patient rightly."""
+    return np.eye(2)[one.cohort.groups[0].label] * 0.8 + 0.1
