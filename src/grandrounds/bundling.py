@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from grandrounds import tables
+from grandrounds import families, tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.calling import MOST_PROBABLE
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.gate import Ready, ready
+from grandrounds.report.card import Shipped, card
+from grandrounds.report.gather import gather
 from grandrounds.seeds import derive
 from grandrounds.serve import bundle
 from grandrounds.serve.bundle import Bundle, Threshold
@@ -36,15 +39,29 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
     models, rules = fitted(store, family), levels.remembered(decision.combined)
     told = _ready(family, decision, study, store, task)
     mended = told is not None and decision.recalibration not in (None, "none")
+    calibration = told.methods[family] if told and mended else "none"
+    shape, thresholds = tuple(workspace.prepared.pixels.shape[1:]), _thresholds(family, store)
+    entry = families.FAMILIES.get(family)
+    shipped = Shipped(
+        summary=entry.summary, reference=entry.reference, shape=shape, calibration=calibration,
+        thresholds=[(one.rule, one.label, one.at) for one in thresholds],
+        weights=_licences(family, models.values()), data=workspace.dataset.licence,
+    )  # fmt: skip
     return bundle.write(
         folder, list(models.values()),
-        family=family, task=task, pipeline=study.prepare, shape=tuple(workspace.prepared.pixels.shape[1:]),
+        card=card(gather(store.folder), family, shipped),
+        family=family, task=task, pipeline=study.prepare, shape=shape,
         fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
-        calibration=told.methods[family] if told and mended else "none",
+        calibration=calibration,
         calibrators=tuple(told.calibrators.get(trial, ()) for trial in models) if told and mended else (),
-        thresholds=_thresholds(family, store),
+        thresholds=thresholds,
     )  # fmt: skip
+
+
+def _licences(family: str, models: Iterable[Path]) -> list[str]:
+    """Return the licences of published weights that any of the models started from."""
+    return sorted({one for folder in models for one in families.record(family, folder).licences})
 
 
 def _ready(family: str, decision: Verdict, study: Study, store: Store, task: Task) -> Ready | None:

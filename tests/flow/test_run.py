@@ -99,6 +99,16 @@ def test_the_model_predicts_new_images(finished, archive):
     assert frame["refused"].null_count() == frame.height
 
 
+def test_the_model_brings_its_card(finished):
+    """What ships says in words what it is, what it learned from, how good it is and what it calls from where."""
+    card = (finished[1] / "model" / "card.md").read_text(encoding="utf-8")
+
+    for heading in ("What it is for", "What it learned from", "How good it is", "From where on it calls", "Licences"):
+        assert f"## {heading}" in card
+    assert "160 images" in card
+    assert "What ships in model/ is the mean of" in card
+
+
 def test_a_changed_model_file_is_refused(finished, tmp_path):
     """A bundle is what was saved or nothing."""
     import shutil

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from grandrounds import registry
-from grandrounds.families import recipes
+from grandrounds.errors import BadData
+from grandrounds.families import recipes, state
 from grandrounds.families.catalogue import CATALOGUE, PREFIXED
-from grandrounds.families.protocol import Family, FamilyEntry, Fitted
+from grandrounds.families.protocol import Family, FamilyEntry, FitRecord, Fitted
 from grandrounds.registry import Registry
 from grandrounds.specs import Spec, parse
 
@@ -66,6 +67,19 @@ def load(name: str, folder: Path) -> Fitted:
     entry = FAMILIES.get(name)
     fitted: Fitted = registry.load(entry.fitted, requires=entry.requires, wanted_by=name).load(folder)
     return fitted
+
+
+def record(name: str, folder: Path) -> FitRecord:
+    """Return what fitting did, of the model that a family of that name saved in `folder`.
+
+    Raises:
+        BadData: The folder does not hold such a model.
+        MissingExtra: It needs packages that are not installed.
+    """
+    try:
+        return state.record(folder)
+    except BadData:  # a family of another package keeps its models as it likes
+        return load(name, folder).record
 
 
 def fitted_hash(folder: Path) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from grandrounds.families.protocol import FitRecord
 
 _ARRAYS, _CONTENT = "fitted.safetensors", "fitted.json"
 Arrays = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
 
 class State(NamedTuple):
@@ -46,12 +47,27 @@ def load(folder: Path) -> State:
     Raises:
         BadData: The folder does not hold a fitted model, or one of its files is damaged.
     """
+    return _read(folder, lambda whole: State(_record(whole), whole["content"], load_file(folder / _ARRAYS)))
+
+
+def record(folder: Path) -> FitRecord:
+    """Return what fitting did, of a model that `save` wrote; its numbers are not read.
+
+    Raises:
+        BadData: The folder does not hold a fitted model, or its record is damaged.
+    """
+    return _read(folder, _record)
+
+
+def _record(whole: Mapping[str, Any]) -> FitRecord:
+    facts = whole["record"]
+    facts |= {name: tuple(facts[name]) for name in ("notes", "licences")}
+    return FitRecord(**facts | {"patients": frozenset(facts["patients"])})
+
+
+def _read(folder: Path, taken: Callable[[dict[str, Any]], T]) -> T:
     try:
-        whole = json.loads((folder / _CONTENT).read_text(encoding="utf-8"))
-        facts = whole["record"]
-        facts |= {name: tuple(facts[name]) for name in ("notes", "licences")}
-        facts |= {"patients": frozenset(facts["patients"])}
-        return State(FitRecord(**facts), whole["content"], load_file(folder / _ARRAYS))
+        return taken(json.loads((folder / _CONTENT).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise BadData(
             f"this is not a fitted model, or it is damaged: {type(error).__name__}",

@@ -91,6 +91,11 @@ def _kept(words: str) -> str:
     return f"{' ' * (words[:1] == ' ')}{inner}{' ' * (words[-1:] == ' ' and bool(inner))}"
 
 
+def section(shown: Section) -> str:
+    """Return one section under a heading of the second order."""
+    return "\n".join(_section(shown, "##"))
+
+
 def _section(section: Section, heading: str) -> Iterator[str]:
     yield f"{heading} {escape(section.title)}"
     for block in section.blocks:

