@@ -79,15 +79,28 @@ _NESTED: Mapping[str, tuple[str, str, int]] = MappingProxyType(
         "pixel_mm": ("PixelMeasuresSequence", "PixelSpacing", 2),
     }
 )
+# What frames of enhanced images tell of themselves, where plain ones have it in the file: all that is there is joined.
+_OF_FRAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "echo": (("MREchoSequence", "EffectiveEchoTime"),),
+        "acquisition": (
+            ("FrameContentSequence", "TemporalPositionIndex"),
+            ("FrameContentSequence", "StackID"),
+            ("MRDiffusionSequence", "DiffusionBValue"),
+        ),
+        "kernel": (("CTReconstructionSequence", "ConvolutionKernel"),),
+        "side": (("FrameAnatomySequence", "FrameLaterality"),),
+    }
+)
+_AGENTS = "ContrastBolusAgentSequence"  # of enhanced images; what it says of the agent stays there
 _WORDS = (
     *(word for words in _TEXTS.values() for word in words),
     *_NUMBERS.values(),
     *(word for word, _ in _VECTORS.values()),
-    *_GROUPS,
     "NumberOfFrames",
 )
-_TAGS: list[BaseTag | int] = [Tag(word) for word in _WORDS]
-_WANTED = wanted_of(word for word in _WORDS if word not in _GROUPS)
+_TAGS: list[BaseTag | int] = [Tag(word) for word in (*_WORDS, *_GROUPS, _AGENTS)]
+_WANTED = wanted_of(_WORDS)
 FACTS: Mapping[str, pl.DataType] = MappingProxyType(
     {
         "path": pl.String(),
@@ -139,10 +152,9 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     if n_frames == 1 and not groups:
         yield shared | {"frame": None}
         return
-    frames = [
-        shared | {name: _nested(own, common, *where) or shared[name] for name, where in _NESTED.items()}
-        for own in (groups or [Dataset()] * n_frames)[:n_frames]
-    ]
+    if dataset.get(_AGENTS):
+        shared["agent"] = "told"
+    frames = [shared | _own(own, common) for own in (groups or [Dataset()] * n_frames)[:n_frames]]
     order = lying_order([_lies(facts) for facts in frames]) if n_frames > 1 else None
     # Frames count as they lie, which is how `formats.read` counts them.
     for at, stored in enumerate(range(n_frames) if order is None else order):
@@ -178,12 +190,24 @@ def _plain_facts(dataset: Dataset) -> dict[str, Any]:
     return facts | {name: _vector(numbers_of(dataset, word), n) for name, (word, n) in _VECTORS.items()}
 
 
-def _nested(own: Dataset, common: Dataset, sequence: str, word: str, n: int) -> list[float] | None:
-    """Return a vector of one frame's functional groups, else of the groups that all frames share."""
-    for place in (own, common):
-        for item in place.get(sequence, ()):
-            return _vector(item.get(word), n)
-    return None
+def _own(own: Dataset, common: Dataset) -> dict[str, Any]:
+    """Return what one frame's functional groups say, else those that all frames share."""
+    facts: dict[str, Any] = {
+        name: _vector(numbers_of(item, word), n)
+        for name, (sequence, word, n) in _NESTED.items()
+        if (item := _group(own, common, sequence)) is not None
+    }
+    for name, places in _OF_FRAMES.items():
+        told = [text_of(item, word) for sequence, word in places if (item := _group(own, common, sequence)) is not None]
+        facts[name] = " ".join(filter(None, told))
+    if (measures := _group(own, common, "PixelMeasuresSequence")) is not None:
+        facts |= {name: _number(measures, _NUMBERS[name]) for name in ("thickness_mm", "spacing_between_mm")}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _group(own: Dataset, common: Dataset, sequence: str) -> Dataset | None:
+    """Return the functional group of that name, of one frame or of all; None where there is none."""
+    return next((item for place in (own, common) for item in place.get(sequence, ())), None)
 
 
 def _number(dataset: Dataset, word: str) -> float | None:

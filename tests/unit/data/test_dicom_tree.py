@@ -131,40 +131,58 @@ def test_acquisitions_at_the_same_positions_are_parted(tmp_path):
     assert tree.faults.is_empty()
 
 
-def _enhanced(path, order):
-    """Turn one slice into an enhanced CT whose frames are stored in any order, geometry in functional groups."""
+def _groups(**sequences):
+    """Return functional groups: sequences of one item each, as keyword and elements."""
+    found = Dataset()
+    for sequence, elements in sequences.items():
+        item = Dataset()
+        for keyword, value in elements.items():
+            setattr(item, keyword, value)
+        setattr(found, sequence, [item])
+    return found
+
+
+def _enhanced(path, hu, places, told=lambda _: {}, **elements):
+    """Turn one slice into an enhanced CT whose frames are stored in any order, geometry in functional groups.
+
+    Args:
+        path: The file.
+        hu: Its frames as they are stored.
+        places: The place of each among the slices.
+        told: Further functional groups of a frame by its number.
+        **elements: Further elements of the file.
+    """
     facts = SeriesFacts("SIM-001")
     write_slice(path, facts, HU[0], 0, (0, 0, 0))
     one = pydicom.dcmread(path)
     for keyword in (
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "RescaleSlope",
-        "RescaleIntercept",
-    ):
+        "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept",
+        "SliceThickness", "ConvolutionKernel",
+    ):  # fmt: skip
         delattr(one, keyword)
-    one.NumberOfFrames = len(order)
-    shared, measures, turn, values = Dataset(), Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, turn.ImageOrientationPatient = [0.5, 0.5], list(AXIAL)
-    values.RescaleSlope, values.RescaleIntercept, values.RescaleType = 1, INTERCEPT_HU, "HU"
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [turn]
-    shared.PixelValueTransformationSequence = [values]
-    one.SharedFunctionalGroupsSequence = [shared]
-    groups = []
-    for at in order:
-        frame, place = Dataset(), Dataset()
-        place.ImagePositionPatient = [0, 0, 2.5 * at]
-        frame.PlanePositionSequence = [place]
-        groups.append(frame)
-    one.PerFrameFunctionalGroupsSequence = groups
-    one.PixelData = (HU[list(order)] - INTERCEPT_HU).astype("<u2").tobytes()
+    one.NumberOfFrames = len(hu)
+    one.SharedFunctionalGroupsSequence = [
+        _groups(
+            PixelMeasuresSequence={"PixelSpacing": [0.5, 0.5], "SliceThickness": 2.0},
+            PlaneOrientationSequence={"ImageOrientationPatient": list(AXIAL)},
+            CTReconstructionSequence={"ConvolutionKernel": "B70f"},
+            PixelValueTransformationSequence={"RescaleSlope": 1, "RescaleIntercept": INTERCEPT_HU, "RescaleType": "HU"},
+        )
+    ]
+    one.PerFrameFunctionalGroupsSequence = [
+        _groups(PlanePositionSequence={"ImagePositionPatient": [0, 0, 2.5 * place]}, **told(at))
+        for at, place in enumerate(places)
+    ]
+    for keyword, value in elements.items():
+        setattr(one, keyword, value)
+    one.PixelData = (hu - INTERCEPT_HU).astype("<u2").tobytes()
     one.save_as(path)
 
 
 def test_an_enhanced_file_is_a_volume_of_frames(tmp_path):
     """Frames of one file are ordered by their own positions, and the file read alone says the same."""
-    _enhanced(tmp_path / "one.dcm", (2, 0, 3, 1, 5, 4))
+    order = [2, 0, 3, 1, 5, 4]
+    _enhanced(tmp_path / "one.dcm", HU[order], order)
     tree = survey(tmp_path)
     row = tree.series.row(0, named=True)
     volume = formats.read_stack(parts_of(tree, row["series"]))
@@ -176,6 +194,40 @@ def test_an_enhanced_file_is_a_volume_of_frames(tmp_path):
     alone = formats.read(tmp_path / "one.dcm")
     np.testing.assert_array_equal(alone.pixels, volume.pixels)
     assert alone.geometry == volume.geometry
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda at: {"MREchoSequence": {"EffectiveEchoTime": 10.0 + 20 * (at % 2)}},
+        lambda at: {"FrameContentSequence": {"TemporalPositionIndex": 1 + at % 2}},
+        lambda at: {"FrameContentSequence": {"StackID": "ab"[at % 2]}},
+        lambda at: {"MRDiffusionSequence": {"DiffusionBValue": 1000.0 * (at % 2)}},
+    ],
+    ids=["echoes", "times", "stacks", "diffusion"],
+)
+def test_an_enhanced_file_that_mixes_volumes_is_parted(tmp_path, told):
+    """Frames at the same places that differ in echo, time, stack or diffusion are volumes of their own."""
+    order = [3, 3, 0, 0, 2, 2, 1, 1]  # two frames at each place
+    stored = np.stack([HU[place % 3] + place + 7 * (at % 2) for at, place in enumerate(order)])
+    _enhanced(tmp_path / "one.dcm", stored, order, told)
+    tree = survey(tmp_path)
+
+    assert tree.series["n_slices"].to_list() == [4, 4]
+    assert tree.faults.is_empty()
+    found = [formats.read_stack(parts_of(tree, series)).pixels[0] for series in tree.series["series"]]
+    lying = np.argsort(order[::2])
+    np.testing.assert_array_equal(found, [stored[::2][lying], stored[1::2][lying]])
+
+
+def test_an_enhanced_file_tells_what_series_are_chosen_by(tmp_path):
+    """Thickness and kernel stand in functional groups, the contrast medium in a sequence of codes."""
+    agent = Dataset()
+    agent.CodeMeaning = "Iodinated contrast agent"
+    _enhanced(tmp_path / "one.dcm", HU, range(6), ContrastBolusAgentSequence=[agent])
+
+    told = survey(tmp_path).series.select("thickness_mm", "kernel", "contrast").row(0)
+    assert told == (2.0, "B70f", True)
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path):
