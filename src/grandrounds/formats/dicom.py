@@ -16,6 +16,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
@@ -58,6 +59,10 @@ _WANTED = wanted_of(
         "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
     )
 )  # fmt: skip
+# By (implicit, little endian), which pydicom finds out of files that do not tell.
+_PLAIN = {
+    (True, True): ImplicitVRLittleEndian, (False, True): ExplicitVRLittleEndian, (False, False): ExplicitVRBigEndian,
+}  # fmt: skip
 _LEAST_BYTES = 8  # of one frame: an item's tag and length, PS3.5 A.4
 _SIDES = {"L": "left", "R": "right"}
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
@@ -112,6 +117,8 @@ def _through_pydicom(file: BinaryIO, path: Path) -> Dataset:
     dataset = pydicom.dcmread(file, force=True)
     if not any(keyword in dataset for keyword in _PIXELS):
         raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
+    if "TransferSyntaxUID" not in dataset.file_meta:  # without a meta group nothing is compressed
+        dataset.file_meta.TransferSyntaxUID = _PLAIN[dataset.original_encoding]
     return dataset
 
 
@@ -178,8 +185,7 @@ def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: AN
 
 
 def _header(dataset: Dataset) -> dict[str, str]:
-    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    found = {"format": "DICOM", "compression": "none told" if syntax is None else str(syntax.name)}
+    found = {"format": "DICOM", "compression": str(dataset.file_meta.TransferSyntaxUID.name)}
     for column, keywords in _TOLD.items():
         value = next((text for keyword in keywords if (text := text_of(dataset, keyword))), "")
         if value := (_SIDES.get(value, "") if column == "side" else value):

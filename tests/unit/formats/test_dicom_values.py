@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -94,14 +95,22 @@ def test_a_voi_lut_is_for_looking(write_dicom):
 
 
 @pytest.mark.parametrize(
-    "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless]
+    "syntax",
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRLittleEndian,
+        DeflatedExplicitVRLittleEndian,
+        JPEG2000Lossless,
+        JPEGLSLossless,
+        RLELossless,
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
 def test_every_lossless_way_to_store_gives_the_same_values(write_dicom, tmp_path, syntax, dtype):
     """Transfer syntaxes change bytes, not values."""
     stored = np.random.default_rng(0).integers(0, 200, (64, 48)).astype(dtype)
     dataset = pydicom.dcmread(write_dicom(stored, Modality="MR"))
-    if syntax.is_compressed:
+    if syntax.is_encapsulated:
         dataset.compress(syntax, generate_instance_uid=False)
         dataset.save_as(tmp_path / "other.dcm")
     else:
@@ -114,26 +123,28 @@ def test_every_lossless_way_to_store_gives_the_same_values(write_dicom, tmp_path
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("ExplVR_BigEnd.dcm", "ExplVR_LitEnd.dcm"),
         ("SC_rgb_rle.dcm", "SC_rgb.dcm"),
         ("SC_rgb_16bit_2frame.dcm", "SC_rgb_rle_16bit_2frame.dcm"),
+        ("SC_rgb_expb.dcm", "SC_rgb.dcm"),
+        ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb.dcm"),
+        ("OBXXXX1A_rle.dcm", "OBXXXX1A.dcm"),
+        ("gdcm-US-ALOKA-16_big.dcm", "gdcm-US-ALOKA-16.dcm"),
+        ("RG1_J2KR.dcm", "RG1_UNCR.dcm"),
+        ("MR_small_implicit.dcm", "MR_small.dcm"),
         ("MR_small_RLE.dcm", "MR_small.dcm"),
         ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
         ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
         ("MR_small_bigendian.dcm", "MR_small.dcm"),
-        ("image_dfl.dcm", "image_dfl.dcm"),
         ("emri_small_RLE.dcm", "emri_small.dcm"),
         ("emri_small_jpeg_2k_lossless.dcm", "emri_small.dcm"),
         ("emri_small_jpeg_ls_lossless.dcm", "emri_small.dcm"),
-        ("SC_ybr_full_uncompressed.dcm", "SC_ybr_full_uncompressed.dcm"),
     ],
 )
 def test_real_files_stored_in_two_ways_are_one_image(one, other):
     """What the same image of the test sets gives does not depend on how it is stored."""
-    paths = [pydicom.data.get_testdata_file(name, download=False) for name in (one, other)]
-    if None in paths:
-        pytest.skip("pydicom does not ship this file")
-    first, second = (formats.read(path).pixels for path in paths)
+    first, second = (
+        formats.read(pydicom.data.get_testdata_file(name, download=False)).pixels for name in (one, other)
+    )
 
     np.testing.assert_array_equal(first, second)
 
@@ -145,13 +156,49 @@ def test_a_lossy_jpeg_of_twelve_bits():
         assert (pixels[420, 140], pixels[230, 120]) == (244, 95)
 
 
-def test_a_palette_becomes_colour():
-    """Indices go through the palette of the file."""
-    path = pydicom.data.get_testdata_file("examples_palette.dcm", download=False)
-    image = formats.read(path)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SC_ybr_full_uncompressed.dcm",
+        "SC_ybr_full_422_uncompressed.dcm",
+        "SC_rgb_jpeg_dcmtk.dcm",
+        "SC_rgb_dcmtk_+eb+cr.dcm",
+        "SC_rgb_jls_lossy_line.dcm",
+    ],
+)
+def test_luminance_and_chroma_become_red_green_and_blue(name):
+    """Bars of ten colours are within six values of those that were stored, in whatever way."""
+    bars, found = (
+        formats.read(pydicom.data.get_testdata_file(one, download=False)).pixels.astype(int)
+        for one in ("SC_rgb.dcm", name)
+    )
 
-    assert len(image.pixels) == 3
-    assert image.pixels.max() > 255
+    assert bars[:, 5, 50].tolist() == [255, 0, 0]
+    assert np.abs(found - bars).max() <= 6
+
+
+def test_a_palette_becomes_colour(write_dicom):
+    """Indices go through the tables of red, green and blue, each its own."""
+    indices = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    tables = {name: (np.arange(16) * step).astype("<u2") for name, step in (("Red", 1), ("Green", 100), ("Blue", 4000))}
+    path = write_dicom(
+        indices, Modality="US", PhotometricInterpretation="PALETTE COLOR",
+        **{f"{name}PaletteColorLookupTableDescriptor": [16, 0, 16] for name in tables},
+        **{f"{name}PaletteColorLookupTableData": table.tobytes() for name, table in tables.items()},
+    )  # fmt: skip
+
+    np.testing.assert_array_equal(formats.read(path).pixels, [table[indices] for table in tables.values()])
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+def test_a_file_without_a_head_of_its_own_is_read(write_dicom, is_implicit):
+    """Older exports begin with their first element: no preamble, no meta group, no transfer syntax (PS3.10 7.1)."""
+    path = write_dicom(STORED, Modality="MR")
+    bare = Dataset(pydicom.dcmread(path))
+    bare.save_as(path, implicit_vr=is_implicit, little_endian=True, enforce_file_format=False)
+
+    assert path.read_bytes()[:4] == b"\x08\0\x16\0"
+    np.testing.assert_array_equal(formats.read(path).pixels[0], STORED)
 
 
 @pytest.mark.parametrize("syntax", [JPEG2000Lossless, JPEGLSLossless])
