@@ -118,7 +118,8 @@ def _through_pydicom(file: BinaryIO, path: Path) -> Dataset:
     if not any(keyword in dataset for keyword in _PIXELS):
         raise BadData("this file holds no DICOM image", where=path, remedy="leave it out")
     if "TransferSyntaxUID" not in dataset.file_meta:  # without a meta group nothing is compressed
-        dataset.file_meta.TransferSyntaxUID = _PLAIN[dataset.original_encoding]
+        is_implicit, is_little = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = _PLAIN[bool(is_implicit), bool(is_little)]
     return dataset
 
 

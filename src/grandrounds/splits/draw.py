@@ -24,7 +24,8 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
 
     Args:
         cases: Columns `case, patient, label, role`, one row a case. A null label keeps a case out of every role; `role`
-            is the official one, null or absent where there is none.
+            is the official one, null or absent where there is none. With `together` from `with_twins`, those who share
+            its number are never parted.
         spec: How to divide.
         seed: Root of the draws.
         fingerprint: Of the dataset, so that the plan is refused with other data.
@@ -39,7 +40,14 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
     scheme = _scheme(labelled, spec)
     pool, rest = _pool(labelled, scheme)
     drawn = set_apart(_SCHEMES[scheme](rest, spec, seed), seed)
-    notes = (*_unlabelled(cases), *_spellings(labelled), *_fallback(rest, spec, scheme), *_pooled(pool), *drawn.notes)
+    notes = (
+        *_unlabelled(cases),
+        *_spellings(labelled),
+        *_twins(labelled, spec),
+        *_fallback(rest, spec, scheme),
+        *_pooled(pool),
+        *drawn.notes,
+    )
     plan = SplitPlan(_with_pool(drawn.table, pool), drawn.spec, seed, fingerprint, notes)
     return plan if not plan.leaky else SplitPlan(plan.table, plan.spec, seed, fingerprint, (_watermark(plan), *notes))
 
@@ -50,7 +58,10 @@ def _checked(cases: pl.DataFrame) -> pl.DataFrame:
         raise BadData(f"the column {', '.join(absent)} is missing", where="cases")
     if "role" not in cases.columns:
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
-    cases = cases.select(*_CASES).cast(pl.Schema(_CASES)).sort("case")  # the order of the rows must not matter
+    bound = [schemes.TOGETHER] if schemes.TOGETHER in cases.columns else []
+    cases = cases.select(pl.col(*_CASES).cast(pl.String()), *bound).sort(
+        "case"
+    )  # the order of the rows must not matter
     if cases["case"].null_count() or cases["patient"].null_count():
         raise BadData("every case needs a name and a patient", where="cases")
     if cases["case"].is_duplicated().any():
@@ -67,7 +78,7 @@ def _scheme(cases: pl.DataFrame, spec: SplitSpec) -> str:
 
 def _pool(cases: pl.DataFrame, scheme: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the cases that every fold trains on, with all of their patients' cases, and the others."""
-    keyed = cases.with_columns(who=tables.patient_keys(cases["patient"]))
+    keyed = cases.with_columns(who=schemes.keys_of(cases))
     pool = keyed.filter((pl.col("role") == "train").any().over("who"))
     rest = keyed.join(pool, on="case", how="anti")
     if scheme == "official" or set(cases["role"].drop_nulls()) != {"train"} or rest.is_empty():
@@ -93,6 +104,13 @@ def _spellings(cases: pl.DataFrame) -> list[str]:
     spelt = cases["patient"].unique()
     n = spelt.len() - tables.patient_keys(spelt).n_unique()
     return [f"{n} patient ids are another spelling of one met before: taken for the same patient."] if n else []
+
+
+def _twins(cases: pl.DataFrame, spec: SplitSpec) -> list[str]:
+    if schemes.TOGETHER not in cases.columns or spec.group != "patient":
+        return []
+    n = tables.patient_keys(cases.filter(pl.col(schemes.TOGETHER).is_not_null())["patient"]).n_unique()
+    return [f"{n} patients share an image with another: drawn folds never part those."] if n else []
 
 
 def _fallback(cases: pl.DataFrame, spec: SplitSpec, scheme: str) -> list[str]:

@@ -31,7 +31,7 @@ class SplitPlan:
     """The roles of all cases in all folds; cannot be built where a patient would stand on two sides.
 
     Args:
-        table: Table `splits`, with the columns `patient` and `label` beside.
+        table: Table `splits`, with the columns `patient` and `label` beside, and `together` where some share images.
         spec: What was drawn: the scheme resolved, the number of folds that was possible.
         seed: Root of the draws.
         fingerprint: Of the dataset whose cases these are.
@@ -55,7 +55,8 @@ class SplitPlan:
         absent = {"patient", "label"} - set(table.columns)
         if absent:
             raise BadData(f"a split plan needs the column {', '.join(sorted(absent))}", where="split plan")
-        table = table.select(*tables.SPLITS.columns, "patient", "label").sort(*_FOLD, "case")
+        bound = [schemes.TOGETHER] if schemes.TOGETHER in table.columns else []
+        table = table.select(*tables.SPLITS.columns, "patient", "label", *bound).sort(*_FOLD, "case")
         object.__setattr__(self, "table", table)
         self._check_roles()
         self._check_patients()

@@ -14,6 +14,7 @@ from grandrounds.errors import BadData
 from grandrounds.splits.deal import Counts, absent, deal
 from grandrounds.splits.spec import SplitSpec
 
+TOGETHER = "together"  # the column of those who share an image, where there are any
 Roles = NDArray[np.str_]  # (G,): the role of each group
 _ATTEMPTS, _DRAWS = 10, 20  # the first attempt takes the most even of many draws, the others whatever serves
 _REMEDY = "add patients of that class, join it with another class, or leave it out"
@@ -53,7 +54,7 @@ class Groups:
     @classmethod
     def of(cls, cases: pl.DataFrame, spec: SplitSpec) -> Groups:
         """Return the groups of labelled cases: their patients, or each case for itself."""
-        keys = tables.patient_keys(cases["patient"]) if spec.group == "patient" else cases["case"]
+        keys = keys_of(cases) if spec.group == "patient" else cases["case"]
         (known, places), (classes, labels) = tables.numbered(keys), tables.numbered(cases["label"])
         of_case, of_class = places.to_numpy().astype(np.int64), labels.to_numpy()
         counts = np.zeros((len(known), len(classes)), dtype=np.int64)
@@ -72,6 +73,15 @@ class Groups:
         if len(self.classes) == 1:
             return BadData(f"every labelled case is of the class {name!r}", remedy="give cases of a second class")
         return BadData(f"the class {name!r} has {n} {self.noun}: too few for {purpose}", remedy=_REMEDY)
+
+
+def keys_of(cases: pl.DataFrame) -> pl.Series:
+    """Return what tells those apart who must not be parted: patients, or patients who share an image (`twins`)."""
+    keys = tables.patient_keys(cases["patient"])
+    if TOGETHER not in cases.columns:
+        return keys
+    bound = pl.format("\0{}", TOGETHER)  # no patient's key holds such a character
+    return cases.select(pl.coalesce(bound, pl.lit(keys))).to_series()
 
 
 def kfold(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
@@ -201,4 +211,5 @@ def _table(cases: pl.DataFrame, roles: Roles, repeat: int, fold: int) -> pl.Data
         pl.Series("role", roles.astype(object), dtype=pl.String),
         "patient",
         "label",
+        *(name for name in (TOGETHER,) if name in cases.columns),
     )

@@ -18,6 +18,7 @@ from grandrounds.errors import BadData
 from grandrounds.prepare import Pipeline, PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
+from grandrounds.splits.twins import with_twins
 from grandrounds.study.pseudonyms import key_of, renamed, under_pseudonyms
 from grandrounds.study.spec import Ask
 from grandrounds.study.store import Store
@@ -133,6 +134,7 @@ def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitP
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
     else:
         cases = cases.join(dataset.official, on="case", how="left", maintain_order="left")
+    cases = with_twins(cases, dataset.samples)
     # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
     plan = splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
     return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))

@@ -142,9 +142,7 @@ def test_every_lossless_way_to_store_gives_the_same_values(write_dicom, tmp_path
 )
 def test_real_files_stored_in_two_ways_are_one_image(one, other):
     """What the same image of the test sets gives does not depend on how it is stored."""
-    first, second = (
-        formats.read(pydicom.data.get_testdata_file(name, download=False)).pixels for name in (one, other)
-    )
+    first, second = (formats.read(pydicom.data.get_testdata_file(name, download=False)).pixels for name in (one, other))
 
     np.testing.assert_array_equal(first, second)
 
