@@ -47,6 +47,7 @@ import pydicom
 
 from grandrounds import data, prepare
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
+from grandrounds.formats.abreast import Crew
 
 SIDE_PX, OUT_PX, LOW_HU, HIGH_HU = 512, 64, -1000, 400
 N_SLICES, WORKERS = 40, 2
@@ -116,9 +117,11 @@ def torchio_of():
 
 
 def ours_of(dataset):
-    return lambda _paths, folder: prepare.materialise(
-        dataset.samples, dataset.files, PIPELINE, folder / str(time.monotonic_ns()), workers=WORKERS
-    )
+    def work(_paths, folder):
+        with Crew(WORKERS) as crew:
+            prepare.materialise(dataset.samples, dataset.files, PIPELINE, folder / str(time.monotonic_ns()), crew=crew)
+
+    return work
 
 
 def whole_of(tree, *, is_early):
@@ -130,10 +133,9 @@ def whole_of(tree, *, is_early):
     def work(_paths, folder):
         home = folder / str(time.monotonic_ns())
         ahead = prepare.Ahead(PIPELINE, home) if is_early else None
-        found = data.open_dataset(tree, data.SourceOptions(label="finding"), workers=WORKERS, also=ahead)
-        return prepare.materialise(
-            found.samples, found.files, PIPELINE, home, workers=WORKERS, ahead=ahead
-        ).path  # fmt: skip
+        with Crew(WORKERS) as crew:
+            found = data.open_dataset(tree, data.SourceOptions(label="finding"), crew=crew, also=ahead)
+            return prepare.materialise(found.samples, found.files, PIPELINE, home, crew=crew, ahead=ahead).path
 
     return work
 
@@ -174,7 +176,7 @@ def peak_mib(tree, n):
     """Print the peak of a fresh process that prepares so many slices."""
     dataset = data.open_dataset(tree, data.SourceOptions(label="finding"))
     with tempfile.TemporaryDirectory() as folder:
-        prepare.materialise(dataset.samples[:n], dataset.files, PIPELINE, Path(folder), workers=1)
+        prepare.materialise(dataset.samples[:n], dataset.files, PIPELINE, Path(folder))
     print(f"  {n:>6} slices: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB", flush=True)
 
 

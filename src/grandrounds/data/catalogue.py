@@ -40,7 +40,7 @@ class SourceEntry:
         named: `"module:function"` for those names, called with (name, options, cache folder).
         reads: Options of `SourceOptions` that only some sources understand, and this one does; the parts of one with a
             dot, as in `series.plane`. Any other that is given is refused.
-        is_shared: Whether its draft takes `workers` too, processes that read headers side by side.
+        is_shared: Whether its draft takes a `crew` too, which reads headers side by side.
         telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
             groups, every pattern is the folder's name or matches something inside it.
     """

@@ -21,6 +21,7 @@ from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData
+from grandrounds.formats.abreast import ALONE, Crew
 
 _EXAM = "#exam"
 _FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
@@ -34,19 +35,19 @@ class _Labelled(NamedTuple):
     clinical: tuple[str, ...]
 
 
-def draft(source: Path, options: SourceOptions, workers: int = 1) -> Draft:
+def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     """Return the draft of a folder, DICOMDIR or ZIP of DICOM files.
 
     Args:
         source: The export.
         options: What looking does not tell.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
 
     Raises:
         BadData: There is no DICOM image, or the labels do not fit.
     """
     named = Path(options.labels).expanduser().absolute() if options.labels else table_in(source)
-    tree = survey(source, workers=workers)
+    tree = survey(source, crew=crew)
     _check(tree, source)
     labelled = _labelled(tree.series, named, options) if named else _unlabelled(tree.series)
     chosen = choosing.choose(labelled.series, options.series)

@@ -18,10 +18,11 @@ from grandrounds.data.dicom_files import Found, files_of
 from grandrounds.data.dicom_headers import FACTS, facts_of
 from grandrounds.data.dicom_order import FAULTS, NO_SERIES, REFUSED, Sorted, sort_series
 from grandrounds.errors import BadData
-from grandrounds.formats.abreast import abreast
+from grandrounds.formats.abreast import ALONE, Crew
 
 Progress = Callable[[int, int], None]
-_BLOCK = 256  # headers held as Python objects at a time; the rest are columns
+_BLOCK = 128  # headers held as Python objects at a time; the rest are columns
+_WITH_PIXELS = 8  # times as long as its header takes an image, which is read as a rule once its series is known
 _DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _SIDES = {"L": "left", "R": "right"}
 _ONE_OF = (
@@ -50,19 +51,19 @@ class Tree:
     counts: Mapping[str, int]
 
 
-def survey(root: Path, progress: Progress | None = None, workers: int = 1) -> Tree:
+def survey(root: Path, progress: Progress | None = None, crew: Crew = ALONE) -> Tree:
     """Return what a DICOM export holds; headers are read, pixels are not.
 
     Args:
         root: A folder, a DICOMDIR, or a ZIP.
         progress: Called with the number of files read and of all.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
 
     Raises:
         BadData: There is no such export.
     """
     found = list(files_of(root))
-    facts, faults = _read(found, progress, workers)
+    facts, faults = _read(found, progress, crew)
     parts = [sort_series(uid, part.drop("uid")) for (uid,), part in facts.group_by("uid", maintain_order=True)]
     done = _merged(parts)
     rows = [*faults, *done.faults, *_conflicts(done.slices)]
@@ -84,9 +85,9 @@ def holds_dicom(root: Path) -> bool:
     return False
 
 
-def _read(found: list[Found], progress: Progress | None, workers: int) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+def _read(found: list[Found], progress: Progress | None, crew: Crew) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     blocks, faults, done = [pl.DataFrame(schema=FACTS)], list[dict[str, Any]](), 0
-    for facts, wrong in abreast(_told, found, workers=workers, n_each=_BLOCK):
+    for facts, wrong in crew.abreast(_told, found, n_each=_BLOCK, outlook=_WITH_PIXELS):
         blocks.append(facts)
         faults += wrong
         done = min(done + _BLOCK, len(found))

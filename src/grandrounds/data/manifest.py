@@ -18,6 +18,7 @@ from grandrounds.data.draft import COLUMNS, Draft, Progress, refusals, with_colu
 from grandrounds.data.flow import flow, left_out
 from grandrounds.data.measuring import HEADER, Also, measure
 from grandrounds.errors import BadData
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task
 
 _MEASURED = {
@@ -26,13 +27,13 @@ _MEASURED = {
 }
 
 
-def scan(draft: Draft, *, progress: Progress | None = None, workers: int = 1, also: Also | None = None) -> Dataset:
+def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None) -> Dataset:
     """Return the data set that a draft describes, every image read once.
 
     Args:
         draft: What the source says.
         progress: Called with the number of images read and of all.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
         also: What else is done with each image while it is in memory; None for nothing.
 
     Raises:
@@ -41,7 +42,7 @@ def scan(draft: Draft, *, progress: Progress | None = None, workers: int = 1, al
     """
     rows = with_columns(draft.rows)
     rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
-    measured = measure(rows, draft.files, progress=progress, workers=workers, also=also)
+    measured = measure(rows, draft.files, progress=progress, crew=crew, also=also)
     kept = _with_facts(rows, measured.facts)
     bad = _bad(draft, rows, measured.reasons)
     _check_left(kept, bad, draft)

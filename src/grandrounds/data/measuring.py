@@ -20,7 +20,7 @@ from grandrounds import formats
 from grandrounds.data.draft import Progress
 from grandrounds.errors import BadData
 from grandrounds.formats import Part, read_frames, read_stack
-from grandrounds.formats.abreast import abreast
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 from grandrounds.shapes import Batch, Pixels
@@ -73,7 +73,7 @@ class _Piece(NamedTuple):
 
 def measure(
     rows: pl.DataFrame, files: pl.DataFrame | None,
-    *, progress: Progress | None = None, workers: int = 1, also: Also | None = None,
+    *, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None,
 ) -> Measured:  # fmt: skip
     """Return the facts of every row; a file is read once, however many samples it holds.
 
@@ -81,7 +81,7 @@ def measure(
         rows: Rows of a draft.
         files: Table `files` of the samples that are made of several files; None where there are none.
         progress: Called with the number of images read and of all.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
         also: What else is done with the images of single files; None for nothing.
     """
     rows = rows.select("sample", "side", "path", "member", "frame", "box").with_row_index("row")
@@ -92,7 +92,7 @@ def measure(
     found = Measured({}, {})
     of_files = partial(_of_files, work=None if also is None else also.work)
     for work, groups, n_each in ((of_files, single, 16), (_of_stacks, stacked, 1)):
-        for piece in abreast(work, groups, workers=workers, n_each=n_each):
+        for piece in crew.abreast(work, groups, n_each=n_each):
             for row, one in piece.found:
                 if isinstance(one, str):
                     found.reasons[row] = one

@@ -16,6 +16,7 @@ from grandrounds.data.manifest import scan
 from grandrounds.data.measuring import Also
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.registry import nearest
 
 
@@ -25,7 +26,7 @@ def open_dataset(
     *,
     cache: Path | None = None,
     progress: Progress | None = None,
-    workers: int = 1,
+    crew: Crew = ALONE,
     also: Also | None = None,
 ) -> Dataset:
     """Return the data set at a path or of a registered name, every image read once.
@@ -35,7 +36,7 @@ def open_dataset(
         options: What looking does not tell; None to find out everything.
         cache: Where fetched and computed sets are kept; None for `~/.cache/grandrounds`.
         progress: Called with the number of images read and of all.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
         also: What else is done with each image while it is in memory, as `prepare.Ahead`; None for nothing.
 
     Raises:
@@ -43,20 +44,18 @@ def open_dataset(
         BadSpec: An option does not fit the source.
     """
     options = options or SourceOptions()
-    dataset = scan(
-        draft_of(source, options, cache=cache, workers=workers), progress=progress, workers=workers, also=also
-    )
+    dataset = scan(draft_of(source, options, cache=cache, crew=crew), progress=progress, crew=crew, also=also)
     if options.flips is None and dataset.flips and dataset.task.names_side:
         note = "The label names a side, so no image is mirrored at random; --flips says otherwise."
         return replace(dataset, flips=False, notes=(*dataset.notes, note))
     return dataset
 
 
-def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None, workers: int = 1) -> Draft:
+def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None, crew: Crew = ALONE) -> Draft:
     """Return what the source says before any image is read."""
     path = Path(source).expanduser().absolute()
     if path.exists():
-        draft = _from_path(path, options, workers)
+        draft = _from_path(path, options, crew)
     else:
         draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
     draft = _with_options(draft, options)
@@ -65,7 +64,7 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
     return with_context(draft, options.context)
 
 
-def _from_path(path: Path, options: SourceOptions, workers: int) -> Draft:
+def _from_path(path: Path, options: SourceOptions, crew: Crew) -> Draft:
     entry = _entry(path)
     if entry is None or entry.draft is None:
         raise BadData(
@@ -74,7 +73,7 @@ def _from_path(path: Path, options: SourceOptions, workers: int) -> Draft:
             remedy="give a folder of class folders, a CSV or TSV with an image and a label column, or an NPZ archive",
         )
     _refuse_unread(entry, options, path)
-    shared = {"workers": workers} if entry.is_shared else {}
+    shared = {"crew": crew} if entry.is_shared else {}
     draft: Draft = registry.load(entry.draft)(path, options, **shared)
     return draft
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -35,73 +35,99 @@ def processes(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
 
 
-def abreast(
-    work: Callable[[Sequence[Item]], Result], items: Sequence[Item], *, workers: int, n_each: int = 16
-) -> Iterator[Result]:
-    """Yield what `work` gives for one piece of the items after the other, in their order.
+class Crew:
+    """This process, and others that it starts once there is enough to read; then they are there for all that follows.
 
-    The first items are worked on here; only if the rest would take longer than processes take to start, these are
-    started, and take their share of it. What comes out is the same.
+    A context, with which the others end.
 
     Args:
-        work: A function of a module, called with a piece of the items.
-        items: What it works on.
         workers: Processes, this one among them.
-        n_each: Items of a piece.
-
-    Raises:
-        BadData: A process died.
     """
-    _keep_freed_memory()
-    pieces = deque(items[at : at + n_each] for at in range(0, len(items), n_each))
-    started = time.monotonic()
-    if pieces:
-        yield work(pieces.popleft())
-    left_s = (time.monotonic() - started) * len(pieces)
-    if workers < 2 or not pieces or left_s < _WORTH_S:
-        yield from map(work, pieces)
-        return
-    with processes(min(workers - 1, len(pieces))) as executor:
+
+    def __init__(self, workers: int = 1) -> None:
+        self._n_others = workers - 1
+        self._others: ProcessPoolExecutor | None = None
+        self._awake: Future[object] = Future()
+
+    def __enter__(self) -> Self:
+        """Return the crew; nobody is started yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the others."""
+        if self._others is not None:
+            self._others.shutdown(wait=True, cancel_futures=True)
+            self._others = None
+
+    def abreast(
+        self, work: Callable[[Sequence[Item]], Result], items: Sequence[Item], *, n_each: int = 16, outlook: float = 1
+    ) -> Iterator[Result]:
+        """Yield what `work` gives for one piece of the items after the other, in their order.
+
+        Where there are no others yet, the first items are worked on here; only if the rest would take longer than
+        processes take to start, these are started, and take their share of it. What comes out is the same.
+
+        Args:
+            work: A function of a module, called with a piece of the items; in a new process first with none.
+            items: What it works on.
+            n_each: Items of a piece.
+            outlook: How many times as long as this work all takes that the crew is wanted for.
+
+        Raises:
+            BadData: A process died.
+        """
+        _keep_freed_memory()
+        pieces = deque(items[at : at + n_each] for at in range(0, len(items), n_each))
+        if pieces and self._others is None:
+            started = time.monotonic()
+            yield work(pieces.popleft())
+            left_s = outlook * len(pieces) * (time.monotonic() - started)
+            if self._n_others and left_s >= _WORTH_S:
+                self._others = processes(self._n_others)
+                # No items at first: what the work imports takes longer than the start itself.
+                self._awake = self._others.submit(work, items[:0])
+        if self._others is None:
+            yield from map(work, pieces)
+            return
         try:
-            yield from _shared(executor, work, pieces, (workers - 1) * _AHEAD)
+            yield from self._shared(self._others, work, pieces)
         except BrokenProcessPool:
             raise BadData(
                 "a process that read images died, most often because the machine ran out of memory",
                 remedy="give the same command again with --workers 1",
             ) from None
+
+    def _shared(
+        self,
+        others: ProcessPoolExecutor,
+        work: Callable[[Sequence[Item]], Result],
+        pieces: deque[Sequence[Item]],
+    ) -> Iterator[Result]:
+        """Yield what comes of the pieces in their order; what the others have not taken yet is done here meanwhile."""
+        while pieces and not self._awake.done():
+            yield work(pieces.popleft())
+        n_ahead = self._n_others * _AHEAD
+        waiting: deque[Future[Result]] = deque()
+        try:
+            while pieces or waiting:
+                while pieces and len(waiting) < n_ahead:
+                    waiting.append(others.submit(work, pieces.popleft()))
+                if pieces and not waiting[0].done() and len(waiting) < 2 * n_ahead:
+                    waiting.append(_done(work(pieces.popleft())))
+                else:
+                    yield waiting.popleft().result()
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+            for future in waiting:
+                future.cancel()
 
 
-def _shared(
-    executor: ProcessPoolExecutor,
-    work: Callable[[Sequence[Item]], Result],
-    pieces: deque[Sequence[Item]],
-    n_ahead: int,
-) -> Iterator[Result]:
-    """Yield what comes of the pieces in their order; what the others have not taken yet is done here meanwhile."""
-    awake = executor.submit(_awake)
-    while pieces and not awake.done():
-        yield work(pieces.popleft())
-    awake.result()
-    waiting: deque[Future[Result]] = deque()
-    while pieces or waiting:
-        while pieces and len(waiting) < n_ahead:
-            waiting.append(executor.submit(work, pieces.popleft()))
-        if pieces and not waiting[0].done() and len(waiting) < 2 * n_ahead:
-            waiting.append(_done(work(pieces.popleft())))
-        else:
-            yield waiting.popleft().result()
+ALONE = Crew()
 
 
 def _done(result: Result) -> Future[Result]:
     future: Future[Result] = Future()
     future.set_result(result)
     return future
-
-
-def _awake() -> None:
-    """Do nothing, in a process that has started."""
 
 
 def _keep_freed_memory() -> None:

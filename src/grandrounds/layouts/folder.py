@@ -19,6 +19,7 @@ from grandrounds.data.patches import spread
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats import names_image
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import stem, with_slices
 from grandrounds.tables import Role
@@ -32,7 +33,7 @@ _TABLE_REMEDY = "leave it out, or name a table of labels and DICOM files with --
 _REMEDY = "put the images into one folder per class, or list them in a CSV with an image and a label column"
 
 
-def draft(source: Path, options: SourceOptions, workers: int = 1) -> Draft:
+def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     """Return the draft of a folder of class folders, or of a DICOM export: a folder with a table, a DICOMDIR, a ZIP.
 
     Whose images they are stays unknown unless DICOM headers say it.
@@ -40,7 +41,7 @@ def draft(source: Path, options: SourceOptions, workers: int = 1) -> Draft:
     Args:
         source: What is opened.
         options: What looking does not tell.
-        workers: Processes that read headers of an export side by side where there are enough.
+        crew: Who reads headers of an export side by side where there are enough.
 
     Raises:
         BadSpec: An option speaks of tables or series, and there are none.
@@ -52,11 +53,11 @@ def draft(source: Path, options: SourceOptions, workers: int = 1) -> Draft:
     if not has_table:
         _refuse(options.given(_OF_TABLES), "there is no table of labels", source)
     if has_table or not source.is_dir() or (source / DICOMDIR).exists():
-        return dicom_source.draft(source, options, workers)
+        return dicom_source.draft(source, options, crew)
     is_split = any(official_role(folder.name) is not None and _folders(folder) for folder in _folders(source))
     is_bare = not _folders(source) and dicom_tree.holds_dicom(source)
     if is_bare or (not is_split and _is_export(_folders(source))):
-        return dicom_source.draft(source, options, workers)
+        return dicom_source.draft(source, options, crew)
     _refuse(options.given(_OF_EXPORTS), "class folders have no series", source)
     return _of_class_folders(source, options.unit)
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from grandrounds import specs, tables
 from grandrounds.errors import BadData
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.prepare.ahead import Ahead
 from grandrounds.prepare.pipeline import Pipeline
 from grandrounds.prepare.reading import Ready, ready
@@ -53,7 +54,7 @@ class PreparedArray:
 
 def materialise(
     samples: pl.DataFrame, files: pl.DataFrame, pipeline: Pipeline, folder: Path,
-    *, progress: Progress | None = None, workers: int = 1, ahead: Ahead | None = None,
+    *, progress: Progress | None = None, crew: Crew = ALONE, ahead: Ahead | None = None,
 ) -> PreparedArray:  # fmt: skip
     """Return the prepared images of these samples, made now or found where an earlier call left them.
 
@@ -63,7 +64,7 @@ def materialise(
         pipeline: What is done to each image.
         folder: Where arrays are kept.
         progress: Told how far it is; None for silence.
-        workers: Processes that read side by side; the array is the same with any number.
+        crew: Who reads side by side; the array is the same with any number.
         ahead: What was prepared when the images were read for the first time; None for nothing.
 
     Raises:
@@ -79,7 +80,7 @@ def materialise(
     if path.exists():
         return PreparedArray.load(path)
     was_early = ahead is not None and ahead.covers(rows, pipeline)
-    images = ahead.ready(rows) if ahead is not None and was_early else ready(rows, pipeline, workers)
+    images = ahead.ready(rows) if ahead is not None and was_early else ready(rows, pipeline, crew)
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
         _write(file, images, samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)

@@ -15,7 +15,7 @@ import polars as pl
 
 from grandrounds import formats
 from grandrounds.errors import Refusal
-from grandrounds.formats.abreast import abreast
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 from grandrounds.prepare.pipeline import Pipeline
@@ -45,13 +45,13 @@ class Source(NamedTuple):
     box: Sequence[int] | None
 
 
-def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[Ready]:
+def ready(rows: pl.DataFrame, pipeline: Pipeline, crew: Crew = ALONE) -> Iterator[Ready]:
     """Yield the prepared pixels of each sample, in the order in which the files are best read.
 
     Args:
         rows: Columns `row, sample, side` and those of the files table; one row per file of a sample.
         pipeline: What is done to each image.
-        workers: Processes that read side by side where there is enough to read.
+        crew: Who reads side by side where there is enough to read.
 
     Raises:
         BadData: An image cannot be read or does not suit a step.
@@ -61,10 +61,10 @@ def ready(rows: pl.DataFrame, pipeline: Pipeline, workers: int = 1) -> Iterator[
     for archive in (group for group in files if len(group) > _MANY):
         yield from _of_file(archive, pipeline)  # one by one: all of its samples at once might not fit into memory
     files = [group for group in files if len(group) <= _MANY]
-    for piece in abreast(partial(_of_files, pipeline=pipeline), files, workers=workers):
+    for piece in crew.abreast(partial(_of_files, pipeline=pipeline), files):
         yield from piece
     volumes = list(_by(_sources(rows.filter(several)), lambda one: one.row).values())
-    for piece in abreast(partial(_of_volumes, pipeline=pipeline), volumes, workers=workers, n_each=1):
+    for piece in crew.abreast(partial(_of_volumes, pipeline=pipeline), volumes, n_each=1):
         yield from piece
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from grandrounds import data, prepare, splits, tables
 from grandrounds.data import Dataset
 from grandrounds.errors import BadData
+from grandrounds.formats.abreast import Crew
 from grandrounds.prepare import Pipeline, PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
@@ -58,12 +59,15 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     Raises:
         BadData: Images cannot be read and `skip_bad` was not asked for.
     """
+    # The same processes read the images for the first time and prepare them.
+    with Crew(ask.means.workers) as crew:
+        return _opened(ask, folder, say, pipeline, cache or folder, crew)
+
+
+def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: Path, crew: Crew) -> Workspace:
     store = Store(folder)
-    cache = cache or folder
     ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
-    opened = data.open_dataset(
-        ask.data.source, ask.data.options, cache=cache / "data", workers=ask.means.workers, also=ahead
-    )
+    opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data", crew=crew, also=ahead)
     _refuse_bad(opened, ask.data.skip_bad, say)
     _refuse_unlabelled(opened, say)
     _refuse_torn_patients(opened, ask.judge.unit)
@@ -77,9 +81,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
         for reason in reasons:
             say(reason)
     _save(store, dataset, plan)
-    prepared = prepare.materialise(
-        opened.samples, opened.files, pipeline, cache / "prepared", workers=ask.means.workers, ahead=ahead
-    )
+    prepared = prepare.materialise(opened.samples, opened.files, pipeline, cache / "prepared", crew=crew, ahead=ahead)
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 
