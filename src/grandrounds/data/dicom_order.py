@@ -1,8 +1,12 @@
-"""The slices of one series in the order in which they lie, with what is doubled, missing or out of line."""
+"""The slices of each series in the order in which they lie, with what is doubled, missing or out of line.
+
+What the order goes by is taken out of the table once, as columns of numbers for all series together; from then on a
+part of them is an array of row numbers. A query for each part of each series would take longer than reading it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +41,16 @@ _PARALLEL = 0.02  # largest difference of cosines within one direction
 _FEW = 0.2  # a direction with a smaller share of the slices than this is off the axis of its series
 _STRAIGHT = 0.9  # of the largest cosine, for a plane to have a name
 _NO_PLACE = "no slice tells its position, (0020,0032): they are ordered by number, (0020,0013)"
+_PLACED = {
+    "series": pl.String(),
+    "row": pl.List(pl.Int64()),
+    "order": pl.List(pl.Int64()),
+    "plane": pl.String(),
+    "kind": pl.String(),
+}
 _PLANES = ("sagittal", "coronal", "axial")  # normal to the patient's left, posterior and superior axes
+
+_Rows = NDArray[np.int64]
 
 
 class Sorted(NamedTuple):
@@ -47,121 +60,161 @@ class Sorted(NamedTuple):
     faults: list[dict[str, Any]]
 
 
-def sort_series(uid: str, frames: pl.DataFrame) -> Sorted:
-    """Return the slices of one SeriesInstanceUID as one or several series in stacking order.
+class _Frames(NamedTuple):
+    """Facts of frames, and what their order goes by as columns of numbers; a part of them is an array of their rows.
 
     Args:
-        uid: The series.
-        frames: Facts of its frames.
+        facts: One row per frame.
+        is_copy: Whether an earlier file of the series has the same SOPInstanceUID.
+        is_scout: Whether it is a localiser.
+        alike: The same number for frames of one size, spacing and echo.
+        acquisition: The same number for frames of one acquisition.
+        direction: (N, 6) cosines; not a number where no direction is told.
+        normal: (N, 3) of the plane, likewise.
+        position_mm: (N, 3), likewise.
     """
-    faults: list[dict[str, Any]] = []
-    frames = _without_copies(frames, faults)
-    is_scout = frames["image_type"].fill_null("").str.to_uppercase().str.contains("LOCALIZER")
-    groups = [part for _, part in _grouped(frames.filter(~is_scout))]
-    off = _off_axis(groups)
-    kept = [group for at, group in enumerate(groups) if at not in off]
-    faults += [
-        _fault(row, uid, "localiser", "a localiser is no part of the volume")
-        for row in frames.filter(is_scout).iter_rows(named=True)
-    ]
-    faults += [
-        _fault(row, uid, "off axis", "it lies across the other slices of its series")
-        for at in off
-        for row in groups[at].iter_rows(named=True)
-    ]
-    stacks = [stack for group in kept for stack in _stacks(group)]
-    done = []
-    for at, stack in enumerate(sorted(stacks, key=lambda one: -one.height)):
-        name = uid if at == 0 else f"{uid}#{at + 1}"
-        done.append(_ordered(name, stack, faults))
-    return Sorted(pl.concat(done) if done else pl.DataFrame(), faults)
+
+    facts: pl.DataFrame
+    is_copy: NDArray[np.bool_]
+    is_scout: NDArray[np.bool_]
+    alike: NDArray[np.int64]
+    acquisition: NDArray[np.int64]
+    direction: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    position_mm: NDArray[np.float64]
 
 
-def _without_copies(frames: pl.DataFrame, faults: list[dict[str, Any]]) -> pl.DataFrame:
-    """Return the frames without files that carry the SOPInstanceUID of an earlier one."""
-    keys = pl.struct(pl.col("sop").fill_null(pl.concat_str("path", pl.col("member").fill_null(""))), "frame")
-    again = frames.select(~keys.is_first_distinct()).to_series()
-    faults += [
-        _fault(row, None, "duplicate", "another file is the same instance, (0008,0018)")
-        for row in frames.filter(again).iter_rows(named=True)
-    ]
-    return frames.filter(~again)
+class _Stack(NamedTuple):
+    """A series in stacking order."""
+
+    series: str
+    rows: _Rows
+    plane: str | None
+    kind: str
 
 
-def _grouped(frames: pl.DataFrame) -> Iterator[tuple[Any, pl.DataFrame]]:
-    """Yield the parts of a series that can be one volume: one size, spacing, echo and direction."""
-    rounded = frames.with_columns(
-        _spacing=pl.col("pixel_mm").list.eval(pl.element().round(3)),
-        _turn=pl.Series(_directions(frames), dtype=pl.Int64()),
+def sort_series(facts: pl.DataFrame) -> Sorted:
+    """Return the slices of each SeriesInstanceUID as one or several series in stacking order.
+
+    Args:
+        facts: Facts of frames, by the columns of `FACTS`.
+    """
+    frames, faults = _frames(facts), list[dict[str, Any]]()
+    series = facts.select("uid").with_row_index("row").group_by("uid", maintain_order=True).agg("row")
+    stacks = [stack for uid, rows in series.iter_rows() for stack in _of_series(frames, np.array(rows), uid, faults)]
+    return Sorted(_slices(facts, stacks), faults)
+
+
+def _frames(facts: pl.DataFrame) -> _Frames:
+    place = pl.concat_str("path", pl.col("member").fill_null(""))
+    spacing = (pl.col("pixel_mm").list.get(axis).round(3).alias(f"_{axis}") for axis in range(2))
+    numbers = facts.select(
+        is_copy=~pl.struct("uid", pl.col("sop").fill_null(place), "frame").is_first_distinct(),
+        is_scout=pl.col("image_type").fill_null("").str.to_uppercase().str.contains("LOCALIZER"),
+        alike=pl.struct("height_px", "width_px", "echo", *spacing).rank("dense").cast(pl.Int64),
+        acquisition=pl.col("acquisition").rank("dense").fill_null(0).cast(pl.Int64),
+        direction=pl.col("direction").list.to_array(6),
+        position_mm=pl.col("position_mm").list.to_array(3),
     )
-    for key, part in rounded.group_by("height_px", "width_px", "_spacing", "echo", "_turn", maintain_order=True):
-        yield key, part.drop("_spacing", "_turn")
+    columns = {name: numbers[name].to_numpy() for name in numbers.columns}
+    normal = np.cross(columns["direction"][:, :3], columns["direction"][:, 3:])
+    return _Frames(facts, normal=normal, **columns)
 
 
-def _directions(frames: pl.DataFrame) -> list[int]:
-    """Return a number for each frame, the same for directions that agree within the tolerance."""
-    known: list[NDArray[np.float64]] = []
-    numbers = []
-    for cosines in frames["direction"]:
-        if cosines is None:
-            numbers.append(-1)
-            continue
-        turn = np.array(cosines)
-        at = next((at for at, one in enumerate(known) if np.abs(one - turn).max() <= _PARALLEL), len(known))
-        if at == len(known):
-            known.append(turn)
-        numbers.append(at)
-    return numbers
+def _of_series(frames: _Frames, rows: _Rows, uid: str, faults: list[dict[str, Any]]) -> Iterator[_Stack]:
+    copies, rows = _parted(rows, frames.is_copy)
+    scouts, rows = _parted(rows, frames.is_scout)
+    groups = _grouped(frames, rows)
+    across = _off_axis(frames, groups)
+    faults += [
+        *(_fault(frames, at, None, "duplicate", "another file is the same instance, (0008,0018)") for at in copies),
+        *(_fault(frames, at, uid, "localiser", "a localiser is no part of the volume") for at in scouts),
+        *(
+            _fault(frames, at, uid, "off axis", "it lies across the other slices of its series")
+            for group in across
+            for at in groups[group]
+        ),
+    ]
+    stacks = [stack for at, group in enumerate(groups) if at not in across for stack in _stacks(frames, group)]
+    for at, stack in enumerate(sorted(stacks, key=lambda one: -len(one))):
+        yield _ordered(frames, stack, uid if at == 0 else f"{uid}#{at + 1}", faults)
 
 
-def _off_axis(groups: list[pl.DataFrame]) -> list[int]:
+def _parted(rows: _Rows, is_one: NDArray[np.bool_]) -> tuple[_Rows, _Rows]:
+    """Return the rows that are one, and the others."""
+    return rows[is_one[rows]], rows[~is_one[rows]]
+
+
+def _grouped(frames: _Frames, rows: _Rows) -> list[_Rows]:
+    """Return the parts of a series that can be one volume: one size, spacing, echo and direction."""
+    turns = _turns(frames.direction[rows])
+    return _by(rows, frames.alike[rows] * (len(rows) + 1) + turns)  # one number for each pair of both
+
+
+def _by(rows: _Rows, keys: NDArray[np.int64]) -> list[_Rows]:
+    """Return the rows by a key, in the order in which each key comes first."""
+    _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
+    return [rows[numbers == number] for number in np.argsort(first)]
+
+
+def _turns(direction: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return a number for each frame, the same for directions that agree within the tolerance; -1 for none told."""
+    turns = np.full(len(direction), -1)
+    left = np.flatnonzero(~np.isnan(direction[:, 0]))
+    while len(left):
+        agrees = np.abs(direction[left] - direction[left[0]]).max(axis=1) <= _PARALLEL
+        turns[left[agrees]] = turns.max() + 1
+        left = left[~agrees]
+    return turns
+
+
+def _off_axis(frames: _Frames, groups: Sequence[_Rows]) -> list[int]:
     """Return the places of groups that are a few slices across the main direction of their series."""
-    n_main = max((group.height for group in groups), default=0)
-    turned = [_normal(group) for group in groups]
-    main = next((turn for group, turn in zip(groups, turned, strict=True) if group.height == n_main), None)
+    n_main = max((len(group) for group in groups), default=0)
+    turned = [_normal(frames, group) for group in groups]
+    main = next((turn for group, turn in zip(groups, turned, strict=True) if len(group) == n_main), None)
     return [
         at
         for at, (group, turn) in enumerate(zip(groups, turned, strict=True))
-        if main is not None and turn is not None and group.height < max(_FEW * n_main, 2) and n_main > 2
+        if main is not None and turn is not None and len(group) < max(_FEW * n_main, 2) and n_main > 2
         and abs(float(main @ turn)) < 1 - _PARALLEL
     ]  # fmt: skip
 
 
-def _stacks(group: pl.DataFrame) -> list[pl.DataFrame]:
+def _stacks(frames: _Frames, group: _Rows) -> list[_Rows]:
     """Return one stack, or one per acquisition where acquisitions repeat the same positions."""
-    places = _places(group)
-    if places is None or group["acquisition"].n_unique() < 2:
+    places = _places(frames, group)
+    acquisitions = _by(group, frames.acquisition[group])
+    if places is None or len(np.unique(np.round(places / _SAME_MM))) == len(places):
         return [group]
-    if len(np.unique(np.round(places / _SAME_MM))) == len(places):
-        return [group]
-    return [part for _, part in group.group_by("acquisition", maintain_order=True)]
+    return acquisitions
 
 
-def _ordered(name: str, stack: pl.DataFrame, faults: list[dict[str, Any]]) -> pl.DataFrame:
-    places = _places(stack)
-    n_planes = stack.height
+def _ordered(frames: _Frames, stack: _Rows, name: str, faults: list[dict[str, Any]]) -> _Stack:
+    plane = _plane(_normal(frames, stack))
+    places = _places(frames, stack)
     if places is None:
-        stack = stack.sort("number", "path", "member", "frame", nulls_last=True, maintain_order=True)
-        if n_planes > 1 and stack["direction"].null_count() < n_planes:
+        if len(stack) > 1 and plane is not None:
             faults.append({"series": name, "fault": "no position", "reason": _NO_PLACE})
-        kind = "images"
-    else:
-        order = np.argsort(places, kind="stable")
-        stack, places = stack[order], places[order]
-        doubled = _doubled(stack, places, name, faults)
-        stack, places = stack.filter(~pl.Series(doubled)), places[~doubled]
-        faults += _gaps(name, places)
-        kind = "volume" if stack.height > 1 else "images"
-    return stack.with_columns(
-        pl.lit(name).alias("series"),
-        pl.int_range(pl.len(), dtype=pl.Int64()).alias("order"),
-        pl.lit(_plane(stack), dtype=pl.String()).alias("plane"),
-        pl.lit(kind).alias("kind"),
-    )
+        return _Stack(name, _numbered(frames, stack), plane, "images")
+    order = np.argsort(places, kind="stable")
+    stack, places = stack[order], places[order]
+    doubled = _doubled(frames, stack, places, name, faults)
+    stack, places = stack[~doubled], places[~doubled]
+    faults += _gaps(name, places)
+    return _Stack(name, stack, plane, "volume" if len(stack) > 1 else "images")
+
+
+def _numbered(frames: _Frames, stack: _Rows) -> _Rows:
+    """Return frames in the order of their numbers, (0020,0013)."""
+    told = frames.facts[stack].select("number", "path", "member", "frame")
+    by_number = told.with_row_index("at").sort(told.columns, nulls_last=True, maintain_order=True)
+    order: _Rows = by_number["at"].to_numpy()
+    return stack[order]
 
 
 def _doubled(
-    stack: pl.DataFrame, places: NDArray[np.float64], name: str, faults: list[dict[str, Any]]
+    frames: _Frames, stack: _Rows, places: NDArray[np.float64], name: str, faults: list[dict[str, Any]]
 ) -> NDArray[np.bool_]:
     """Return which slices lie where the one before them lies; say whether their pixels are the same."""
     doubled = np.zeros(len(places), bool)
@@ -171,12 +224,11 @@ def _doubled(
             first = at
             continue
         doubled[at] = True
-        row, other = stack.row(at, named=True), stack.row(first, named=True)
-        same = _same_pixels(row, other)
+        same = _same_pixels(*(frames.facts.row(stack[one], named=True) for one in (at, first)))
         faults.append(
-            _fault(row, name, "duplicate", "it repeats the pixels of the slice at the same position")
+            _fault(frames, stack[at], name, "duplicate", "it repeats the pixels of the slice at the same position")
             if same
-            else _fault(row, name, "same place", "another slice of the series lies at the same position")
+            else _fault(frames, stack[at], name, "same place", "another slice of the series lies at the same position")
         )
     return doubled
 
@@ -207,35 +259,35 @@ def _gaps(name: str, places: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
         yield {"series": name, "fault": "uneven spacing", "reason": reason}
 
 
-def _normal(frames: pl.DataFrame) -> NDArray[np.float64] | None:
-    cosines = frames["direction"].drop_nulls()
-    if cosines.is_empty():
-        return None
-    row, column = np.array(cosines[0][:3]), np.array(cosines[0][3:])
-    normal: NDArray[np.float64] = np.cross(row, column)
-    return normal
+def _normal(frames: _Frames, rows: _Rows) -> NDArray[np.float64] | None:
+    """Return the normal of the first frame that tells a direction."""
+    told = rows[~np.isnan(frames.direction[rows, 0])]
+    return frames.normal[told[0]] if len(told) else None
 
 
-def _places(frames: pl.DataFrame) -> NDArray[np.float64] | None:
+def _places(frames: _Frames, rows: _Rows) -> NDArray[np.float64] | None:
     """Return where each slice lies along the normal, in mm; None unless all tell position and direction."""
-    normal = _normal(frames)
-    if normal is None or frames["position_mm"].null_count() or frames["direction"].null_count():
+    if np.isnan(frames.position_mm[rows]).any() or np.isnan(frames.direction[rows]).any():
         return None
-    places: NDArray[np.float64] = np.array(frames["position_mm"].to_list()) @ normal
+    places: NDArray[np.float64] = frames.position_mm[rows] @ frames.normal[rows[0]]
     return places
 
 
-def _plane(frames: pl.DataFrame) -> str | None:
-    normal = _normal(frames)
+def _plane(normal: NDArray[np.float64] | None) -> str | None:
     if normal is None:
         return None
     strongest = int(np.abs(normal).argmax())
     return _PLANES[strongest] if abs(normal[strongest]) >= _STRAIGHT else "oblique"
 
 
-def _fault(row: dict[str, Any], series: str | None, fault: str, reason: str) -> dict[str, Any]:
-    return {name: row[name] for name in ("path", "member", "frame")} | {
-        "series": series,
-        "fault": fault,
-        "reason": reason,
-    }
+def _fault(frames: _Frames, at: int, series: str | None, fault: str, reason: str) -> dict[str, Any]:
+    place = frames.facts.select("path", "member", "frame").row(at, named=True)
+    return place | {"series": series, "fault": fault, "reason": reason}
+
+
+def _slices(facts: pl.DataFrame, stacks: Sequence[_Stack]) -> pl.DataFrame:
+    rows = [
+        (stack.series, stack.rows.tolist(), list(range(len(stack.rows))), stack.plane, stack.kind) for stack in stacks
+    ]
+    placed = pl.DataFrame(rows, schema=_PLACED, orient="row").explode("row", "order")
+    return facts[placed["row"]].drop("uid").hstack(placed.drop("row"))

@@ -16,7 +16,7 @@ import polars as pl
 
 from grandrounds.data.dicom_files import Found, files_of
 from grandrounds.data.dicom_headers import FACTS, facts_of
-from grandrounds.data.dicom_order import FAULTS, NO_SERIES, REFUSED, Sorted, sort_series
+from grandrounds.data.dicom_order import FAULTS, NO_SERIES, REFUSED, sort_series
 from grandrounds.errors import BadData
 from grandrounds.formats.abreast import ALONE, Crew
 
@@ -64,8 +64,7 @@ def survey(root: Path, progress: Progress | None = None, crew: Crew = ALONE) -> 
     """
     found = list(files_of(root))
     facts, faults = _read(found, progress, crew)
-    parts = [sort_series(uid, part.drop("uid")) for (uid,), part in facts.group_by("uid", maintain_order=True)]
-    done = _merged(parts)
+    done = sort_series(facts)
     rows = [*faults, *done.faults, *_conflicts(done.slices)]
     table = pl.DataFrame(rows, schema=FAULTS, orient="row")
     files = done.slices.select("series", "order", "path", "member", "frame")
@@ -116,16 +115,6 @@ def _named(path: Path, member: str | None) -> list[dict[str, Any]]:
     if facts[0]["uid"] is None:
         raise BadData(NO_SERIES, where=path)
     return facts
-
-
-def _merged(parts: list[Sorted]) -> Sorted:
-    slices = [part.slices for part in parts if part.slices.height]
-    empty = pl.DataFrame(
-        schema={**FACTS, "series": pl.String(), "order": pl.Int64(), "plane": pl.String(), "kind": pl.String()}
-    )
-    return Sorted(
-        pl.concat(slices, how="diagonal") if slices else empty, [row for part in parts for row in part.faults]
-    )
 
 
 def _series(slices: pl.DataFrame) -> pl.DataFrame:
