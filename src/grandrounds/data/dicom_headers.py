@@ -21,7 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData, Refusal
-from grandrounds.formats.dicom_elements import integer_of, number_of, numbers_of, text_of
+from grandrounds.formats.dicom_elements import integer_of, items_of, number_of, numbers_of, syntax_of, tells, text_of
 from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.dicom_plain import plain_header, wanted_of
 from grandrounds.formats.places import lying_order
@@ -139,21 +139,21 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     dataset, pixels_at = _header(file, path)
     if not len(dataset) and not len(dataset.file_meta):
         raise BadData("this is not a DICOM file", where=path, remedy="leave it out")
-    if pixels_at is None or "Rows" not in dataset:
+    if pixels_at is None or not tells(dataset, "Rows"):
         raise BadData("this DICOM file holds no image", where=path)
     start, length = pixels_at
-    is_deflated = dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
-    if length != _UNKNOWN_LENGTH and not is_deflated and start + length > n_bytes:
+    is_beyond = length != _UNKNOWN_LENGTH and start + length > n_bytes
+    if is_beyond and syntax_of(dataset) != DeflatedExplicitVRLittleEndian:
         raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
     shared = {"path": str(path), "member": member} | _plain_facts(dataset)
     n_frames = integer_of(dataset, "NumberOfFrames", 1)
-    groups = [*dataset.get(_GROUPS[1], ())]
-    common = next(iter(dataset.get(_GROUPS[0], ())), Dataset())
+    groups = items_of(dataset, _GROUPS[1])
     if n_frames == 1 and not groups:
         yield shared | {"frame": None}
         return
     if dataset.get(_AGENTS):
         shared["agent"] = "told"
+    common = next(iter(items_of(dataset, _GROUPS[0])), Dataset())
     frames = [shared | _own(own, common) for own in (groups or [Dataset()] * n_frames)[:n_frames]]
     order = lying_order([_lies(facts) for facts in frames]) if n_frames > 1 else None
     # Frames count as they lie, which is how `formats.read` counts them.

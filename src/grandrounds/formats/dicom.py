@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +21,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
-from grandrounds.formats.dicom_elements import integer_of, items_of, numbers_of, text_of
+from grandrounds.formats.dicom_elements import integer_of, items_of, numbers_of, syntax_of, text_of
 from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.dicom_plain import OF_PIXELS, plain_header, plain_image, wanted_of
 from grandrounds.formats.dicom_values import meaning, values
@@ -153,25 +154,25 @@ def _geometry(dataset: Dataset, n_frames: int) -> tuple[list[Geometry], NDArray[
     Spacing is (0028,0030), else the detector's (0018,1164); position (0020,0032), direction (0020,0037). Enhanced
     images have them in functional groups, one set a frame (PS3.3 C.7.6.16.2).
     """
-    planes = [_plane(dataset, at) for at in range(n_frames)]
+    own, shared = (items_of(dataset, f"{which}FunctionalGroupsSequence") for which in ("PerFrame", "Shared"))
+    planes = [_plane(dataset, [*own[at : at + 1], *shared]) for at in range(n_frames)]
     order = lying_order(planes) if n_frames > 1 else None
     return planes, np.arange(n_frames) if order is None else order
 
 
-def _plane(dataset: Dataset, frame: int) -> Geometry:
-    spacing = _numbers(_told(dataset, frame, "PixelMeasuresSequence", "PixelSpacing", "ImagerPixelSpacing"), 2)
+def _plane(dataset: Dataset, groups: Sequence[Dataset]) -> Geometry:
+    spacing = _numbers(_told(dataset, groups, "PixelMeasuresSequence", "PixelSpacing", "ImagerPixelSpacing"), 2)
     if spacing is not None and min(spacing) <= 0:
         spacing = None
-    origin = _numbers(_told(dataset, frame, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    origin = _numbers(_told(dataset, groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
     position = None if origin is None else (origin[0], origin[1], origin[2])
-    direction = _numbers(_told(dataset, frame, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
+    direction = _numbers(_told(dataset, groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6)
     return Geometry(spacing, position, direction)
 
 
-def _told(dataset: Dataset, frame: int, sequence: str, *words: str) -> Any:  # noqa: ANN401  (whatever the file holds)
-    """Return an element of a frame's own functional group, of the shared one, or of the file itself."""
-    own, shared = (items_of(dataset, f"{which}FunctionalGroupsSequence") for which in ("PerFrame", "Shared"))
-    for group in (*own[frame : frame + 1], *shared):
+def _told(dataset: Dataset, groups: Sequence[Dataset], sequence: str, *words: str) -> Any:  # noqa: ANN401  (anything)
+    """Return an element of the first functional group that has it, or of the file itself."""
+    for group in groups:
         for item in group.get(sequence, ()):
             if item.get(words[0]) is not None:
                 return item.get(words[0])
@@ -186,7 +187,7 @@ def _numbers(value: Any, n_wanted: int) -> tuple[float, ...] | None:  # noqa: AN
 
 
 def _header(dataset: Dataset) -> dict[str, str]:
-    found = {"format": "DICOM", "compression": str(dataset.file_meta.TransferSyntaxUID.name)}
+    found = {"format": "DICOM", "compression": str(syntax_of(dataset).name)}
     for column, keywords in _TOLD.items():
         value = next((text for keyword in keywords if (text := text_of(dataset, keyword))), "")
         if value := (_SIDES.get(value, "") if column == "side" else value):

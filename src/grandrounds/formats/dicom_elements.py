@@ -17,6 +17,11 @@ _TEXT = ("AS", "CS", "DS", "IS", "LO", "SH", "UI")  # kinds of values whose ASCI
 _ESCAPE = b"\x1b"  # begins another character set, in bytes that are ASCII too (PS3.5 6.1.2.5)
 
 
+def tells(dataset: Dataset, keyword: str) -> bool:
+    """Whether there is such an element."""
+    return _element(dataset, keyword) is not None
+
+
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return an element as text, several values with a backslash between; empty where none is there or can be read."""
     element = _element(dataset, keyword)
@@ -81,8 +86,17 @@ def _plain(element: Any) -> str | None:  # noqa: ANN401  (raw, or converted alre
     return _stripped(text) if "\\" not in text else "\\".join(map(_stripped, text.split("\\")))
 
 
+def syntax_of(dataset: Dataset) -> Any:  # noqa: ANN401  (a UID, or whatever the file has in its place)
+    """Return the transfer syntax, (0002,0010); None where none is told."""
+    meta = getattr(dataset, "file_meta", None)
+    return (
+        None if meta is None or _element(meta, "TransferSyntaxUID") is None else meta[tag_of("TransferSyntaxUID")].value
+    )
+
+
 def _element(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401  (raw, or converted already)
-    return dataset.get_item(tag_of(keyword))
+    # The method for it, `get_item`, makes a tag of the tag first, which took a third of what elements took.
+    return dataset._dict.get(tag_of(keyword))  # noqa: SLF001
 
 
 @cache

@@ -24,10 +24,12 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from grandrounds.formats.budget import MAX_BYTES
-from grandrounds.formats.dicom_elements import integer_of, number_of, tag_of, text_of
+from grandrounds.formats.dicom_elements import integer_of, number_of, tag_of, tells, text_of
 
 Wanted = Mapping[int, tuple[BaseTag, str]]  # tags, and the kind of their values where the file does not tell it
 
+_TAG_KIND_LENGTH, _LONG_LENGTH = struct.Struct("<HH2sH").unpack_from, struct.Struct("<I").unpack_from
+_TAG_LENGTH = struct.Struct("<HHI").unpack_from
 _FIRST = 132  # bytes before the first element, PS3.10 7.1
 _HEAD_BYTES = (2**14, 2**20)  # read at first, and where the pixels do not start within that
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())  # PS3.5 7.1.2
@@ -127,7 +129,7 @@ def plain_image(file: BufferedReader | BytesIO, wanted: Wanted) -> tuple[Dataset
 
 
 def _is_grey(dataset: Dataset) -> bool:
-    if not all(word in dataset for word in OF_PIXELS if word != "NumberOfFrames"):
+    if not all(tells(dataset, word) for word in OF_PIXELS if word != "NumberOfFrames"):
         return False
     is_single = all(integer_of(dataset, word, 1) == 1 for word in ("SamplesPerPixel", "NumberOfFrames"))
     return is_single and text_of(dataset, "PhotometricInterpretation") in ("MONOCHROME1", "MONOCHROME2")
@@ -161,18 +163,21 @@ def _walked(head: bytes, wanted: Wanted) -> Plain:
         raise _Extraordinary
     syntax, at = _meta(head)
     is_implicit = syntax == ImplicitVRLittleEndian
+    element_at = _implicit if is_implicit else _explicit
     if is_implicit and head[at + 4 : at + 6] in _SHORT | _LONG:
         raise _Extraordinary  # the file says one thing and does another
     elements: dict[BaseTag, DataElement | RawDataElement] = {}
     last = _META << 16 | 0xFFFF
     while True:
-        tag, vr, length, value_at = _implicit(head, at) if is_implicit else _explicit(head, at)
+        tag, vr, length, value_at = element_at(head, at)
         if tag <= last or tag in _BEYOND:
             raise _Extraordinary
         if tag == _PIXELS:
             break
         last = tag
-        at = _past(head, value_at, length, is_implicit=is_implicit, is_sequence=vr in (None, b"SQ", b"UN"))
+        at = value_at + length
+        if length == _UNKNOWN_LENGTH:
+            at = _past(head, value_at, length, is_implicit=is_implicit, is_sequence=vr in (None, b"SQ", b"UN"))
         if tag in wanted and length:
             if at > len(head):
                 raise struct.error
@@ -187,7 +192,7 @@ def _walked(head: bytes, wanted: Wanted) -> Plain:
 def _element(tag: BaseTag, kind: str, value: bytes, at: int, is_implicit: bool) -> RawDataElement:  # noqa: FBT001
     if kind in _IN_WORDS and (not value.isascii() or b"\x1b" in value):
         raise _Extraordinary  # it depends on the character set, (0008,0005)
-    return RawDataElement(tag, kind, len(value), value, at, is_implicit, is_little_endian=True)
+    return RawDataElement(tag, kind, len(value), value, at, is_implicit, True)  # noqa: FBT003  (little endian)
 
 
 def _meta(head: bytes) -> tuple[UID, int]:
@@ -210,16 +215,16 @@ def _meta(head: bytes) -> tuple[UID, int]:
 
 def _explicit(head: bytes, at: int) -> tuple[int, bytes | None, int, int]:
     """Return tag, kind, length and start of the value of an element that tells its kind (PS3.5 7.1.2)."""
-    group, number, vr, length = struct.unpack_from("<HH2sH", head, at)
+    group, number, vr, length = _TAG_KIND_LENGTH(head, at)
     if vr in _SHORT:
         return group << 16 | number, vr, length, at + 8
     if vr not in _LONG and vr != b"SQ":
         raise _Extraordinary
-    return group << 16 | number, vr, struct.unpack_from("<I", head, at + 8)[0], at + 12
+    return group << 16 | number, vr, _LONG_LENGTH(head, at + 8)[0], at + 12
 
 
 def _implicit(head: bytes, at: int) -> tuple[int, bytes | None, int, int]:
-    group, number, length = struct.unpack_from("<HHI", head, at)
+    group, number, length = _TAG_LENGTH(head, at)
     return group << 16 | number, None, length, at + 8
 
 

@@ -31,7 +31,7 @@ from pydicom.uid import (
 )
 
 from grandrounds.errors import BadData
-from grandrounds.formats.dicom_elements import integer_of, items_of, number_of, text_of
+from grandrounds.formats.dicom_elements import integer_of, items_of, number_of, syntax_of, tells, text_of
 from grandrounds.formats.isolated import decoded
 
 _BYTE_BITS = 8
@@ -80,7 +80,7 @@ def meaning(
     """Return the values that stored ones of a grey or colour image stand for, and whether they have a unit."""
     padding = _padding(stored, dataset)
     is_inverse = text_of(dataset, "PhotometricInterpretation") == "MONOCHROME1" and text_of(dataset, "Modality") != "CT"
-    if "ModalityLUTSequence" in dataset:
+    if tells(dataset, "ModalityLUTSequence"):
         found = apply_modality_lut(stored, dataset)
         bits = int(dataset.ModalityLUTSequence[0].LUTDescriptor[2])
         found, has_unit = (2**bits - 1 - found if is_inverse else found), False
@@ -157,13 +157,8 @@ def _whole(array: NDArray[Any], slope: float, intercept: float) -> NDArray[np.in
     return scaled + np.int16(intercept)
 
 
-def _syntax(dataset: Dataset) -> Any:  # noqa: ANN401  (a UID, or whatever the file has in its place)
-    meta = getattr(dataset, "file_meta", None)
-    return None if meta is None else meta.get("TransferSyntaxUID")
-
-
 def _is_deep_jpeg(dataset: Dataset) -> bool:
-    syntax = _syntax(dataset)
+    syntax = syntax_of(dataset)
     return syntax == JPEGExtended12Bit and int(dataset.get("BitsStored") or 0) > _BYTE_BITS
 
 
@@ -189,7 +184,7 @@ def through_gdcm(group: bytes, meta: bytes, frame: int | None) -> NDArray[Any]:
 
 def _stored(dataset: Dataset, frame: int | None, path: Path) -> NDArray[Any]:
     """Return the stored values through the decoder that is safest for the way in which they are compressed."""
-    syntax = _syntax(dataset)
+    syntax = syntax_of(dataset)
     if syntax in _THROUGH_GDCM:
         needed = [element.tag for element in dataset.group_dataset(0x0028)] + [0x7FE00010, 0x00080016, 0x00080018]
         image = Dataset({BaseTag(tag): dataset[tag] for tag in needed if tag in dataset})
@@ -201,7 +196,7 @@ def _stored(dataset: Dataset, frame: int | None, path: Path) -> NDArray[Any]:
 
 def _check_codestream(dataset: Dataset, n_frames: int, path: Path) -> None:
     """Refuse a compressed image that claims more rows or columns than the header: a decoder would allocate them."""
-    syntax = _syntax(dataset)
+    syntax = syntax_of(dataset)
     if syntax is None or not syntax.is_compressed or not syntax.is_encapsulated or "PixelData" not in dataset:
         return
     size = _claimed(get_frame(dataset.PixelData, 0, number_of_frames=n_frames))
