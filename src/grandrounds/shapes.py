@@ -11,10 +11,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+OUTSIDE = -1.0  # what a canvas has where its image has no pixel; prepared images have about 0 to 1
+
 Pixels: TypeAlias = NDArray[np.generic]  # (C, H, W) or (C, D, H, W), the dtype that the file had
 Batch: TypeAlias = NDArray[np.float32]  # (N, C, H, W)
 Features: TypeAlias = NDArray[np.float32]  # (N, any)
 ClassIndex: TypeAlias = NDArray[np.int64]  # (N,), 0 … K-1
 Probs: TypeAlias = NDArray[np.float64]  # (N, K), rows sum to 1
 Weights: TypeAlias = NDArray[np.float64]  # (K,) or (N,)
-Mask: TypeAlias = NDArray[np.bool_]  # (N,) or an image's space
+Mask: TypeAlias = NDArray[np.bool_]  # (N,), an image's space, or (N, 1, H, W)

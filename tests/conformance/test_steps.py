@@ -14,6 +14,7 @@ from grandrounds.prepare import STEPS, build_step
 NEEDED = {
     "resize": {"height_px": 12, "width_px": 20},
     "pad_crop": {"height_px": 12, "width_px": 20},
+    "canvas": {"height_px": 50, "width_px": 60},
     "resample": {"spacing_mm": 0.6},
     "format_stack": {"depth_px": 5, "height_px": 12, "width_px": 20},
 }

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from grandrounds.errors import BadData
 from grandrounds.families.state import Arrays
-from grandrounds.shapes import Batch
+from grandrounds.shapes import Batch, Mask
 from grandrounds.training.spec import InputKind
 
 _MOST_VALUES = 64 * 64  # whitening decomposes a matrix of these squared, which takes a core half a minute
@@ -20,6 +20,8 @@ _MOST_DIRECTIONS = 1024  # those of least variance are mostly noise
 _EPSILON = 0.01  # part of the mean variance that is added to each, so that hardly any variance is not blown up
 _ROWS = 1024  # images in double precision at a time
 _Float = NDArray[np.float64]
+
+ANY_SIZE: frozenset[InputKind] = frozenset({"channel", "none", "half"})  # the others have a number for each pixel
 
 _NOTES: Mapping[InputKind, str] = {
     "channel": "input: each channel by its mean and standard deviation in training",
@@ -70,11 +72,16 @@ class InputLayer(nn.Module):
         return nn.functional.pad(components, (0, n_absent)).view(centred.shape)  # (B, C, …), components row by row
 
 
-def fitted(kind: InputKind, pixels: Batch) -> InputLayer:
+def fitted(kind: InputKind, pixels: Batch, inside: Mask | None = None) -> InputLayer:
     """Return the layer fitted on training images (N, C, …).
 
     PCA whitening divides each principal component by its standard deviation; ZCA turns the result back, which changes
     the image least: Bell & Sejnowski, Vision Res 1997;37:3327; Krizhevsky, Tech. report, Toronto 2009.
+
+    Args:
+        kind: What is to be done.
+        pixels: The images.
+        inside: Where they have a pixel, (N, 1, …); None for everywhere. Only `"channel"` asks.
 
     Raises:
         BadData: The images have too many values for whitening.
@@ -86,9 +93,10 @@ def fitted(kind: InputKind, pixels: Batch) -> InputLayer:
         half = np.full((pixels.shape[1], *(1,) * (pixels.ndim - 2)), 0.5)
         return InputLayer(kind, {"mean": half, "sd": half})
     if kind == "channel":
-        return InputLayer(kind, {"mean": _of_channels(pixels.mean(axis=axes, dtype=np.float64), pixels.ndim)} | {
-            "sd": _of_channels(_no_zero(pixels.std(axis=axes, dtype=np.float64)), pixels.ndim)
-        })  # fmt: skip
+        where = True if inside is None else inside
+        mean, sd = (of(axis=axes, dtype=np.float64, where=where) for of in (pixels.mean, pixels.std))
+        arrays = {"mean": _of_channels(mean, pixels.ndim), "sd": _of_channels(_no_zero(sd), pixels.ndim)}
+        return InputLayer(kind, arrays)
     mean = pixels.mean(axis=0, dtype=np.float64)  # (C, …)
     if kind == "mean":
         return InputLayer(kind, {"mean": mean})

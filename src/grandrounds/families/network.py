@@ -21,6 +21,7 @@ from grandrounds.families.selection import choose_by, labels_of, patients_of, tr
 from grandrounds.shapes import Probs, Weights
 from grandrounds.specs import parse
 from grandrounds.training import machine
+from grandrounds.training.canvas import by_size, inside_of
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
 from grandrounds.training.losses import Distilled, Loss, OfLabels
@@ -92,13 +93,14 @@ class FittedNetwork:
         Raises:
             BadData: The images have another shape than those it was trained on.
         """
-        others = () if ARCHITECTURES[self.architecture].any_size else view.pixels.shape[2:]
+        any_size = _reads_any_size(ARCHITECTURES[self.architecture], self.params)
+        others = () if any_size else view.pixels.shape[2:]
         if (*view.pixels.shape[1:2], *others) != self.shape[: 1 + len(others)]:
             raise BadData(
                 f"this model reads images of (C, H, W) = {self.shape}, these have {view.pixels.shape[1:]}",
                 remedy="prepare them as the training images were",
             )
-        return predict(self.module, view.pixels)
+        return predict(self.module, view.pixels, any_size=any_size)
 
     def save(self, folder: Path) -> None:
         """Write the weights and how to build the network."""
@@ -148,8 +150,11 @@ class NetworkFamily:
         name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
         labels, choice = training_labels(train_view), choose_by(valid, self.params.choose)
         shape: Shape = train_view.pixels.shape[1:]
-        built = self._built(ARCHITECTURES[name], shape, train_view.n_classes)
-        first = input_layer.fitted(self.params.input, train_view.pixels)
+        smallest = _smallest(ARCHITECTURES[name], self.params, train_view, valid)
+        built = self._built(ARCHITECTURES[name], smallest, train_view.n_classes)
+        any_size = _reads_any_size(ARCHITECTURES[name], self.params)
+        inside = inside_of(train_view.pixels) if smallest != shape else None
+        first = input_layer.fitted(self.params.input, train_view.pixels, inside)
         module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
         module.to(memory_format=torch.channels_last)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
@@ -163,6 +168,7 @@ class NetworkFamily:
             loss=loss,
             trunk=frozenset(f"network.{one}" for one in built.trunk),
             trunk_rate=getattr(self.params, "trunk_rate", 1.0),
+            any_size=any_size,
         )
         outcome = drive(
             train(
@@ -204,6 +210,28 @@ class NetworkFamily:
         teaching = architecture.teaching(self.params)
         teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
         return _distilled(of_labels, teaching, teacher, budget.device), teacher.record
+
+
+def _reads_any_size(architecture: Architecture, params: TrainingSpec) -> bool:
+    return architecture.any_size and params.input in input_layer.ANY_SIZE
+
+
+def _smallest(architecture: Architecture, params: TrainingSpec, *views: View) -> Shape:
+    """Return (C, H, W) of the images: of several sizes on a canvas, the least rows and columns of any.
+
+    Raises:
+        BadData: They have several sizes, and the input layer wants one.
+    """
+    shape: Shape = views[0].pixels.shape[1:]
+    if not architecture.any_size:
+        return shape
+    spaces = {group.space for view in views for group in by_size(view.pixels)}
+    if len(spaces) > 1 and not _reads_any_size(architecture, params):
+        raise BadData(
+            f'input = "{params.input}" needs images of one size, these have {len(spaces)}',
+            remedy='set input = "channel", "half" or "none" for this family',
+        )
+    return shape[0], min(height for height, _ in spaces), min(width for _, width in spaces)
 
 
 def _taught(teacher: FitRecord | None) -> tuple[str, ...]:

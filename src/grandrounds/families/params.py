@@ -232,7 +232,7 @@ class GoogLeNetParams(TrainingSpec):
 
 
 class SppParams(TrainingSpec):
-    """A convolutional network with a spatial pyramid; it is trained at one size and reads any.
+    """A convolutional network with a spatial pyramid; it learns from images of one size or of several, and reads any.
 
     Args:
         width: Channels of the first stage; each of three stages has twice as many.

@@ -58,6 +58,13 @@ STEPS: Registry[StepEntry] = Registry(
             reference="https://numpy.org/doc/stable/reference/generated/numpy.pad.html",
         ),
         StepEntry(
+            name="canvas",
+            stage="each",
+            build="grandrounds.prepare.space:Canvas",
+            summary="images of several sizes stay as they are, on one canvas; the last step, for networks such as spp",
+            reference="https://doi.org/10.1109/TPAMI.2015.2389824 (a network for any size)",
+        ),
+        StepEntry(
             name="resample",
             stage="both",
             build="grandrounds.prepare.resample:Resample",

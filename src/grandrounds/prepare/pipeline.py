@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, model_validator
 
 from grandrounds import registry, specs
 from grandrounds.errors import BadData, BadSpec
@@ -47,6 +47,12 @@ class Pipeline(Spec):
 
     whole: tuple[AnyStep, ...] = ()
     each: tuple[AnyStep, ...] = ()
+
+    @model_validator(mode="after")
+    def _canvas_comes_last(self) -> Self:
+        if any(step.step == "canvas" for step in (*self.whole, *self.each[:-1])):
+            raise ValueError('nothing may change a canvas: the step "canvas" has to be the last one of `each`')
+        return self
 
     def __call__(self, image: Image) -> Batch:
         """Return the prepared pixels of an image that is one sample, (C, H, W) or (C, D, H, W).

@@ -15,7 +15,7 @@ from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.prepare.geometry import moved
 from grandrounds.prepare.step import Step
-from grandrounds.shapes import Pixels
+from grandrounds.shapes import OUTSIDE, Pixels
 
 
 class Resize(Step):
@@ -75,6 +75,42 @@ class PadCrop(Step):
             raise BadData("the step 'pad_crop' has a depth, and this is a plane", remedy="leave depth_px out")
         outer = image.space[:-2] if self.depth_px is None else (self.depth_px,)
         return middle(image, (*outer, self.height_px, self.width_px), self.value)
+
+
+class Canvas(Step):
+    """The image as it is in the upper left corner of a canvas, for networks that read images of several sizes.
+
+    What lies outside the image is -1, which no image that was brought to 0 to 1 has; other families see it as a border.
+
+    Args:
+        height_px: Rows of the canvas.
+        width_px: Columns of the canvas.
+    """
+
+    step: Literal["canvas"] = "canvas"
+    height_px: int = Field(ge=1)
+    width_px: int = Field(ge=1)
+
+    def __call__(self, image: Image) -> Image:
+        """Return the canvas with the image, as float32.
+
+        Raises:
+            BadData: The image is larger than the canvas, or dark enough to be taken for what lies outside.
+        """
+        height, width = image.space[-2:]
+        if height > self.height_px or width > self.width_px:
+            raise BadData(
+                f"an image of {height} × {width} pixels does not fit a canvas of {self.height_px} × {self.width_px}",
+                remedy="make the canvas as large as the largest image",
+            )
+        if image.pixels.min(initial=0) <= OUTSIDE:
+            raise BadData(
+                f"grey values of {OUTSIDE:g} and below would be taken for what lies outside the image",
+                remedy='bring grey values to 0 to 1 before the step "canvas", for example by "percentiles"',
+            )
+        floats = dataclasses.replace(image, pixels=image.pixels.astype(np.float32, copy=False))
+        sizes = (*image.space[:-2], self.height_px, self.width_px)
+        return window(floats, [0] * len(sizes), sizes, OUTSIDE)
 
 
 def middle(image: Image, sizes: Sequence[int], value: float) -> Image:

@@ -18,6 +18,7 @@ from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.shapes import Batch, ClassIndex, Probs
 from grandrounds.training import augment, machine
+from grandrounds.training.canvas import OfOneSize, by_size
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.losses import Loss, Mixed, Outputs, Truth
 from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
@@ -50,6 +51,7 @@ class Plan:
         loss: What it makes small.
         trunk: Names of parameters that started from published weights.
         trunk_rate: Their learning rate, as a part of the others'.
+        any_size: Whether each image is read at its own size, without what lies outside it on its canvas.
     """
 
     n_epochs: int
@@ -60,6 +62,7 @@ class Plan:
     loss: Loss
     trunk: frozenset[str] = frozenset()
     trunk_rate: float = 1.0
+    any_size: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ def train(
         done += 1
         loss, images_per_s, out_of_time = steps.one_pass(began)
         shown = steps.averaged
-        score = metric(valid.labels, predict(shown, valid.pixels, plan.device)) if math.isfinite(loss) else math.nan
+        score = math.nan
+        if math.isfinite(loss):
+            score = metric(valid.labels, predict(shown, valid.pixels, plan.device, any_size=plan.any_size))
         if not math.isfinite(score):
             notes.append(_no_number(done, kept))
             break
@@ -146,9 +151,26 @@ def _no_number(epoch: int, kept: _Kept) -> str:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, pixels: Batch, device: str = "cpu") -> Probs:
-    """Return probabilities (N, K); rows sum to 1."""
+def predict(network: nn.Module, pixels: Batch, device: str = "cpu", *, any_size: bool = False) -> Probs:
+    """Return probabilities (N, K); rows sum to 1.
+
+    Args:
+        network: Gives logits.
+        pixels: (N, C, H, W).
+        device: Where it runs.
+        any_size: Whether each image is read at its own size, without what lies outside it on its canvas.
+    """
     network.eval()
+    if not any_size:
+        return _probs(network, pixels, device)
+    groups = by_size(pixels)
+    parts = [_probs(network, pixels[rows, :, :height, :width], device) for (height, width), rows in groups]
+    order = np.argsort(np.concatenate([group.rows for group in groups]))
+    probs: Probs = np.concatenate(parts)[order]
+    return probs
+
+
+def _probs(network: nn.Module, pixels: Batch, device: str) -> Probs:
     rows = [
         torch.softmax(network(_nchw(_resident(pixels[at : at + _PREDICT_BATCH], device))).double(), dim=1).cpu()
         for at in range(0, len(pixels), _PREDICT_BATCH)
@@ -170,8 +192,9 @@ class _Steps:
         self._precision = machine.precision(spec.precision, plan.device)
         self._mixing = seeds.generator(plan.seed, "mixup")
         self._optimiser = optimiser_of(network, spec, plan.trunk, plan.trunk_rate)
-        self._n_batches = max(1, round(len(self._labels) / spec.batch_size))
-        self._step, self._n_steps = 0, self._n_batches * plan.n_epochs
+        whole = OfOneSize(train_set.pixels.shape[2:], np.arange(len(self._labels)))
+        self._groups = by_size(train_set.pixels) if plan.any_size else [whole]
+        self._step, self._n_steps = 0, plan.n_epochs * sum(self._n_batches(group) for group in self._groups)
         self._mean = WeightMean(network, spec, self._n_steps)
         self._n_parts = 1  # of a batch, whose gradients are added up where memory is short
 
@@ -222,21 +245,37 @@ class _Steps:
         cap_s = self._plan.cap_s
         return cap_s is not None and self._ranks.mean(float(time.perf_counter() - began > cap_s)) > 0
 
+    def _n_batches(self, group: OfOneSize) -> int:
+        return max(1, round(len(group.rows) / self._spec.batch_size))
+
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, float]]:
-        """Yield our changed images (B, C, H, W) and labels (B,) of each batch of one pass, and our part's weight."""
+        """Yield our changed images (B, C, H, W) and labels (B,) of each batch of one pass, and our part's weight.
+
+        All images of a batch have one size; which size comes next is drawn.
+        """
+        parts = [self._of_one_size(group) for group in self._groups]
+        turns = [turn for turn, group in enumerate(self._groups) for _ in range(self._n_batches(group))]
+        if len(parts) > 1:
+            turns = [turns[at] for at in torch.randperm(len(turns), generator=self._order)]
+        for turn in turns:
+            yield next(parts[turn])
+
+    def _of_one_size(self, group: OfOneSize) -> Iterator[tuple[Tensor, Tensor, float]]:
         # Drawn for the whole pass and applied to many batches at once: for a small network, small draws and small
         # resamplings would cost as much as its step.
-        space = tuple(self._pixels.shape[1:-1])
-        changes = augment.draw(space, len(self._labels), self._spec, self._augment, flips=self._flips)
+        height, width = group.space
+        changes = augment.draw(group.space, len(group.rows), self._spec, self._augment, flips=self._flips)
         # Batches of nearly equal size: a left-over of one image would break batch normalisation.
-        order = torch.randperm(len(self._labels), generator=self._order)
-        batches = torch.tensor_split(order, self._n_batches)
+        order = torch.randperm(len(group.rows), generator=self._order)
+        batches = torch.tensor_split(order, self._n_batches(group))
         n_abreast = max(1, _AUGMENT_ABREAST // len(batches[0]))
         for start in range(0, len(batches), n_abreast):
             whole = batches[start : start + n_abreast]
             some = [self._ranks.part(batch) for batch in whole]
-            rows = torch.cat(some)
-            images = augment.apply(_nchw(self._pixels[rows]), changes.of(rows), self._augment)
+            places = torch.cat(some)
+            rows = torch.from_numpy(group.rows)[places]
+            pixels = self._pixels[rows][:, :height, :width]  # (B, H, W, C)
+            images = augment.apply(_nchw(pixels), changes.of(places), self._augment)
             images = images.contiguous(memory_format=torch.channels_last)
             sizes = [len(batch) for batch in some]
             weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]

@@ -143,3 +143,12 @@ def test_sides_are_made_alike_where_no_label_names_one(sides, classes, depth, ex
 
     assert [step.step for step in pipeline.whole] == expected
     assert any("mirrored" in reason for reason in reasons) == ("mirror_side" in expected)
+
+
+def test_nothing_comes_after_a_canvas():
+    """A step behind it would change what lies outside the images."""
+    canvas, resize = ({"step": name, "height_px": 8, "width_px": 8} for name in ("canvas", "resize"))
+
+    assert specs.parse(Pipeline, {"each": [resize, canvas]}).each[-1].step == "canvas"
+    with pytest.raises(BadSpec, match="has to be the last one"):
+        specs.parse(Pipeline, {"each": [canvas, resize]})

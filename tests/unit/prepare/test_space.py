@@ -95,3 +95,22 @@ def test_volumes_are_resized_slice_by_slice():
 
     assert resized.space == (5, 3, 4)
     assert resized.geometry.spacing_mm == (2.0, 1.0, 0.5)
+
+
+def test_a_canvas_leaves_the_image_alone():
+    """Its pixels stay in the upper left corner, its place in the patient too; the rest is -1."""
+    image = ramp(dtype=np.float32)
+    canvas = build_step({"step": "canvas", "height_px": 7, "width_px": 11})(image)
+
+    np.testing.assert_array_equal(canvas.pixels[:, :6, :8], image.pixels)
+    assert (canvas.pixels[:, 6:] == -1).all()
+    assert (canvas.pixels[:, :, 8:] == -1).all()
+    assert canvas.geometry == image.geometry
+
+
+def test_what_a_canvas_cannot_hold_is_refused():
+    """An image that is larger, or whose grey values would be taken for what lies outside."""
+    with pytest.raises(BadData, match="6 × 8 pixels does not fit a canvas of 6 × 7"):
+        build_step({"step": "canvas", "height_px": 6, "width_px": 7})(ramp())
+    with pytest.raises(BadData, match="taken for what lies outside"):
+        build_step({"step": "canvas", "height_px": 8, "width_px": 8})(Image(ramp().pixels - np.int16(1)))
