@@ -55,7 +55,7 @@ def card(content: ReportContent, family: str, shipped: Shipped) -> str:
         Section("what", "What it is", (Prose(tuple(_what(ranked, family, shipped)), listed=True),)),
         Section("use", "What it is for", (Prose(tuple(_use(ranked, shipped)), listed=True),)),
         Section("data", "What it learned from", (Prose(tuple(_data(ranked)), listed=True),)),
-        Section("scores", "How good it is", (_scores(ranked, family), Prose(content.assumptions, listed=True))),
+        Section("scores", "How good it is", (_scores(ranked, family), Prose(_told(content, family), listed=True))),
         Section("thresholds", "From where on it calls", tuple(_thresholds(ranked, shipped))),
         Section("findings", "What the audits found", (Prose(tuple(_findings(ranked)), listed=True),)),
         Section("licences", "Licences", (Prose(tuple(_licences(shipped)), listed=True),)),
@@ -115,6 +115,11 @@ def _scores(ranked: Ranked, family: str) -> Table:
     columns = (Column("Metric", numeric=False), *(Column(named(ranked, one).text, "95 % interval") for one in shown))
     caption = f"On the test role, one value per {ranked.unit}"
     return Table(f"{caption}; beside it the best of the floors." if len(shown) > 1 else f"{caption}.", columns, rows)
+
+
+def _told(content: ReportContent, family: str) -> tuple[str, ...]:
+    """Return what the verdict says of the family, and what the intervals take for granted."""
+    return (*(one for one in content.verdict_sentences if f"`{family}`" in one), *content.assumptions)
 
 
 def _value(ranked: Ranked, family: str, metric: str, label: str | None) -> Cell:

@@ -30,6 +30,7 @@ SHIPPED = Shipped(
         "published weights under Apache-2.0; that licence stays with it",
         "Images that it learned from: CC BY 4.0",
         "1 group of images has the same pixels under two labels.",
+        "Among these two the cheaper is **lbp-svm**",
         "Intervals describe the fitted models on other patients like these.",
     ],
 )
