@@ -21,8 +21,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Compare seven families on simulated CT patches and write runs/demo/report.html
 	$(BIN)/grandrounds demo
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest -m "not long"
+test: $(READY) ## Run the tests, as many side by side as there are cores, at most four
+	$(BIN)/python -m pytest -m "not long" --numprocesses auto --maxprocesses 4 --dist loadscope
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m long
