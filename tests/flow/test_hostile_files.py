@@ -2,14 +2,10 @@
 
 import gzip
 import io
-import json
 import struct
-import subprocess
-import sys
 import warnings
 import zipfile
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -22,103 +18,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBa
 from grandrounds import formats
 from grandrounds.data.pacs_copy import SeriesFacts, write_slice
 
-MOST_S, MOST_MIB = 2.0, 256  # of a core, so that other work on the machine does not count
-MOST_WAITED_S = 20.0  # on the clock
 HU = np.random.default_rng(0).integers(-1000, 1000, (48, 40))
-# Reads every file that is named on its input, one by one, in a process of its own, and says what came of each.
-READER = """
-import json, resource, sys, time, warnings
-from pathlib import Path
-from grandrounds import formats
-from grandrounds.data.dicom_headers import facts_of
-from grandrounds.errors import Refusal
-
-warnings.simplefilter("error")
-for warm in sys.argv[1:]:
-    formats.read(Path(warm))
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for line in sys.stdin:
-    path, member = json.loads(line)
-    said, started, began = [], time.process_time(), time.monotonic()
-    for what in (lambda: formats.read(Path(path), member=member), lambda: list(facts_of(Path(path), member))):
-        try:
-            what()
-            said.append("read")
-        except Refusal as refusal:
-            said.append("refused: " + refusal.what)
-        except BaseException as error:
-            said.append(f"ESCAPED {type(error).__name__}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    spent = time.process_time() - started, time.monotonic() - began
-    print(json.dumps([said, *spent, (peak - base) / 1024]), flush=True)
-"""
-
-
-def read_all(places, folder):
-    """Read files in a child process; return what it said of each, and check time, memory and the folder."""
-    before = sorted(str(path) for path in folder.rglob("*"))
-    warm = [pydicom.data.get_testdata_file(name, download=False) for name in ("CT_small.dcm", "MR_small_RLE.dcm")]
-    lines = [json.dumps([str(path), member]) for path, member in places]
-    done = subprocess.run(
-        [sys.executable, "-c", READER, *warm],
-        input="\n".join(lines),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=500,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(places), f"the reader died at {places[len(answers)]}: {done.stderr[-500:]}"
-    for (place, _), (said, seconds, waited_s, mib) in zip(places, answers, strict=True):
-        assert not any(one.startswith("ESCAPED") for one in said), (place, said)
-        assert all(one == "read" or len(one) > 15 for one in said), (place, said)
-        assert seconds <= MOST_S, (place, seconds)
-        assert waited_s <= MOST_WAITED_S, (place, waited_s)
-        assert mib <= MOST_MIB, (place, mib)
-    assert sorted(str(path) for path in folder.rglob("*")) == before
-    return [said for said, *_ in answers]
-
-
-def _real_files():
-    folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    return [path for path in sorted(folder.rglob("*.dcm")) if path.stat().st_size < 200_000]
-
-
-def _mutant(content, rng):
-    """Return a file with one thing wrong: bits, a cut, a length, a VR, bytes gone or put in, or a doubled part."""
-    content = bytearray(content)
-    kind, at = rng.integers(7), int(rng.integers(132, max(len(content), 133)))
-    if kind == 0:
-        for place in rng.integers(0, len(content), 8):
-            content[place] ^= 1 << rng.integers(8)
-    elif kind == 1:
-        del content[at:]
-    elif kind == 2:
-        content[at : at + 4] = struct.pack("<I", int(rng.integers(2**32)))
-    elif kind == 3:
-        content[at : at + 2] = rng.choice([b"SQ", b"UN", b"OB", b"US", b"PN", b"\xff\xff"])
-    elif kind == 4:
-        del content[at : at + int(rng.integers(1, 40))]
-    elif kind == 5:
-        content[at:at] = bytes(rng.integers(0, 256, int(rng.integers(1, 60)), dtype=np.uint8))
-    else:
-        content[at:at] = content[at // 2 : at]
-    return bytes(content)
-
-
-def _mutants(folder, n):
-    rng, files = np.random.default_rng(7), _real_files()
-    for index in range(n):
-        path = folder / f"{index:05d}.dcm"
-        path.write_bytes(_mutant(files[index % len(files)].read_bytes(), rng))
-        yield path, None
-
-
-def test_three_thousand_mutated_files(tmp_path):
-    """Mutants of real files are read or refused; most damage outside of pixels is noticed."""
-    said = read_all(list(_mutants(tmp_path, 3000)), tmp_path)
-
-    assert sum(one[0] != "read" for one in said) > 600
 
 
 def _slice(folder, name="one.dcm", **extra):
@@ -234,7 +134,7 @@ def _bombs(folder):
     return made
 
 
-def test_bombs(tmp_path):
+def test_bombs(tmp_path, read_all):
     """Sixty-five files that claim or unpack to gigabytes are refused before anything of that size is there."""
     bombs = _bombs(tmp_path)
     said = read_all(bombs, tmp_path)
@@ -297,7 +197,7 @@ def _packed_bombs(folder):
         yield path, "00001"
 
 
-def test_bombs_inside_what_is_packed(tmp_path):
+def test_bombs_inside_what_is_packed(tmp_path, read_all):
     """Thirty more are read in little memory, or refused before anything of that size is there."""
     bombs = list(_packed_bombs(tmp_path))
     said = read_all(bombs, tmp_path)
@@ -307,25 +207,7 @@ def test_bombs_inside_what_is_packed(tmp_path):
     assert all(name.startswith("text") for name in read)  # a text that is not wanted is not unpacked
 
 
-@pytest.mark.parametrize("suffix", ["nii", "nii.gz", "nrrd", "mha", "png", "tif", "npy", "npz"])
-def test_mutants_of_the_other_formats(tmp_path, suffix):
-    """Two hundred mutants of each other format are read or refused."""
-    whole, rng = tmp_path / f"whole.{suffix}", np.random.default_rng(3)
-    if suffix in ("png", "tif"):
-        Pillow.fromarray((HU % 256).astype(np.uint8)).save(whole)
-    elif suffix in ("npy", "npz"):
-        (np.save if suffix == "npy" else np.savez_compressed)(whole, HU)
-    else:
-        sitk.WriteImage(sitk.GetImageFromArray(HU.astype(np.int16)[None].repeat(3, 0)), str(whole))
-    places = []
-    for turn in range(200):
-        path = tmp_path / f"{turn}.{suffix}"
-        path.write_bytes(_mutant(whole.read_bytes(), rng))
-        places.append((path, None))
-    read_all(places, tmp_path)
-
-
-def test_truncations_of_every_format(tmp_path):
+def test_truncations_of_every_format(tmp_path, read_all):
     """A file that ends early is refused, wherever it ends."""
     volume = sitk.GetImageFromArray(HU.astype(np.int16)[None].repeat(3, 0))
     made = [_slice(tmp_path, "whole.dcm")]
@@ -350,7 +232,7 @@ def test_truncations_of_every_format(tmp_path):
     assert [str(path) for (path, _), one in zip(places, said, strict=True) if one[0] == "read"] == []
 
 
-def test_sequences_nested_three_hundred_deep(tmp_path):
+def test_sequences_nested_three_hundred_deep(tmp_path, read_all):
     """A sequence within a sequence, three hundred times, is read or refused, and never ends the program."""
     places = []
     for depth in (10, 100, 300):
@@ -366,7 +248,7 @@ def test_sequences_nested_three_hundred_deep(tmp_path):
     read_all(places, tmp_path)
 
 
-def test_polyglots_odd_names_and_odd_contents(tmp_path):
+def test_polyglots_odd_names_and_odd_contents(tmp_path, read_all):
     """Two formats in one file, names in any script, UIDs like paths, images without any contrast."""
     content = _slice(tmp_path, "plain.dcm").read_bytes()
     script = b"<script>alert(1)</script>"

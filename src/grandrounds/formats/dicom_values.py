@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_frames, get_frame
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.tag import BaseTag
@@ -61,9 +61,10 @@ def values(dataset: Dataset, frame: int | None, n_frames: int, path: Path) -> tu
     so that it is neither a false black nor a false white.
 
     Raises:
-        BadData: The compressed image is larger than the header says, or no decoder is there.
+        BadData: The compressed image is larger than the header says or cut off, or no decoder is there.
     """
     _check_codestream(dataset, n_frames, path)
+    _check_ends(dataset, frame, n_frames, path)
     if _is_deep_jpeg(dataset):
         if path.suffix.lower() == ".zip":
             raise BadData("a 12-bit JPEG cannot be read inside a ZIP", where=path, remedy="unpack the ZIP first")
@@ -209,6 +210,19 @@ def _check_codestream(dataset: Dataset, n_frames: int, path: Path) -> None:
             where=path,
             remedy="fetch the file again, or leave it out",
         )
+
+
+def _check_ends(dataset: Dataset, frame: int | None, n_frames: int, path: Path) -> None:
+    """Refuse JPEG-LS without an end (T.87 C.1.1.2), for which CharLS would go on looking for seconds."""
+    if syntax_of(dataset) not in (JPEGLSLossless, JPEGLSNearLossless):
+        return
+    streams = (
+        generate_frames(dataset.PixelData, number_of_frames=n_frames)
+        if frame is None
+        else [get_frame(dataset.PixelData, frame, number_of_frames=n_frames)]
+    )
+    if not all(stream.rstrip(b"\0").endswith(b"\xff\xd9") for stream in streams):
+        raise BadData("the compressed image is cut off", where=path, remedy="fetch the file again")
 
 
 def _claimed(stream: bytes) -> tuple[int, int] | None:

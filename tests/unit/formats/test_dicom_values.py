@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import (
@@ -209,6 +210,22 @@ def test_a_stream_that_claims_more_than_its_header_is_refused(write_dicom, tmp_p
 
     with pytest.raises(BadData, match="claims 64 x 64 pixels, its header 32 x 32"):
         formats.read(tmp_path / "more.dcm")
+
+
+def test_a_jpeg_ls_stream_without_an_end_is_refused_at_once(write_dicom, tmp_path):
+    """Its decoder would go on looking for the end for seconds of a core; padding behind the end is none."""
+    dataset = pydicom.dcmread(write_dicom(np.random.default_rng(0).integers(0, 200, (64, 64)).astype(np.uint8)))
+    dataset.compress(JPEGLSLossless, generate_instance_uid=False)
+    whole = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    end = whole.index(b"\xff\xd9")
+    for stream in (whole[: len(whole) // 4 * 2], whole[: end // 2 * 2], whole[:end] + b"\0\0"):
+        dataset.PixelData = encapsulate([stream])
+        dataset.save_as(tmp_path / "cut.dcm")
+        with pytest.raises(BadData, match="compressed image is cut off"):
+            formats.read(tmp_path / "cut.dcm")
+    dataset.PixelData = encapsulate([whole[: end + 2] + bytes(6)])
+    dataset.save_as(tmp_path / "padded.dcm")
+    assert formats.read(tmp_path / "padded.dcm").space == (64, 64)
 
 
 def test_bits_above_the_stored_ones_do_not_count(write_dicom):
