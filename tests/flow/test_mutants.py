@@ -1,8 +1,10 @@
 """Files with one thing wrong are read or refused: three thousand each time, thirty thousand of a format at night.
 
-A mutant is its original and one edit. Those that ever did harm stand in `mutants.csv`, and are read each time.
+A mutant is its original and one thing wrong. Those that ever did harm stand in `mutants.csv`, and are read each time: a
+file of pydicom's test sets, or a small image of ours, and the edit.
 """
 
+import csv
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +14,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 from PIL import Image as Pillow
+from pydicom.data import get_testdata_file
 
 OTHERS = ("nii", "nii.gz", "nrrd", "mha", "png", "jpg", "tif", "bmp", "npy", "npz")
 NIGHTLY = ("dcm", "nii", "nii.gz", "png", "npz")
@@ -98,6 +101,29 @@ def read_mutants(originals, suffix, folder, n, seed, read_all):
         for path, _ in places:
             path.unlink()
     return said
+
+
+def test_mutants_that_did_harm_are_refused(tmp_path, read_all):
+    """Whatever a mutant once did to a version of this package, it does no more."""
+    places = []
+    with Path(__file__).with_name("mutants.csv").open(newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            name = row["original"]
+            suffix = name.partition(".")[2]
+            path = (
+                whole_file(tmp_path, suffix)
+                if name.startswith("whole.")
+                else Path(get_testdata_file(name, download=False))
+            )
+            edit = Edit(int(row["at"]), int(row["n_removed"]), bytes.fromhex(row["inserted"]))
+            content = path.read_bytes()
+            (tmp_path / f"{number}.{suffix}").write_bytes(edit.of(content))
+            assert edit.at < len(content)
+            places.append((tmp_path / f"{number}.{suffix}", None))
+    said = read_all(places, tmp_path)
+
+    assert len(said) >= 5
+    assert [path.name for (path, _), one in zip(places, said, strict=True) if one[0] == "read"] == []
 
 
 def test_three_thousand_mutated_files(tmp_path, read_all):

@@ -92,6 +92,7 @@ _OF_FRAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
         "side": (("FrameAnatomySequence", "FrameLaterality"),),
     }
 )
+_NO_AGENT = ("none", "no", "n", "not given", "without")  # where the standard wants an empty value
 _AGENTS = "ContrastBolusAgentSequence"  # of enhanced images; what it says of the agent stays there
 _WORDS = (
     *(word for words in _TEXTS.values() for word in words),
@@ -186,6 +187,8 @@ def _plain_facts(dataset: Dataset) -> dict[str, Any]:
     facts: dict[str, Any] = {
         name: next((text for word in words if (text := text_of(dataset, word))), None) for name, words in _TEXTS.items()
     }
+    if (facts["agent"] or "").casefold() in _NO_AGENT:
+        facts["agent"] = None
     facts |= {name: _number(dataset, word) for name, word in _NUMBERS.items()}
     return facts | {name: _vector(numbers_of(dataset, word), n) for name, (word, n) in _VECTORS.items()}
 

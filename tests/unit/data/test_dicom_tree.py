@@ -119,6 +119,39 @@ def test_a_series_that_mixes_volumes_is_parted(tmp_path):
     assert tree.counts == {"found": 15, "used": 14, "set aside": 1, "refused": 0}
 
 
+def test_spacings_and_directions_that_a_series_mixes_are_parted(tmp_path):
+    """Pixels of two sizes, or as many slices of one direction as of another, are two volumes each."""
+    for at in range(6):
+        fine = SeriesFacts("SIM-001", pixel_mm=0.5 if at < 3 else 0.8)
+        write_slice(tmp_path / f"s{at}", fine, HU[at], at, (0, 0, 5.0 * at))
+        turned = SeriesFacts("SIM-002", 2, direction=AXIAL if at < 3 else CORONAL)
+        write_slice(tmp_path / f"d{at}", turned, HU[at], at, (0, 0, 5.0 * at) if at < 3 else (0, 5.0 * at, 0))
+    tree = survey(tmp_path)
+
+    assert sorted(tree.series.select("patient", "plane", "n_slices").rows()) == [
+        ("SIM-001", "axial", 3), ("SIM-001", "axial", 3), ("SIM-002", "axial", 3), ("SIM-002", "coronal", 3),
+    ]  # fmt: skip
+    assert tree.faults.is_empty()
+
+
+def test_slices_that_lie_unevenly_are_said(tmp_path):
+    """Distances that differ by more than a tenth are a fault of the series; its slices are used all the same."""
+    for at, place in enumerate((0, 5, 10.9, 15, 20)):
+        write_slice(tmp_path / f"{at}", SeriesFacts("SIM-001"), HU[at], at, (0, 0, place))
+    tree = survey(tmp_path)
+
+    assert tree.faults.select("fault", "reason").rows() == [("uneven spacing", "slices lie 4.1 to 5.9 mm apart")]
+    assert tree.counts["used"] == 5
+
+
+@pytest.mark.parametrize(("agent", "is_given"), [("Iohexol", True), ("NONE", False), ("No", False), ("", False)])
+def test_a_header_may_say_in_words_that_no_contrast_medium_was_given(tmp_path, agent, is_given):
+    """Some machines write `NONE` where the standard wants nothing."""
+    write_series(tmp_path, SeriesFacts("SIM-001", extra={"ContrastBolusAgent": agent}), HU)
+
+    assert survey(tmp_path).series["contrast"].to_list() == [is_given]
+
+
 def test_acquisitions_at_the_same_positions_are_parted(tmp_path):
     """Two passes over the same slices are two volumes, not duplicates."""
     for scan in (1, 2):
