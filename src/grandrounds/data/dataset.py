@@ -55,6 +55,7 @@ class Dataset:
         neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
         flow: The way from everything that was found to what is analysed, columns of `flow.FLOW`.
         known_as: Fingerprint of the set under its own names, where these are pseudonyms.
+        unmatched: A file of each series that no row of a table of labels speaks of.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Dataset:
     neutral_names: bool = False
     flow: pl.DataFrame | None = None
     known_as: str | None = None
+    unmatched: tuple[str, ...] = ()
 
     @property
     def is_labelled(self) -> bool:

@@ -7,6 +7,7 @@ the export can be looked at, but not learned from.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,11 +29,12 @@ _FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
 
 
 class _Labelled(NamedTuple):
-    """The series with `exam, label, is_named` and clinical columns, and what to tell the reader."""
+    """The series with `exam, label, is_named` and clinical columns, what to tell, and the series without a row."""
 
     series: pl.DataFrame
     notes: tuple[str, ...]
     clinical: tuple[str, ...]
+    without_row: tuple[str, ...] = ()
 
 
 def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
@@ -63,6 +65,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
         files=files,
         refused=_refused(tree),
         before=tuple(_before(tree, chosen, named)),
+        unmatched=_a_file_of_each(tree, labelled.without_row),
         notes=(*_told(tree), *labelled.notes, *_reasons(chosen), UNITS[options.unit]),
     )
 
@@ -101,7 +104,7 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
         facts, on="exam", how="left", maintain_order="left"
     )
     found = found.with_columns(is_named=pl.col("exam").is_in(facts["exam"].implode()))
-    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(clinical))
+    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(clinical), joined.without_label)
 
 
 def _of_table(name: str) -> str:
@@ -157,6 +160,12 @@ def _rows(
 def _short(series: str) -> str:
     """Return a short name of a series that tells nothing of its UID."""
     return hashlib.blake2b(series.encode(), digest_size=6).hexdigest()
+
+
+def _a_file_of_each(tree: Tree, series: Sequence[str]) -> tuple[str, ...]:
+    """Return the first slice of each series, in a folder by its path, in a ZIP by its member."""
+    first = tree.files.filter(pl.col("series").is_in(list(series))).unique("series", keep="first", maintain_order=True)
+    return tuple(first.select(pl.coalesce("member", "path")).to_series())
 
 
 def _refused(tree: Tree) -> pl.DataFrame:

@@ -75,6 +75,7 @@ class Draft:
         files: Table `files` of the samples that are made of several files; None where each is one file or frame. The
             `path` of such a sample in `rows` is one of its files.
         before: Rows of the flow for what went out before any image was read; see `flow`.
+        unmatched: A file of each series that no row of a table of labels speaks of.
         neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
         refused: Columns `path, member, frame, reason`: rows that could not even be drafted (no label, no such file).
     """
@@ -98,6 +99,7 @@ class Draft:
     neutral_names: bool = False
     files: pl.DataFrame | None = None
     before: tuple[Mapping[str, Any], ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 def with_columns(rows: pl.DataFrame) -> pl.DataFrame:

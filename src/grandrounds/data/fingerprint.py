@@ -105,6 +105,7 @@ class Fingerprint(Spec):
         groupings: What could tell the patients, where they are unknown.
         probes: What besides the finding could tell the label, one row a probe.
         flow: The way from what was found to what is analysed, one row a stage.
+        unmatched: A file of each series that no row of the table of labels speaks of; empty where images have no names.
         warnings: What a careful reader should know, in sentences.
     """
 
@@ -138,6 +139,7 @@ class Fingerprint(Spec):
     groupings: tuple[Grouping, ...] = ()
     probes: tuple[dict[str, Any], ...] = ()
     flow: tuple[dict[str, Any], ...] = ()
+    unmatched: tuple[str, ...] = ()
     bad: tuple[BadFile, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -170,6 +172,7 @@ def fingerprint(dataset: Dataset) -> Fingerprint:
         clinical=tuple(name for name in dataset.samples.columns if name not in core),
         duplicates=duplicates,
         flow=() if dataset.flow is None else tuple(dataset.flow.to_dicts()),
+        unmatched=dataset.unmatched,
         bad=tuple(BadFile(**row) for row in dataset.bad.iter_rows(named=True)),
         notes=dataset.notes,
         warnings=tuple(_warnings(rows, dataset, duplicates)),
@@ -188,7 +191,7 @@ def without_names(found: Fingerprint, called: Mapping[str, str]) -> Fingerprint:
         pair.model_copy(update={"a": called[pair.a], "b": called[pair.b]}) for pair in found.near
     )
     duplicates = found.duplicates.model_copy(update={"groups": groups})
-    return found.model_copy(update={"named": False, "duplicates": duplicates, "near": near})
+    return found.model_copy(update={"named": False, "duplicates": duplicates, "near": near, "unmatched": ()})
 
 
 def labelled(dataset: Dataset) -> pl.DataFrame:

@@ -46,6 +46,7 @@ def lines(found: Fingerprint) -> list[str]:
     text += [f"  bad: {_place(bad)}: {bad.reason}" for bad in found.bad[:20]]
     if found.n_bad > 20:
         text.append(f"  … and {found.n_bad - 20:,} more")
+    text += [f"  no row: {path}" for path in found.unmatched]
     text += [f"  note: {note}" for note in found.notes]
     return text + [f"  warning: {warning}" for warning in found.warnings]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ NAMES: Mapping[Key, tuple[str, ...]] = MappingProxyType(
 )
 ROW, SERIES, _PLAIN, _BARE = "#row", "#series", "#plain", "#bare"
 _UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not known"})
+_MOST_LISTED = 20
 _LABELS = ("label", "diagnosis", "class", "finding", "target")
 
 
@@ -118,10 +119,16 @@ def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> 
     without_images = tuple(sorted(set(rows[ROW]) - set(matched[ROW])))
     without_label = tuple(sorted(set(series["series"]) - set(matched[SERIES])))
     if without_images:
-        notes.append(f"{len(without_images)} rows of the table have no images here.")
+        row = "1 row of the table has" if len(without_images) == 1 else f"{len(without_images)} rows of the table have"
+        notes.append(f"{row} no images here: {_listed(without_images)}, counted below the heading.")
     if without_label:
-        notes.append(f"{len(without_label)} series have no row in the table.")
+        notes.append(f"{len(without_label)} series have no row in the table (inspect --names lists them).")
     return Joined(matched.drop(_PLAIN), key, column, without_images, without_label, tuple(notes))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    n_more = len(numbers) - _MOST_LISTED
+    return ", ".join(map(str, numbers[:_MOST_LISTED])) + (f" and {n_more} more" if n_more > 0 else "")
 
 
 def _without_zeros(rows: pl.DataFrame, ours: pl.DataFrame, exact: pl.DataFrame) -> pl.DataFrame:

@@ -71,6 +71,7 @@ def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, 
         grey_range=draft.grey_range,
         neutral_names=draft.neutral_names,
         flow=_flow(draft, rows, kept),
+        unmatched=draft.unmatched,
     )
 
 

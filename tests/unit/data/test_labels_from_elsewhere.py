@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 from statsmodels.stats.inter_rater import fleiss_kappa
 
+from grandrounds import api, formats
 from grandrounds.data import SourceOptions, joining, open_dataset
 from grandrounds.data.choosing import choose
 from grandrounds.data.consensus import consensus, fleiss
+from grandrounds.data.fingerprint_text import lines
 from grandrounds.data.joining import join, known, label_column, read_table
 from grandrounds.data.pacs_copy import SeriesFacts, write_export
 from grandrounds.data.series_spec import SeriesSpec
@@ -146,14 +148,36 @@ def test_the_word_of_a_table_goes_before_that_of_a_header(export, tmp_path):
 
 def test_what_found_no_partner_is_listed_both_ways(export, tmp_path):
     """Rows without images and series without a row are both told."""
-    notes = _opened(export).notes
+    dataset = _opened(export)
 
-    assert any(note == "1 rows of the table have no images here." for note in notes)
-    assert any(note == "2 series have no row in the table." for note in notes)
+    assert "1 row of the table has no images here: 12, counted below the heading." in dataset.notes
+    assert "2 series have no row in the table (inspect --names lists them)." in dataset.notes
+    assert [formats.read(path).header["patient"] for path in dataset.unmatched] == ["SIM-012"] * 2
     with pytest.raises(BadData, match="no row of the table has images"):
         open_dataset(export, _with_table(export, tmp_path, "accession,finding\nB1,a\nB2,b\n"))
     with pytest.raises(BadSpec, match="no column that joins"):
         open_dataset(export, _with_table(export, tmp_path, "name,finding\nB1,a\nB2,b\n"))
+
+
+def test_many_rows_without_images_are_cut_short(tmp_path):
+    """The first twenty are listed by their number, which tells nothing of a patient."""
+    series = pl.DataFrame({"series": ["1.1"], "study": None, "accession": ["A"], "patient": None}).cast(pl.String())
+    table = pl.DataFrame({"accession": ["A", *(f"B{at}" for at in range(30))], "label": "a"})
+    (note,) = (one for one in join(table, series, "auto", where=tmp_path).notes if "no images" in one)
+
+    assert note.startswith("30 rows of the table have no images here: 2, 3, 4,")
+    assert note.endswith(" 21 and 10 more, counted below the heading.")
+
+
+def test_series_without_a_row_are_named_only_where_names_are_asked_for(export, tmp_path, monkeypatch):
+    """The terminal lists their files with `--names`, and neither page nor file has them otherwise."""
+    monkeypatch.chdir(tmp_path)
+    found = {names: api.inspect(export, SourceOptions(label="finding"), names=names) for names in (True, False)}
+    listed = {names: [line for line in lines(one) if "no row: " in line] for names, one in found.items()}
+
+    assert sorted(line.rpartition("/")[2][:6] for line in listed[True]) == ["E012S1", "E012S2"]
+    assert listed[False] == []
+    assert "E012" not in found[False].model_dump_json()
 
 
 def test_unknown_labels_stay_unknown(export, tmp_path):
