@@ -2,21 +2,27 @@
 
     python benchmarks/dicom.py [slices] [turns]
 
-Result    beside other work, so on less than two cores: from the tree to the cache 0.59 of the plain loop (0.38 to 1.46)
-          where each image is decoded once, 0.45 (0.39 to 0.57) in two passes; preparing alone 1.16 (0.82 to 1.39).
-          A slice takes 1.88 ms of a core from the tree in one pass, 2.64 in two, 1.25 to prepare alone; the plain loop
-          1.43: with both cores free one pass can come to 1.5, which is NOT shown. The target is MISSED as measured.
-          400 slices, which start no process: 0.64 (0.48 to 0.89), 0.58 and 1.38, and 1.58, 2.09, 0.87 ms of a core
-          (plain loop 1.27). Before that day it was 0.26 and 0.80. Memory 183 MiB for 500 and for 4,000 slices
+Result    beside other work, so on much less than two cores: from the tree to the cache 0.73 of the plain loop (0.57 to
+          0.79) where each image is decoded once, 0.65 (0.58 to 0.73) in two passes; preparing alone 1.12 (1.11 to
+          1.33); MONAI 0.03 and TorchIO 0.02. A slice takes 1.98 ms of a core from the tree in one pass, 2.36 in two,
+          1.27 to prepare alone; the plain loop 1.43, MONAI 36, TorchIO 61. The target is MISSED as measured: with both
+          cores free one pass can come to 1.4 at most, two to 1.2. Memory 180 MiB for 500 and for 4,000 slices.
+          Parts, 1,000 slices: header 0.11, image 0.54, hash 0.30, preparation 0.29, order 0.03 ms of a core a slice.
+          Before processes stayed and all series were ordered at once, on a machine to itself: 1.09, 0.86 and 2.09 of
+          the plain loop, and 1.61, 2.15 and 0.95 ms of a core (plain loop 1.16); that has not been measured again
 Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.15 ms), whole Hounsfield units in 16
           bits (kept: halves hashing, 0.5 to 0.3 ms, and the mean in OpenCV 0.14 to 0.01), keeping freed memory (kept:
           1.35 to 0.87 ms for reading and preparing), reading into place (kept), plain rows instead of a frame a file
-          (kept), preparing while hashing (kept, where the pipeline is known: 2.64 to 1.88), the caller's share of the
-          work (kept), headers in two processes (kept), windowing block by block (0.18 to 0.32 ms: dropped), two
-          threads (0.4 to 0.55 of the plain loop: parsing holds Python's lock; dropped)
-Left      SHA-256 of the pixels, a fifth of the whole; half a second of a core for each start of a process
-Hardware  two cores of an Intel Xeon, load 6.6 (400 slices: 7.0)
-n         4,000 slices, 3 turns; peers not installed that day, earlier MONAI 39 and TorchIO 64 ms of a core a slice
+          (kept), preparing while hashing (kept, where the pipeline is known), the caller's share of the work (kept),
+          processes that start with the headers and stay (kept: one start instead of two or three), the order of all
+          series at once on columns of numbers (kept: 0.12 to 0.005 ms), elements without pydicom's detours (kept: a
+          header with its facts 0.12 to 0.09 ms), windowing block by block (0.18 to 0.32 ms: dropped), fused or in whole
+          numbers (0.13 to 0.14: dropped), OpenCV with one thread (no difference: dropped), two threads (0.4 to 0.55 of
+          the plain loop: parsing holds Python's lock; dropped)
+Left      SHA-256 of the pixels, a fifth of the whole; half a second of a core for the start of a process, most of it
+          imports of numpy, polars and pydicom with all its decoders; half of all time is Python's own, call by call
+Hardware  two cores of an Intel Xeon, load 10.6 (parts: 9.3)
+n         4,000 slices, 3 turns; of these MONAI and TorchIO read 200
 Versions  pydicom 3.0.2, MONAI 1.6.1, TorchIO 1.2.1
 
 Targets: 1.5 times the plain loop of pydicom and OpenCV on two cores, not slower than MONAI's LoadImage with transforms
@@ -43,14 +49,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import polars as pl
 import pydicom
 
-from grandrounds import data, prepare
+from grandrounds import data, formats, prepare
+from grandrounds.data.dicom_headers import FACTS, facts_of
+from grandrounds.data.dicom_order import sort_series
+from grandrounds.data.measuring import pixel_hash
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
-from grandrounds.formats.abreast import Crew
+from grandrounds.formats.abreast import ALONE, Crew
 
 SIDE_PX, OUT_PX, LOW_HU, HIGH_HU = 512, 64, -1000, 400
 N_SLICES, WORKERS = 40, 2
+PEERS_READ = 20  # of so many slices one: peers take thirty times as long, and the others would only take longer
 PIPELINE = prepare.Pipeline(
     whole=({"step": "window", "low_hu": LOW_HU, "high_hu": HIGH_HU},),
     each=({"step": "resize", "height_px": OUT_PX, "width_px": OUT_PX},),
@@ -116,6 +127,9 @@ def torchio_of():
     return lambda paths, folder: kept([steps(torchio.ScalarImage(path)).data.numpy() for path in paths], folder)
 
 
+PEERS = {"MONAI": monai_of, "TorchIO": torchio_of}
+
+
 def ours_of(dataset):
     def work(_paths, folder):
         with Crew(WORKERS) as crew:
@@ -149,7 +163,7 @@ def refuse_other_pixels(one, other):
 
 def peers():
     found = {}
-    for name, make in (("MONAI", monai_of), ("TorchIO", torchio_of)):
+    for name, make in PEERS.items():
         if importlib.util.find_spec(name.lower()) is None:
             print(f"{name} is not installed and is left out")
             continue
@@ -160,7 +174,8 @@ def peers():
     return found
 
 
-def timed(work, paths, folder):
+def timed(what, work, paths, folder):
+    paths = paths[::PEERS_READ] if what in PEERS else paths
     start, start_cpu = time.perf_counter(), cpu_s()
     work(paths, folder)
     return len(paths) / (time.perf_counter() - start), (cpu_s() - start_cpu) / len(paths) * 1e3
@@ -170,6 +185,24 @@ def cpu_s():
     """Return what this process and those that it has ended have taken of the cores."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def parts(paths):
+    """Print what the parts of a slice take of a core, one after the other in this process."""
+    image = formats.read(paths[0])
+    works = {
+        "header": lambda path: list(facts_of(path, None)), "image": formats.read,
+        "hash": lambda _path: pixel_hash(image), "preparation": lambda _path: PIPELINE(image),
+    }  # fmt: skip
+    for what, work in works.items():
+        start = time.process_time()
+        for _ in ALONE.abreast(lambda one, work=work: work(*one), paths, n_each=1):
+            pass
+        print(f"  {what:<14}{(time.process_time() - start) / len(paths) * 1e3:>7.3f} ms of a core a slice")
+    facts = pl.DataFrame([one for path in paths for one in facts_of(path, None)], schema=FACTS, orient="row")
+    start = time.process_time()
+    sort_series(facts)
+    print(f"  {'order':<14}{(time.process_time() - start) / len(paths) * 1e3:>7.3f}", flush=True)
 
 
 def peak_mib(tree, n):
@@ -193,6 +226,7 @@ def main():
         for part in (len(paths) // 8, len(paths)):
             in_child(peak_mib, tree, part)
         dataset = data.open_dataset(tree, data.SourceOptions(label="finding"))
+        parts(paths)
         works = {
             "plain loop": plain, "prepare alone": ours_of(dataset), "tree, two passes": whole_of(tree, is_early=False),
             "tree, one pass": whole_of(tree, is_early=True), **peers(),
@@ -200,7 +234,7 @@ def main():
         refuse_other_pixels(plain(paths, out), whole_of(tree, is_early=True)(paths, out))
         for work in works.values():
             work(paths[:N_SLICES], out)  # warm-up
-        speeds = [{what: timed(work, paths, out) for what, work in works.items()} for _ in range(turns)]
+        speeds = [{what: timed(what, work, paths, out) for what, work in works.items()} for _ in range(turns)]
         print(f"{'':<16}{'slices/s':>9}{'of plain':>10}{'least':>8}{'most':>8}{'ms of a core a slice':>22}")
         for what in works:
             ratios = [turn[what][0] / turn["plain loop"][0] for turn in speeds]
