@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
 from grandrounds.data.fingerprint import BadFile, Fingerprint, NearPair, Range, many
 from grandrounds.data.flow import lines as flow_lines
+
+_VERDICTS = (("finding", "tip"), ("passed",), ("not applicable",))
 
 
 def lines(found: Fingerprint) -> list[str]:
@@ -92,15 +95,20 @@ def _probe_lines(found: Fingerprint) -> list[str]:
     """Return what could tell the label besides the finding: alarms in full, the rest in a line."""
     if not found.probes:
         return []
-    alarms = [probe for probe in found.probes if probe["verdict"] in ("finding", "tip")]
-    told = [f"    {probe['verdict']}: {probe['sentence']}" for probe in alarms]
-    quiet = [
-        f"{probe['what']} {probe['estimate']:.2f} ({probe['low']:.2f} to {probe['high']:.2f})"
-        for probe in found.probes if probe["verdict"] == "passed"
-    ]  # fmt: skip
-    told += [f"    not shown to tell it: {', '.join(quiet)}"] if quiet else []
-    told += [f"    {probe['sentence']}" for probe in found.probes if probe["verdict"] == "not applicable"]
-    return [f"  {'shortcuts':<21} {len(alarms) or 'none'} found", *told]
+    alarms, quiet, unasked = ([one for one in found.probes if one["verdict"] in verdicts] for verdicts in _VERDICTS)
+    title, reasons = f"  {'shortcuts':<21}", {_reason(one) for one in unasked}
+    if not alarms and not quiet and len(reasons) == 1:
+        return [f"{title} nothing was probed: {reasons.pop()}"]
+    told = [f"    {one['verdict']}: {one['sentence']}" for one in alarms]
+    areas = [f"{one['what']} {one['estimate']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for one in quiet]
+    told += [f"    not shown to tell it: {', '.join(areas)}"] if areas else []
+    told += [f"    {one['sentence']}" for one in unasked]
+    said = f"{len(alarms) or 'none'} found" if alarms or quiet else "nothing was probed"
+    return [f"{title} {said}", *told]
+
+
+def _reason(probe: Mapping[str, Any]) -> str:
+    return str(probe["sentence"]).partition(": ")[2]
 
 
 def mirrored_of(pairs: Sequence[NearPair]) -> str:

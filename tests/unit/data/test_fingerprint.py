@@ -137,3 +137,20 @@ def test_scanner_and_side_are_counted_by_class(tmp_path: Path) -> None:
 
     assert totals.filter(what="scanner").select("value", "label", "n_patients").rows() == [("X", "a", 4), ("Y", "b", 4)]
     assert totals.filter(what="side").height == 4
+
+
+def test_what_was_not_probed_is_not_called_clean(inspection: Inspection) -> None:
+    """No shortcut found is one thing, nobody looked another; a reason that all probes share is told once."""
+    few = {"verdict": "not applicable", "sentence": "Image size was not probed: there are too few patients."}
+    clean = {"verdict": "passed", "what": "file format", "estimate": 0.51, "low": 0.4, "high": 0.6}
+    alike = {"verdict": "not applicable", "sentence": "The site was not probed: no site is known."}
+
+    def told(*probes: dict[str, object]) -> list[str]:
+        found = inspection.found.model_copy(update={"probes": probes})
+        return [line.strip() for line in lines(found) if "probed" in line or "found" in line or "shown" in line]
+
+    assert told(few, few) == ["shortcuts             nothing was probed: there are too few patients."]
+    assert told(few, alike) == ["shortcuts             nothing was probed", few["sentence"], alike["sentence"]]
+    assert told(few, clean)[:2] == [
+        "shortcuts             none found", "not shown to tell it: file format 0.51 (0.40 to 0.60)",
+    ]  # fmt: skip
