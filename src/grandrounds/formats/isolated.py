@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures import TimeoutError as Late
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -41,12 +44,25 @@ def decoded(decode: Callable[..., NDArray[Any]], *arguments: object, path: Path)
         if not _kept:
             _kept.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
         try:
-            return _kept[0].submit(decode, *arguments).result(timeout=_LONGEST_S)
+            with _without_script():
+                given = _kept[0].submit(decode, *arguments)
+            return given.result(timeout=_LONGEST_S)
         except (BrokenProcessPool, Late):
             _drop()
             raise BadData(
                 "the compressed image is damaged: its decoder gave up", where=path, remedy="fetch the file again"
             ) from None
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Let a process that starts meanwhile not run the user's script again, as spawned ones do without a guard."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _drop() -> None:

@@ -1,5 +1,7 @@
 """Values of DICOM images mean what the standard says: rescale, LUTs, padding, sign, colour, every compression."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,16 @@ def test_luminance_and_chroma_become_red_green_and_blue(name):
 
     assert bars[:, 5, 50].tolist() == [255, 0, 0]
     assert np.abs(found - bars).max() <= 6
+
+
+def test_a_script_without_a_guard_reads_what_is_decoded_elsewhere(tmp_path):
+    """The process of its own does not run the script again, as others do that are started from one."""
+    path = pydicom.data.get_testdata_file("SC_rgb_jpeg_gdcm.dcm", download=False)
+    script = tmp_path / "script.py"
+    script.write_text(f"from grandrounds import formats\nprint('once', formats.read({path!r}).pixels.shape)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=200)
+
+    assert done.stdout == "once (3, 100, 100)\n", done.stderr[-500:]
 
 
 def test_a_palette_becomes_colour(write_dicom):
