@@ -1,6 +1,7 @@
-"""Draw docs/images/lung_mask.png: a real chest CT before the step `lung_mask`, what it finds, and after it.
+"""Draw docs/images/lung_mask*.png: real chest CT before the step `lung_mask`, what it finds, and after it.
 
-Run as `python docs/figures/lungs.py lung1_image.nrrd`, the file named in the caption of docs/how-to/preparation.md.
+Run as `python docs/figures/lungs.py lung1_image.nrrd lung2_image.nrrd`, the files named in the captions of
+docs/how-to/preparation.md.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from grandrounds import formats
 from grandrounds.prepare import build_step
 from grandrounds.prepare.lungs import lungs_of
 
-OUT = Path(__file__).parents[1] / "images" / "lung_mask.png"
+OUT = Path(__file__).parents[1] / "images"
 PARTS = (0.04, 0.3, 0.55, 0.8)  # of the way from the lowest section to the highest
 ORANGE = np.array([40, 120, 240])  # blue, green, red
 SIDE_PX = 240
 
 
-def main(path: Path) -> None:
-    """Write the picture."""
+def main(path: Path, out: Path) -> None:
+    """Write the picture of one volume."""
     image = build_step({"step": "hounsfield"})(formats.read(path))
     window = build_step({"step": "window"})
     mask = lungs_of(image)
@@ -34,10 +35,10 @@ def main(path: Path) -> None:
         found = colour(before[k])
         found[mask[k]] = 0.65 * found[mask[k]] + 0.35 * ORANGE
         columns.append(np.vstack([small(one) for one in (colour(before[k]), found, colour(after[k]))]))
-    OUT.parent.mkdir(exist_ok=True)
-    cv2.imwrite(str(OUT), np.hstack(columns), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    out.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(out), np.hstack(columns), [cv2.IMWRITE_PNG_COMPRESSION, 9])
     litres = mask.sum() * np.prod(image.geometry.spacing_mm) / 1e6
-    print(f"{OUT}: {litres:.1f} litres of lung")
+    print(f"{out}: {litres:.1f} litres of lung")
 
 
 def colour(grey: np.ndarray) -> np.ndarray:
@@ -51,4 +52,5 @@ def small(picture: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for given, name in zip(sys.argv[1:], ("lung_mask.png", "lung_mask_dense.png"), strict=False):
+        main(Path(given), OUT / name)
