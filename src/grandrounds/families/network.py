@@ -142,7 +142,9 @@ class NetworkFamily:
 
         Raises:
             BadData: The images are too small for it.
+            BadSpec: This machine has no such device.
         """
+        machine.require(budget.device)
         with machine.reserved(budget.threads, seeds.derive(seed, "network")):
             return self._fit(train, valid, budget, seed, watch)
 

@@ -172,10 +172,10 @@ def predict(network: nn.Module, pixels: Batch, device: str = "cpu", *, any_size:
 
 def _probs(network: nn.Module, pixels: Batch, device: str) -> Probs:
     rows = [
-        torch.softmax(network(_nchw(_resident(pixels[at : at + _PREDICT_BATCH], device))).double(), dim=1).cpu()
+        network(_nchw(_resident(pixels[at : at + _PREDICT_BATCH], device))).cpu()
         for at in range(0, len(pixels), _PREDICT_BATCH)
     ]
-    return torch.cat(rows).numpy()  # (N, K)
+    return torch.softmax(torch.cat(rows).double(), dim=1).numpy()  # (N, K); not every device has doubles
 
 
 class _Steps:

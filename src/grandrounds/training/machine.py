@@ -8,6 +8,22 @@ from typing import Literal
 
 import torch
 
+from grandrounds.errors import BadSpec
+
+
+def require(device: str) -> None:
+    """Refuse a device that this machine does not have, or for which this build of torch is not made.
+
+    Raises:
+        BadSpec: There is none.
+    """
+    kind = torch.device(device).type
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise BadSpec(
+            f"torch finds no device called {device!r} here",
+            remedy='train on the CPU (--device cpu, in a study means.device = "cpu"), or install torch for that device',
+        )
+
 
 @contextlib.contextmanager
 def reserved(threads: int, seed: int) -> Iterator[None]:

@@ -92,6 +92,17 @@ def test_other_shape_at_prediction_is_refused():
         fitted.predict(noise_view((1, 17, 16), 3, 2))
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_refused(device, monkeypatch):
+    """Before anything is trained, with what to do instead."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    view = readable("li2014", 12)
+
+    with pytest.raises(BadSpec, match=rf"no device called '{device}'(.|\n)*--device cpu"):
+        families.build("li2014", {}).fit(view, view, Budget(device=device), 0, lambda _: None)
+
+
 def test_epochs_never_exceed_what_is_enough():
     """The budget is capped by the family's own `max_epochs`."""
     view = noise_view((1, 16, 16), 12, 2)

@@ -174,6 +174,28 @@ def test_mixed_precision_learns_and_hands_on_single():
     assert {value.dtype for value in outcome.weights.values()} == {torch.float32}
 
 
+class OnDevice(torch.Tensor):
+    """Numbers on a device that has no double precision, as Apple's has none."""
+
+    def double(self):
+        """Refuse."""
+        raise TypeError("no float64 here")
+
+    def cpu(self):
+        """Return them where there is double precision."""
+        return self.as_subclass(torch.Tensor)
+
+
+def test_prediction_asks_no_device_for_double_precision():
+    """Probabilities are made of logits on the CPU, in double precision."""
+    data, net = dark_and_bright(), network()
+    expected = predict(net, data.pixels)
+    net.register_forward_hook(lambda _module, _given, out: out.as_subclass(OnDevice))
+
+    assert np.array_equal(predict(net, data.pixels), expected)
+    assert expected.dtype == np.float64
+
+
 @pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory"])
 def test_a_batch_too_large_for_memory_is_read_in_parts(message):
     """Gradients of smaller parts add up to those of the batch, and a note says so."""
