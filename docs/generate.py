@@ -21,7 +21,7 @@ from grandrounds import cli, tables
 from grandrounds.audits.catalogue import AUDITS
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.evaluate.catalogue import METRICS
-from grandrounds.families import FAMILIES, params_of
+from grandrounds.families import FAMILIES, params_of, recipes
 from grandrounds.families.catalogue import PREFIXED
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.prepare import STEPS, Pipeline, build_step
@@ -135,10 +135,10 @@ def schemas() -> str:
 def study() -> str:
     """Return a study with every default, as `grandrounds plan` writes it, with its comments."""
     ask = Ask(name="breastmnist", data=DataSpec(source="breastmnist"), seeds=3)
-    recipes = tuple(ask.wanted.values())
+    wanted = tuple(ask.wanted.values())
     shared = {name: getattr(ask, name) for name in Ask.model_fields if name not in ("families", "recipes")}
     eight_bits = Pipeline(whole=(build_step({"step": "scale", "low": 0, "high": 255}),))
-    content = to_toml(Study(prepare=eight_bits, recipes=recipes, **shared), COMMENTS)
+    content = to_toml(Study(prepare=eight_bits, recipes=wanted, **shared), COMMENTS)
     return f"```toml\n{content}```\n"
 
 
@@ -210,7 +210,15 @@ def _params(name: str, heading: str = "") -> str:
     meanings = _meanings(type(params))
     rows = [(f"`{key}`", f"`{value}`", meanings.get(key, "")) for key, value in params.model_dump().items()]
     body = table(("parameter", "default", "meaning"), rows) if rows else "Nothing to choose."
-    return f"## {heading or name}\n\n{body}"
+    return "\n\n".join(filter(None, [f"## {heading or name}", _recipe(name), body]))
+
+
+def _recipe(name: str) -> str:
+    """Return what the recipe of a family says on top, as a list; nothing of a family without one."""
+    if name not in recipes.shipped():
+        return ""
+    said = recipes.head(recipes.shipped()[name])
+    return "\n".join(f"- {key.capitalize()}: {text}" for key, text in said.items() if key != "recipe")
 
 
 def _meanings(kind: type[Any]) -> dict[str, str]:

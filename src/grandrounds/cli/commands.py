@@ -269,6 +269,8 @@ def describe_(
         )
     else:
         _console.print(listing.layer_table(family, found))
+        for line in listing.recipe_lines(family):
+            _say(line)
 
 
 def names_(folder: Path, /, out: Out = None) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
 _NONE = "–"
+_OF_RECIPES = ("taken from it", "our choice", "expected time", "expected result")
 _OUTCOMES = ("finding", "tip", "not applicable", "passed")
 Kind = Literal["families", "recipes", "datasets", "metrics", "audits"]
 
@@ -42,9 +43,9 @@ def rows(kind: Kind) -> list[dict[str, str]]:
         ]
     if kind == "recipes":
         said = {name: recipes.head(path) for name, path in recipes.shipped().items()}
-        columns = {"recipe": "what it is", "our choice": "our choice", "expected": "expected", "reference": "reference"}
+        columns = {"recipe": "what it is"} | dict.fromkeys((*_OF_RECIPES, "reference"))
         return [
-            {"name": name, **{column: head.get(key, "–") for key, column in columns.items()}}
+            {"name": name, **{column or key: head.get(key, _NONE) for key, column in columns.items()}}
             for name, head in said.items()
         ]
     if kind == "datasets":
@@ -113,9 +114,7 @@ def _narrow(row: dict[str, str]) -> dict[str, str]:
     short = [", ".join(row[key] for key in ("kind", "images") if key in row)]
     if row.get("parameters", _NONE) != _NONE:
         short.append(f"{row['parameters']} parameters")
-    told = [
-        f"{key}: {row[key]}" for key in ("our choice", "expected", "reference", "needs") if row.get(key, _NONE) != _NONE
-    ]
+    told = [f"{key}: {row[key]}" for key in (*_OF_RECIPES, "reference", "needs") if row.get(key, _NONE) != _NONE]
     what = row.get("summary") or row["what it is"]
     return {"name": "\n".join([row["name"], *filter(None, short)]), "what it is": "\n".join([what, *told])}
 
@@ -134,6 +133,14 @@ def layer_table(family: str, found: Description) -> Table:
     drawn.add_section()
     drawn.add_row("all", "", "", f"{found.n_parameters:,}", f"{found.n_multiply_adds:,}")
     return drawn
+
+
+def recipe_lines(family: str) -> Iterator[str]:
+    """Yield what the recipe of a family says of itself; nothing of a family without one."""
+    if family in recipes.shipped():
+        said = recipes.head(recipes.shipped()[family])
+        yield "Its recipe:"
+        yield from (f"  {key}: {said[key]}" for key in ("reference", *_OF_RECIPES) if key in said)
 
 
 def external_lines(found: pl.DataFrame) -> Iterator[str]:

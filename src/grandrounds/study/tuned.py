@@ -89,7 +89,8 @@ def _head(tuning: Tuning, best: dict[str, Any], n_recipes: int, workspace: Works
         f"{tuning.family} as tuned on {workspace.dataset.name}.",
         f"Reference: {families.FAMILIES.get(tuning.family).reference}",
         f"Our choice: the best of {n_recipes} recipes by {metric} on valid; {seen}; the test role stayed closed",
-        f"Expected: {metric} of {best['mean']:.4f} on valid{spread}; {cost}",
+        f"Expected time: {cost}",
+        f"Expected result: {metric} of {best['mean']:.4f} on valid{spread}",
     ]
 
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from grandrounds import families
+from grandrounds.cli import listing
 from grandrounds.errors import BadSpec
 from grandrounds.families import recipes
 from grandrounds.specs import parse
@@ -11,21 +14,33 @@ from grandrounds.study.spec import Ask, DataSpec, Recipe, Study
 
 @pytest.mark.parametrize("name", families.FAMILIES.names())
 def test_every_family_has_a_recipe(name):
-    """It names its family, says where its values come from, and sets parameters that exist."""
-    path = recipes.shipped()[name]
-    head = recipes.head(path)
-
-    assert recipes.read(path).family == name
-    assert {"recipe", "reference", "taken from it", "our choice"} <= set(head)
-    assert all(head.values())
+    """It names its family and sets parameters that exist."""
+    assert recipes.read(recipes.shipped()[name]).family == name
     assert families.params_of(name)
 
 
 @pytest.mark.parametrize("name", sorted(recipes.shipped()))
-def test_every_recipe_is_of_a_family(name):
-    """A file's name is that of its recipe, and of a family before any @."""
+def test_every_recipe_says_where_it_comes_from_and_what_to_expect(name):
+    """It is of a family, and on top stand a reference, what is taken from it, our choice, expected time and result."""
+    head = recipes.head(recipes.shipped()[name])
+
     assert recipes.read(recipes.shipped()[name]).family == name
     assert name.partition("@")[0] in families.FAMILIES.names()
+    assert set(head) == {"recipe", "reference", "taken from it", "our choice", "expected time", "expected result"}
+    assert all(head.values())
+    assert re.match(r"\d+ s of a core|under 1 s of a core", head["expected time"])
+    assert re.match(r"macro AUC of 0\.\d{3} on valid", head["expected result"])
+
+
+def test_what_to_expect_stands_where_users_look():
+    """The list of recipes and the description of a family show what the file says on top."""
+    head = recipes.head(recipes.shipped()["nin"])
+    row = next(one for one in listing.rows("recipes") if one["name"] == "nin")
+
+    for key in ("taken from it", "our choice", "expected time", "expected result"):
+        assert row[key] == head[key]
+        assert f"  {key}: {head[key]}" in list(listing.recipe_lines("nin"))
+    assert not list(listing.recipe_lines("timm:resnet18"))
 
 
 def test_a_recipe_is_laid_over_what_makes_the_family():

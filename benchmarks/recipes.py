@@ -1,0 +1,81 @@
+"""What to expect of each recipe: seconds of a core, and AUC on valid of one fold of the simulated HRCT set.
+
+Result:    on top of each recipe in `src/grandrounds/recipes`, which has what this printed
+Hardware:  one of two threads of an Intel Xeon, with other work beside
+Versions:  torch 2.14.1, timm 1.0.31
+n:         one training of each
+
+Run with `python benchmarks/recipes.py [RECIPE ...]`, by default all of them; it takes some 25 minutes. Each is
+trained in one thread on the training patients of the first of five folds, and looked at on that fold's valid; the test
+role stays closed. Two passes are timed first: a recipe whose passes would take more than a minute makes as many as fit,
+and its line says so. `grandrounds tune simulated-hrct RECIPE --full --seeds 1 --set max_epochs=N` prints the same AUC.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grandrounds import families
+from grandrounds.families import recipes
+from grandrounds.study import tuning
+from grandrounds.study.engine import InProcess, Silent
+from grandrounds.study.space import Tuning
+from grandrounds.study.spec import Ask, DataSpec, Means
+from grandrounds.study.workspace import Workspace, open_workspace
+from grandrounds.tables import Role
+
+LONGEST_S = 60
+BESIDE = {"alexnet": {"side_px": 64}}  # it reads no smaller images than those of 63 pixels, and patches have 32
+
+
+def trained(name: str, workspace: Workspace, *, seed: int = 0, **values: object) -> tuple[float, dict[str, Any]]:
+    """Return the seconds of a core that one training took, with its look at valid, and its row of the table."""
+    asked = Tuning(
+        family=name, base=families.params_of(name, BESIDE.get(name)), tried=(values,), seeds=1, seed=seed, halving=False
+    )
+    began = time.process_time()
+    row = tuning.compare(asked, workspace, Means(workers=1), InProcess(), Silent()).row(0, named=True)
+    return time.process_time() - began, row
+
+
+def expected(name: str, workspace: Workspace) -> str:
+    """Return the line on one recipe."""
+    if not families.FAMILIES.get(name).iterates:
+        trained(name, workspace, seed=1)  # what is imported and compiled once is not the recipe's time
+        return _line(name, *trained(name, workspace), "")
+    once_s, twice_s = (trained(name, workspace, seed=1, max_epochs=n)[0] for n in (1, 2))
+    planned = int(families.params_of(name).model_dump()["max_epochs"])
+    n = max(1, min(planned, int((LONGEST_S - once_s) / max(twice_s - once_s, 0.01))))
+    passes = f"{n} passes" if n == planned else f"{n} of its {planned} passes"
+    return _line(name, *trained(name, workspace, max_epochs=n), passes)
+
+
+def _line(name: str, core_s: float, row: dict[str, Any], passes: str) -> str:
+    return f"{name:32}{core_s:8.1f} s  {passes:24}AUC on valid {row['mean']:.3f}"
+
+
+def n_images(workspace: Workspace, role: Role) -> int:
+    """Return how many images the first fold has in a role."""
+    fold = workspace.plan.folds()[0]
+    cases = workspace.plan.roles(fold).filter(role=role)["case"]
+    return workspace.dataset.samples["case"].is_in(cases.implode()).sum()
+
+
+def main(names: list[str]) -> None:
+    torch.set_num_threads(1)
+    ask = Ask(name="recipes", data=DataSpec(source="simulated-hrct"), means=Means(workers=1))
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = open_workspace(ask, Path(folder), lambda _: None, pipeline=None, cache=None)
+        print(f"{n_images(workspace, 'train')} training images, {n_images(workspace, 'valid')} of valid", flush=True)
+        for name in names:
+            print(expected(name, workspace), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or sorted(recipes.shipped()))
