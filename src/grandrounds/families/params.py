@@ -56,7 +56,8 @@ class SvmParams(Spec):
             so that the same values of C suit both.
         costs: Values of C to try on `valid`.
         widths: Values of gamma to try, in units of 1 / (number of features).
-        max_rows_tuning: C and gamma are chosen with no more training images than these; the last fit uses all.
+        max_rows_tuning: C and gamma are chosen with about so many training images, of whole patients; the last fit uses
+            all.
         imbalance: As for networks, see `TrainingSpec`.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ def choose_machine(
     labels, valid_labels = training_labels(train), labels_of(valid)
     choice = choose_by(valid)
     weighing = class_weights(labels, valid.n_classes, params.imbalance)
-    some = _tuning_rows(labels, params.max_rows_tuning, seed)
+    some = tuning_rows(labels, train.samples["patient"].to_list(), params.max_rows_tuning, seed)
     n_features = train_features.shape[1]
 
     def fitted(which: NDArray[np.int64] | slice, width: float, cost: float) -> KernelMachine:
@@ -45,13 +47,31 @@ def _widths(kernel: Kernel, params: SvmParams) -> tuple[float, ...]:
     return (0.0,) if kernel == "linear" else params.widths
 
 
-def _tuning_rows(labels: ClassIndex, most: int, seed: int) -> NDArray[np.int64]:
-    # The same share of each class, and never fewer than two images of it.
+def tuning_rows(labels: ClassIndex, patients: Sequence[str], most: int, seed: int) -> NDArray[np.int64]:
+    """Return some rows, all of each patient they are of, with about the same share of every class.
+
+    Args:
+        labels: (N,).
+        patients: (N,) whose rows they are.
+        most: Rows wanted; more only where one patient has more.
+        seed: Decides which.
+    """
     if len(labels) <= most:
         return np.arange(len(labels))
     random = seeds.generator(seed, "tuning rows")
-    kept = [
-        random.permutation(np.flatnonzero(labels == k))[: max(2, round(most * float((labels == k).mean())))]
-        for k in np.unique(labels)
-    ]
-    return np.sort(np.concatenate(kept))
+    _, first, owner, n_rows = np.unique(patients, return_index=True, return_inverse=True, return_counts=True)
+    # A patient with several classes counts as one of the rarest, so that rare classes have patients at all.
+    by_owner = labels[np.lexsort((np.bincount(labels)[labels], owner))]
+    rarest = by_owner[np.cumsum(n_rows) - n_rows]  # (patients,)
+    taken: set[int] = set()
+    for k in np.unique(labels):
+        # In the order of the rows, so that images of one patient each are drawn as if nobody asked for patients.
+        own = np.flatnonzero(rarest == k)
+        drawn = random.permutation(own[np.argsort(first[own])])
+        enough = max(2, round(most * float((rarest[owner] == k).mean())))
+        taken.update(drawn[: max(1, int(np.searchsorted(np.cumsum(n_rows[drawn]), enough, side="right")))].tolist())
+        if not np.isin(
+            owner[labels == k], list(taken)
+        ).any():  # its patients all have a rarer class, and were not drawn
+            taken.add(int(owner[labels == k][0]))
+    return np.flatnonzero(np.isin(owner, list(taken)))
