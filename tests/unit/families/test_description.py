@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.description import describe
+from grandrounds.report import network
 
 NETWORKS = [entry.name for entry in families.FAMILIES if entry.iterates]
 
@@ -84,3 +87,13 @@ def test_refusals():
 def test_listed_parameters_are_those_of_the_network(entry):
     """What the list says without building anything is what is built for grey images of 64 pixels and two classes."""
     assert describe(entry.name, {}, (1, 64, 64), 2).n_parameters == entry.n_parameters
+
+
+@pytest.mark.parametrize("family", ["li2014", "resnet-18", "vit-tiny"])
+def test_drawings_in_the_docs_are_those_of_the_networks(family, tmp_path):
+    """What the reference shows is what is built; draw it anew with docs/figures/networks.py."""
+    found = describe(family, {}, (1, 32, 32), 5)
+    drawn = network.write(f"{family}: {found.note}", found.shape, found.stages, tmp_path / "drawing.svg")
+    shown = Path(__file__).parents[3] / "docs" / "images" / f"network-{family}.svg"
+
+    assert drawn.read_text(encoding="utf-8") == shown.read_text(encoding="utf-8")
