@@ -75,12 +75,17 @@ _UNSHOWN = ("parameters", "trials", "recipe")
 
 
 def tried_table(family: str, tried: pl.DataFrame) -> Table:
-    """Return the recipes of a family that were compared on valid, the best first."""
+    """Return the recipes of a family that were compared on valid, the best first; what all have alike stands below."""
+    held = [name for name in tried.columns if name not in _UNSHOWN and tried[name].null_count() < tried.height]
+    alike = [name for name in held if name not in _MEASURED and tried.height > 1 and tried[name].n_unique() == 1]
+    caption = "passes: part of all passes that were trained; what was dropped early stands last"
+    if alike:
+        caption += "\nin all of them: " + ", ".join(f"{name} = {tried[name][0]}" for name in alike)
     drawn = Table(
-        title=f"{family} on valid, the best first", title_justify="left", padding=(0, 0),
-        caption="passes: part of all passes that were trained; what was dropped early stands last",
+        title=f"{family} on valid, the best first", title_justify="left", padding=(0, 0), caption=caption,
+        caption_justify="left",
     )  # fmt: skip
-    shown = [name for name in tried.columns if name not in _UNSHOWN and tried[name].null_count() < tried.height]
+    shown = [name for name in held if name not in alike]
     forms = {name: _MEASURED.get(name, (name, "{}")) for name in shown}
     for name, (title, _) in forms.items():
         drawn.add_column(title, justify="right" if name in _MEASURED else "left", overflow="fold")
