@@ -65,7 +65,10 @@ def families() -> str:
         ),
     )
     by_name = (
-        _params(one.name.replace("<model>", "resnet18").replace("<family>", "li2014"), heading=f"`{one.name}`")
+        _params(
+            one.name.replace("<model>", "resnet18").replace("<family>", "li2014").replace("<network>", "li2014"),
+            heading=f"`{one.name}`",
+        )
         for one in PREFIXED
     )
     return "\n\n".join([overview, *(_params(one.name) for one in FAMILIES), *by_name])

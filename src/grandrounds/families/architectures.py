@@ -8,12 +8,15 @@ from typing import Any, NamedTuple
 import timm
 from torch import nn
 
+from grandrounds import families
+from grandrounds.errors import BadSpec
 from grandrounds.families import params as kinds
 from grandrounds.families import plain, transformers, zoo
 from grandrounds.families.built import Network, Shape, at_least
-from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
+from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams, SlicesParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
+from grandrounds.nets.slices import Slices
 from grandrounds.training.spec import TrainingSpec
 
 _SMALL_PX = 64  # up to here a network may not shrink the image before its first block
@@ -23,7 +26,8 @@ def li2014(params: Li2014Params, shape: Shape, n_classes: int) -> Network:
     """Return the network of Li et al."""
     at_least("li2014", MIN_SIDE_PX, shape)
     average = params.pooling == "average"
-    module = Li2014(*shape, n_classes, dropout=params.dropout, average=average)
+    n_channels, height, width = shape
+    module = Li2014(n_channels, height, width, n_classes, dropout=params.dropout, average=average)
     return Network(module, f"Li 2014 network with {params.pooling} pooling and dropout {params.dropout:g}")
 
 
@@ -63,6 +67,40 @@ def _replace_shortcuts(module: Any, *, projected: bool) -> None:  # noqa: ANN401
         n_in = n_out
 
 
+def slices(params: SlicesParams, shape: Shape, n_classes: int) -> Network:
+    """Return a network that reads the slices of volumes (C, D, H, W) one by one.
+
+    Raises:
+        BadSpec: The network of planes has several heads, which have no place here.
+    """
+    member, architecture, plane = _of_slices(params, shape)
+    if architecture.teaching is not None or architecture.side_heads:
+        raise BadSpec(f"{params.member} is trained with several heads", remedy="name another network behind slices:")
+    built = architecture.network(member, plane, params.n_features)
+    module = Slices(built.module, params.n_features, n_classes, params.pooling)
+    return Network(module, f"{params.pooling} over {shape[1]} slices, each read by: {built.note}")
+
+
+def start_slices(params: SlicesParams, shape: Shape, built: Network) -> Network:
+    """Return the network with published weights for its planes where the member's parameters name some."""
+    member, architecture, plane = _of_slices(params, shape)
+    if architecture.start is None:
+        return built
+    volume: Any = built.module
+    started = architecture.start(member, plane, Network(volume.network, built.note))
+    trunk = frozenset(f"network.{name}" for name in started.trunk)
+    return Network(volume, started.note, trunk, started.licence)
+
+
+def _of_slices(params: SlicesParams, shape: Shape) -> tuple[TrainingSpec, Architecture, Shape]:
+    """Return the network that reads slices: its parameters, how it is built, and the (C, H, W) that it reads."""
+    member = families.params_of(params.member, params.of)
+    for architecture in ARCHITECTURES.values():
+        if isinstance(member, TrainingSpec) and architecture.params is type(member):
+            return member, architecture, (shape[0], *shape[2:])
+    raise BadSpec(f"{params.member} is no network of planes", remedy="name one, as slices:resnet-18")
+
+
 class Teaching(NamedTuple):
     """Who teaches a network, and how; see `losses.Distilled`."""
 
@@ -80,6 +118,7 @@ class Architecture(NamedTuple):
             model is built without it.
         teaching: By whom and how its second head is taught.
         any_size: Whether it reads images of other sizes than those it was trained on.
+        side_heads: Whether other heads are trained along and then left out.
     """
 
     params: type[TrainingSpec]
@@ -87,6 +126,7 @@ class Architecture(NamedTuple):
     start: Callable[..., Network] | None = None
     teaching: Callable[..., Teaching] | None = None
     any_size: bool = False
+    side_heads: bool = False
 
 
 def _deit_teaching(params: DeiTParams) -> Teaching:
@@ -103,7 +143,8 @@ ARCHITECTURES = {
     "nin": Architecture(kinds.NinParams, plain.nin),
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
     "vgg": Architecture(kinds.VggParams, plain.vgg),
-    "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet),
+    "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet, side_heads=True),
+    "slices": Architecture(kinds.SlicesParams, slices, start_slices),
     "spp": Architecture(kinds.SppParams, plain.pyramid, any_size=True),
     "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),
     "torchvision": Architecture(kinds.TorchvisionParams, zoo.of_torchvision, zoo.start_torchvision),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from grandrounds.errors import BadData
 
-Shape = tuple[int, int, int]  # (C, H, W)
+Shape = tuple[int, ...]  # (C, H, W), of volumes (C, D, H, W)
 
 
 class Network(NamedTuple):
@@ -27,25 +27,29 @@ class Network(NamedTuple):
 
 
 def resized_to(side_px: int | None, shape: Shape) -> Shape:
-    """Return the (C, H, W) of images whose shorter side is brought to `side_px`; as they are for None.
+    """Return the shape of images whose shorter side is brought to `side_px`; as they are for None.
 
     >>> resized_to(56, (1, 28, 28)), resized_to(64, (3, 96, 128)), resized_to(None, (1, 28, 30))
     ((1, 56, 56), (3, 64, 85), (1, 28, 30))
+    >>> resized_to(56, (1, 16, 28, 28))
+    (1, 16, 56, 56)
     """
     if side_px is None:
         return shape
-    factor = side_px / min(shape[1:])
-    return shape[0], round(shape[1] * factor), round(shape[2] * factor)
+    height, width = shape[-2:]
+    factor = side_px / min(height, width)
+    return *shape[:-2], round(height * factor), round(width * factor)
 
 
 def resize(images: Tensor, side_px: int | None) -> Tensor:
-    """Return images (B, C, H, W) whose shorter side is `side_px`."""
-    n_channels, height, width = images.shape[1:]
-    size = resized_to(side_px, (n_channels, height, width))[1:]
-    if size == (height, width):
+    """Return images (B, C, H, W) whose shorter side is `side_px`; of volumes (B, C, D, H, W), that of each slice."""
+    size = resized_to(side_px, tuple(images.shape))[-2:]
+    if size == images.shape[-2:]:
         return images
-    shrinks = size[0] < height
-    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=shrinks)
+    shrinks = size[0] < images.shape[-2]
+    planes = images.flatten(1, -3)  # (B, C, H, W), of volumes (B, C·D, H, W)
+    resized = F.interpolate(planes, size, mode="bilinear", align_corners=False, antialias=shrinks)
+    return resized.view(*images.shape[:-2], *size)
 
 
 def at_least(name: str, side_px: int, shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""Families whose name says what they are made of: `timm:resnet10t`, `ensemble:li2014`, `folds:li2014`, `sweep:nin`."""
+"""Families whose name says what they are made of: `timm:resnet10t`, `ensemble:li2014`, `slices:resnet-18`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from grandrounds.families.catalogue import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
 _OF_A_FAMILY = ("ensemble", "folds", "sweep")
+_OF_SLICES = "slices"
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
 
@@ -28,6 +29,8 @@ def entry(name: str) -> FamilyEntry:
     library, _, model = name.partition(":")
     if library in _OF_A_FAMILY:
         return _of_members(name, library, model)
+    if library == _OF_SLICES:
+        return _of_slices(name, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
     found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
     if model in _written(library) or importlib.util.find_spec(library) is None:
@@ -54,6 +57,19 @@ def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
         fitted=pattern.fitted or member.fitted,
         reads=member.reads, smallest_px=member.smallest_px, dims=member.dims,
     )  # fmt: skip
+
+
+def _of_slices(name: str, network: str) -> FamilyEntry:
+    """Return the family that reads the slices of volumes with a network of planes."""
+    pattern = next(one for one in PREFIXED if one.name.startswith(_OF_SLICES))
+    member = FAMILIES.get(network)
+    if member.fitted != pattern.fitted or 2 not in member.dims:
+        raise BadSpec(
+            f"{network} is no network of planes that could read slices", remedy="name one, as slices:resnet-18"
+        )
+    return dataclasses.replace(
+        pattern, name=name, defaults=(("member", network),), requires=member.requires, smallest_px=member.smallest_px
+    )
 
 
 @cache

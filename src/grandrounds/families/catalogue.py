@@ -323,6 +323,17 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         fitted="grandrounds.families.committee:FittedCommittee",
     ),
     FamilyEntry(
+        name="slices:<network>",
+        kind="by name",
+        summary="a network of planes that reads the slices of a volume and decides by their greatest or mean feature",
+        params=_PARAMS + "SlicesParams",
+        reference="Bien et al., PLoS Med 2018; attention: Ilse, Tomczak, Welling, ICML 2018",
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        dims=(3,),
+    ),
+    FamilyEntry(
         name="sweep:<family>",
         kind="by name",
         summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",

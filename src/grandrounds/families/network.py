@@ -241,7 +241,7 @@ def _taught(teacher: FitRecord | None) -> tuple[str, ...]:
 
 
 def _resizing(shape: Shape, inner: Shape) -> str:
-    return f"reading images of {shape[1]} × {shape[2]} resized to {inner[1]} × {inner[2]}"
+    return f"reading images of {shape[-2]} × {shape[-1]} resized to {inner[-2]} × {inner[-1]}"
 
 
 def _distilled(of_labels: OfLabels, teaching: Teaching, teacher: FittedNetwork, device: str) -> Distilled:

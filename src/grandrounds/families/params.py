@@ -6,7 +6,7 @@ defaults here.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -246,6 +246,25 @@ class SppParams(TrainingSpec):
     levels: tuple[int, ...] = Field(default=(4, 2, 1), min_length=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     pooling: Pooling = "max"
+
+
+class SlicesParams(TrainingSpec):
+    """A network of planes that reads the slices of a volume one by one.
+
+    Args:
+        member: The network's family; the family's name sets it.
+        of: Parameters of that network, such as its width; how it is trained stands here, not there.
+        pooling: What stands for the slices: the greatest or the mean value of each feature, or a mean whose weights are
+            learned.
+        n_features: Numbers that the network gives for a slice.
+    """
+
+    member: str = "resnet-18"
+    of: dict[str, Any] = Field(default_factory=dict)
+    pooling: Literal["max", "mean", "attention"] = "max"
+    n_features: int = Field(default=64, ge=1)
+    max_epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=8, ge=2)
 
 
 class CommitteeParams(Spec):

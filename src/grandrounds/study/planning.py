@@ -104,7 +104,8 @@ def _refuse_misread(names: Sequence[str], shape: tuple[int, ...]) -> None:
     if n_axes == 3:
         raise BadData(
             f"the prepared images are volumes of {size}, and these families read planes: {', '.join(misread)}",
-            remedy="make each slice a sample with --unit slice (its exam stays the case), or leave these families out",
+            remedy="put slices: before the name of a network, as in --families prior,slices:resnet-18, "
+            "or make each slice a sample with --unit slice (its exam stays the case)",
         )
     raise BadData(
         f"the prepared images are planes of {size}, and these families read volumes: {', '.join(misread)}",

@@ -18,11 +18,11 @@ class OfOneSize(NamedTuple):
     """The images of one size.
 
     Args:
-        space: (H, W) of the images.
+        space: (H, W) of the images, or (D, H, W).
         rows: Which they are, (any,).
     """
 
-    space: tuple[int, int]
+    space: tuple[int, ...]
     rows: NDArray[np.int64]
 
 

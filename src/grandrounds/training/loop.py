@@ -28,6 +28,7 @@ from grandrounds.training.spec import TrainingSpec
 Metric = Callable[[ClassIndex, Probs], float]
 _AUGMENT_ABREAST = 128  # images changed in one go: many enough to be cheap, few enough to stay in the cache
 _PREDICT_BATCH = 256
+_LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,9 @@ def predict(network: nn.Module, pixels: Batch, device: str = "cpu", *, any_size:
 
 
 def _probs(network: nn.Module, pixels: Batch, device: str) -> Probs:
+    n_abreast = max(1, _PREDICT_BATCH // _n_slices(pixels.shape[2:]))
     rows = [
-        network(_nchw(_resident(pixels[at : at + _PREDICT_BATCH], device))).cpu()
-        for at in range(0, len(pixels), _PREDICT_BATCH)
+        network(_nchw(_resident(pixels[at : at + n_abreast], device))).cpu() for at in range(0, len(pixels), n_abreast)
     ]
     return torch.softmax(torch.cat(rows).double(), dim=1).numpy()  # (N, K); not every device has doubles
 
@@ -263,20 +264,20 @@ class _Steps:
     def _of_one_size(self, group: OfOneSize) -> Iterator[tuple[Tensor, Tensor, float]]:
         # Drawn for the whole pass and applied to many batches at once: for a small network, small draws and small
         # resamplings would cost as much as its step.
-        height, width = group.space
         changes = augment.draw(group.space, len(group.rows), self._spec, self._augment, flips=self._flips)
         # Batches of nearly equal size: a left-over of one image would break batch normalisation.
         order = torch.randperm(len(group.rows), generator=self._order)
         batches = torch.tensor_split(order, self._n_batches(group))
-        n_abreast = max(1, _AUGMENT_ABREAST // len(batches[0]))
+        n_abreast = max(1, _AUGMENT_ABREAST // (len(batches[0]) * _n_slices(group.space)))
+        inside = (slice(None), *(slice(side) for side in group.space))
         for start in range(0, len(batches), n_abreast):
             whole = batches[start : start + n_abreast]
             some = [self._ranks.part(batch) for batch in whole]
             places = torch.cat(some)
             rows = torch.from_numpy(group.rows)[places]
-            pixels = self._pixels[rows][:, :height, :width]  # (B, H, W, C)
+            pixels = self._pixels[rows][inside]  # (B, H, W, C)
             images = augment.apply(_nchw(pixels), changes.of(places), self._augment)
-            images = images.contiguous(memory_format=torch.channels_last)
+            images = images.contiguous(memory_format=_LAYOUT[images.ndim])
             sizes = [len(batch) for batch in some]
             weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]
             yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), weights, strict=True)
@@ -334,13 +335,18 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
+def _n_slices(space: tuple[int, ...]) -> int:
+    """Return how many planes an image of that space, (H, W) or (D, H, W), is."""
+    return math.prod(space[:-2])
+
+
 def _resident(pixels: Batch, device: str) -> Tensor:
     # Channels last in memory, so that a batch taken by index is already in the layout that convolutions want.
-    return torch.tensor(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), device=device)  # (N, H, W, C)
+    return torch.tensor(np.ascontiguousarray(np.moveaxis(pixels, 1, -1)), device=device)  # (N, H, W, C)
 
 
 def _nchw(images: Tensor) -> Tensor:
-    return images.permute(0, 3, 1, 2)  # (B, C, H, W), no copy
+    return images.movedim(-1, 1)  # (B, C, H, W) or (B, C, D, H, W), no copy
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
