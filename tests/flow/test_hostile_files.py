@@ -3,6 +3,7 @@
 import gzip
 import io
 import struct
+import time
 import warnings
 import zipfile
 import zlib
@@ -16,7 +17,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 
 from grandrounds import formats
+from grandrounds.data.dicom_files import files_of
 from grandrounds.data.pacs_copy import SeriesFacts, write_slice
+from grandrounds.errors import BadData
 
 HU = np.random.default_rng(0).integers(-1000, 1000, (48, 40))
 
@@ -101,9 +104,9 @@ def _bombs(folder):
         with zipfile.ZipFile(folder / f"claim{at}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("image.npy", _npy(shape) + bytes(10_000_000))
         made.append((folder / f"claim{at}.npz", None))
-    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = b"".join(packer.compress(bytes(2**24)) for _ in range(34)) + packer.flush()
-    for at in range(5):
+    for at, mib in enumerate((5, 20, 100, 400, 544)):  # only the last is beyond what one image may have
+        packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+        packed = b"".join(packer.compress(bytes(2**20)) for _ in range(mib)) + packer.flush()
         path = _slice(folder, f"deflated{at}.dcm", InstanceNumber=at)
         one = pydicom.dcmread(path)
         one.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -141,6 +144,28 @@ def test_bombs(tmp_path, read_all):
 
     assert len(bombs) == 65
     assert [str(path) for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"] == []
+
+
+def test_deflated_items_and_a_deflated_directory(tmp_path, read_all):
+    """A sequence of a million empty items, and a DICOMDIR that unpacks to zeros, cost no more than other bombs."""
+    content = _slice(tmp_path).read_bytes()
+    start = content.index(struct.pack("<HH2s", 0x0008, 0x0008, b"CS"))
+    items = struct.pack("<HH2sHI", 0x0008, 0x0006, b"SQ", 0, 2**32 - 1) + struct.pack("<HHI", 0xFFFE, 0xE000, 0) * 10**6
+    one = pydicom.dcmread(tmp_path / "one.dcm")
+    one.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    one.save_as(tmp_path / "one.dcm")
+    deflated = (tmp_path / "one.dcm").read_bytes()
+    head = deflated[: deflated.index(b"1.2.840.10008.1.2.1.99") + 22]
+    for name, inside in (("items.dcm", items + bytes(8) + content[start:]), ("DICOMDIR", bytes(2**26))):
+        packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        (tmp_path / name).write_bytes(head + packer.compress(inside) + packer.flush())
+    assert (tmp_path / "items.dcm").stat().st_size < 50_000
+    started = time.process_time()
+    with pytest.raises(BadData, match="compressed"):
+        list(files_of(tmp_path / "DICOMDIR"))
+
+    assert time.process_time() - started < 2
+    assert read_all([(tmp_path / "items.dcm", None)], tmp_path)[0][0].startswith("refused")
 
 
 def _png_with(kind, content):
@@ -273,7 +298,6 @@ def test_polyglots_odd_names_and_odd_contents(tmp_path, read_all):
 
 def test_colour_where_grey_is_wanted_says_so(tmp_path):
     """A step that needs grey names what it got."""
-    from grandrounds.errors import BadData
     from grandrounds.prepare import Pipeline
     from grandrounds.prepare.pipeline import build_step
 

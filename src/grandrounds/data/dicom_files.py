@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pydicom
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.data.exports import DICOMDIR
 from grandrounds.errors import BadData
@@ -57,10 +58,15 @@ def _of_dicomdir(root: Path) -> Iterator[Found]:
     """Yield the files that the records of a DICOMDIR name, (0004,1500); a name may not lead out of its folder."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            records = pydicom.dcmread(root).DirectoryRecordSequence
+            is_packed = (
+                pydicom.filereader.read_file_meta_info(root).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+            )
+            records = [] if is_packed else pydicom.dcmread(root).DirectoryRecordSequence
             names = [record.get("ReferencedFileID") for record in records]
     except Exception as error:  # noqa: BLE001  (a damaged header may raise anything and quote a patient)
         raise BadData(f"this DICOMDIR cannot be read ({type(error).__name__})", where=root) from None
+    if is_packed:
+        raise BadData("a DICOMDIR is never compressed (PS3.10 8.6), and this one is", where=root)
     folder = root.parent
     for name in names:
         if not name:

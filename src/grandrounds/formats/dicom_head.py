@@ -13,8 +13,11 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import MAX_BYTES, check_size
+from grandrounds.formats.dicom_plain import end_of_pixels
 
 _CHUNK_BYTES = 2**14
+_HEAD_BYTES = 2**20
+_LITTLE_BYTES, _MUCH = 2**22, 100  # what inflates to more, and a hundredfold, is looked at closely
 _PREAMBLE_BYTES = 132
 _FIRST_GROUPS = (0x0002, 0x0008)
 
@@ -39,11 +42,25 @@ def check_head(file: BinaryIO, path: Path) -> None:
         file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 != 2
     )
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        inflater, n_bytes = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while chunk := file.read(_CHUNK_BYTES):
-            n_bytes += len(inflater.decompress(chunk))
-            check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
+        _check_deflated(file, path)
     file.seek(0)
+
+
+def _check_deflated(file: BinaryIO, path: Path) -> None:
+    """Refuse what inflates beyond the budget, or a hundredfold and more without being the pixels of a plain image."""
+    inflater, head, n_bytes, started = zlib.decompressobj(-zlib.MAX_WBITS), bytearray(), 0, file.tell()
+    while chunk := file.read(_CHUNK_BYTES):
+        inflated = inflater.decompress(chunk)
+        head += inflated[: max(0, _HEAD_BYTES - len(head))]
+        n_bytes += len(inflated)
+        check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
+    if n_bytes <= max(_LITTLE_BYTES, _MUCH * (file.tell() - started)):
+        return
+    wanted = end_of_pixels(bytes(head))
+    if wanted is None or abs(n_bytes - wanted) > _HEAD_BYTES:
+        raise BadData(
+            "the compressed file holds hardly anything but zeros or repetition", where=path, remedy="leave it out"
+        )
 
 
 def _starts_with_group(head: bytes) -> bool:

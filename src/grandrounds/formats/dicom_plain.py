@@ -45,6 +45,8 @@ _BEYOND = frozenset(
 )
 
 
+# How a file begins whose elements tell their kind, PS3.10 7.1.
+_BEFORE = bytes(128) + b"DICM" + struct.pack("<HH2sH", _META, 0x10, b"UI", 20) + ExplicitVRLittleEndian.encode() + b"\0"
 # What of a header `plain_image` goes by.
 OF_PIXELS = (
     "NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored",
@@ -126,6 +128,19 @@ def plain_image(file: BufferedReader | BytesIO, wanted: Wanted) -> tuple[Dataset
         file.seek(0)
         return None
     return found.dataset, _used(stored, bits - used)
+
+
+def end_of_pixels(content: bytes) -> int | None:
+    """Return where the pixels of a data set in explicit little endian end; None where it is not of the plain kind.
+
+    Args:
+        content: How the data set begins, without what a file has before it.
+    """
+    try:
+        found = _walked(_BEFORE + content, {})
+    except (_Extraordinary, struct.error):
+        return None
+    return found.start + found.n_bytes - len(_BEFORE)
 
 
 def _is_grey(dataset: Dataset) -> bool:

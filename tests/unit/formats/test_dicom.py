@@ -151,6 +151,17 @@ def test_deflated_bomb(write_dicom):
         formats.read(path)
 
 
+def test_a_blank_image_deflates_to_nearly_nothing(write_dicom):
+    """A thousand to one is no bomb where the header says as many pixels."""
+    path = write_dicom(np.zeros((2048, 2048), np.uint16))
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    dataset.save_as(path, enforce_file_format=True)
+
+    assert path.stat().st_size < 2048 * 2048 * 2 / 500
+    assert formats.read(path).space == (2048, 2048)
+
+
 def _pydicom_files() -> list[Path]:
     folder = Path(pydicom.__file__).parent / "data"
     return sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc"))
