@@ -155,12 +155,23 @@ def _from_scratch(built: Network) -> Network:
 
 def _started(built: Network, given: Published, create: Callable[[], nn.Module]) -> Network:
     """Return the network with all of the published weights that are not for another number of classes."""
+    own = built.module.state_dict()
     try:
         whole = create().state_dict()
     except _MISFIT as error:
-        raise BadData(f"the weights do not fit the network: {weights.brief(error)}", where=given.note) from None
-    own = built.module.state_dict()
+        raise BadData(
+            f"the weights do not fit the network: {_misfit(own, given, error)}",
+            where=given.note,
+            remedy="name a file with the weights of this very network",
+        ) from None
     fitting = {name: value for name, value in whole.items() if value.shape == own[name].shape}
     built.module.load_state_dict(own | fitting)
     trunk = frozenset(name for name, _ in built.module.named_parameters() if name in fitting)
     return Network(built.module, f"{built.note}, starting from {given.note}", trunk, given.licence)
+
+
+def _misfit(own: Mapping[str, Tensor], given: Published, error: Exception) -> str:
+    missing = [name for name in own if name not in given.tensors]
+    if missing:
+        return f"{len(missing)} of its {len(own)} tensors are missing, the first is {missing[0]}"
+    return weights.brief(error)  # says which shapes differ
