@@ -146,6 +146,22 @@ def test_bombs(tmp_path, read_all):
     assert [str(path) for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"] == []
 
 
+def test_members_that_unpack_to_zeros_below_the_limit(tmp_path, read_all):
+    """Four hundred MiB of zeros in a ZIP, bare or behind the header of an image, are refused unread."""
+    header = _slice(tmp_path).read_bytes()[:1000]
+    for name, head in (("bare.zip", b""), ("headed.zip", header)):
+        with (
+            zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+            archive.open("a.dcm", "w") as file,
+        ):
+            file.write(head)
+            for _ in range(400):
+                file.write(bytes(2**20))
+    said = read_all([(tmp_path / name, "a.dcm") for name in ("bare.zip", "headed.zip")], tmp_path)
+
+    assert all(one[0].startswith("refused") for one in said)
+
+
 def test_deflated_items_and_a_deflated_directory(tmp_path, read_all):
     """A sequence of a million empty items, and a DICOMDIR that unpacks to zeros, cost no more than other bombs."""
     content = _slice(tmp_path).read_bytes()

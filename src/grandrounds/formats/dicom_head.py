@@ -16,7 +16,7 @@ from grandrounds.formats.budget import MAX_BYTES, check_size
 from grandrounds.formats.dicom_plain import end_of_pixels
 
 _CHUNK_BYTES = 2**14
-_HEAD_BYTES = 2**20
+HEAD_BYTES = 2**20
 _LITTLE_BYTES, _MUCH = 2**22, 100  # what inflates to more, and a hundredfold, is looked at closely
 _PREAMBLE_BYTES = 132
 _FIRST_GROUPS = (0x0002, 0x0008)
@@ -47,17 +47,32 @@ def check_head(file: BinaryIO, path: Path) -> None:
 
 
 def _check_deflated(file: BinaryIO, path: Path) -> None:
-    """Refuse what inflates beyond the budget, or a hundredfold and more without being the pixels of a plain image."""
+    """Refuse what inflates beyond the budget, or to little else than zeros."""
     inflater, head, n_bytes, started = zlib.decompressobj(-zlib.MAX_WBITS), bytearray(), 0, file.tell()
     while chunk := file.read(_CHUNK_BYTES):
         inflated = inflater.decompress(chunk)
-        head += inflated[: max(0, _HEAD_BYTES - len(head))]
+        head += inflated[: max(0, HEAD_BYTES - len(head))]
         n_bytes += len(inflated)
         check_size((max(n_bytes, 1),), np.uint8, path, limit_bytes=MAX_BYTES)
-    if n_bytes <= max(_LITTLE_BYTES, _MUCH * (file.tell() - started)):
+    check_unpacked(bytes(head), n_bytes, file.tell() - started, path)
+
+
+def check_unpacked(head: bytes, n_bytes: int, n_stored: int, path: Path) -> None:
+    """Refuse what unpacks a hundredfold and more without being the pixels of a plain image.
+
+    Args:
+        head: How it begins, `HEAD_BYTES` of it at least or all of it.
+        n_bytes: Unpacked.
+        n_stored: Packed.
+        path: The file.
+
+    Raises:
+        BadData: It is little else than zeros or repetition.
+    """
+    if n_bytes <= max(_LITTLE_BYTES, _MUCH * n_stored):
         return
-    wanted = end_of_pixels(bytes(head))
-    if wanted is None or abs(n_bytes - wanted) > _HEAD_BYTES:
+    wanted = end_of_pixels(head)
+    if wanted is None or abs(n_bytes - wanted) > HEAD_BYTES:
         raise BadData(
             "the compressed file holds hardly anything but zeros or repetition", where=path, remedy="leave it out"
         )

@@ -131,16 +131,17 @@ def plain_image(file: BufferedReader | BytesIO, wanted: Wanted) -> tuple[Dataset
 
 
 def end_of_pixels(content: bytes) -> int | None:
-    """Return where the pixels of a data set in explicit little endian end; None where it is not of the plain kind.
+    """Return where the pixels of a file end; None where it is not of the plain kind.
 
     Args:
-        content: How the data set begins, without what a file has before it.
+        content: How the file begins, or only its data set in explicit little endian.
     """
+    before = b"" if content[128:_FIRST] == b"DICM" else _BEFORE
     try:
-        found = _walked(_BEFORE + content, {})
+        found = _walked(before + content, {})
     except (_Extraordinary, struct.error):
         return None
-    return found.start + found.n_bytes - len(_BEFORE)
+    return found.start + found.n_bytes - len(before)
 
 
 def _is_grey(dataset: Dataset) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from grandrounds import registry
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import MAX_BYTES, MAX_DEFLATE, check_size
+from grandrounds.formats.dicom_head import HEAD_BYTES, check_unpacked
 from grandrounds.image import Image
 
 _DICOM, _PICTURE = "grandrounds.formats.dicom:decode", "grandrounds.formats.picture:decode"
@@ -46,6 +47,10 @@ def content_of(path: Path, member: str) -> io.BytesIO:
         can_hold = info.compress_size * MAX_DEFLATE if is_deflated else info.file_size
         check_size((info.file_size,), np.uint8, path, stored_bytes=can_hold, limit_bytes=MAX_BYTES)
         with archive.open(info) as file:
+            head = file.read(HEAD_BYTES)
+            if not head.startswith(_PICTURES):  # those are checked by the size that they tell
+                check_unpacked(head, info.file_size, info.compress_size, path)
+            file.seek(0)
             return io.BytesIO(file.read(info.file_size))
     except KeyError:
         raise BadData("there is no such member in this ZIP", where=path) from None
