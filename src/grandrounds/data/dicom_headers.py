@@ -94,11 +94,13 @@ _OF_FRAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 _NO_AGENT = ("none", "no", "n", "not given", "without")  # where the standard wants an empty value
 _AGENTS = "ContrastBolusAgentSequence"  # of enhanced images; what it says of the agent stays there
+_WEIGHTING = "DiffusionBValue"  # tells acquisitions apart that share their number
 _WORDS = (
     *(word for words in _TEXTS.values() for word in words),
     *_NUMBERS.values(),
     *(word for word, _ in _VECTORS.values()),
     "NumberOfFrames",
+    _WEIGHTING,
 )
 _TAGS: list[BaseTag | int] = [Tag(word) for word in (*_WORDS, *_GROUPS, _AGENTS)]
 _WANTED = wanted_of(_WORDS)
@@ -189,6 +191,8 @@ def _plain_facts(dataset: Dataset) -> dict[str, Any]:
     }
     if (facts["agent"] or "").casefold() in _NO_AGENT:
         facts["agent"] = None
+    if weighting := text_of(dataset, _WEIGHTING):
+        facts["acquisition"] = " ".join(filter(None, (facts["acquisition"], weighting)))
     facts |= {name: _number(dataset, word) for name, word in _NUMBERS.items()}
     return facts | {name: _vector(numbers_of(dataset, word), n) for name, (word, n) in _VECTORS.items()}
 

@@ -152,10 +152,11 @@ def test_a_header_may_say_in_words_that_no_contrast_medium_was_given(tmp_path, a
     assert survey(tmp_path).series["contrast"].to_list() == [is_given]
 
 
-def test_acquisitions_at_the_same_positions_are_parted(tmp_path):
+@pytest.mark.parametrize("keyword", ["AcquisitionNumber", "TemporalPositionIdentifier", "DiffusionBValue"])
+def test_acquisitions_at_the_same_positions_are_parted(tmp_path, keyword):
     """Two passes over the same slices are two volumes, not duplicates."""
     for scan in (1, 2):
-        facts = SeriesFacts("SIM-001", extra={"AcquisitionNumber": scan})
+        facts = SeriesFacts("SIM-001", extra={keyword: scan})
         for at in range(4):
             write_slice(tmp_path / f"{scan}-{at}", facts, HU[at] + scan, 10 * scan + at, (0, 0, 5.0 * at))
     tree = survey(tmp_path)
