@@ -2,14 +2,13 @@
 
     python benchmarks/dicom.py [slices] [turns]
 
-Result    beside other work, so on much less than two cores: from the tree to the cache 0.73 of the plain loop (0.57 to
-          0.79) where each image is decoded once, 0.65 (0.58 to 0.73) in two passes; preparing alone 1.12 (1.11 to
-          1.33); MONAI 0.03 and TorchIO 0.02. A slice takes 1.98 ms of a core from the tree in one pass, 2.36 in two,
-          1.27 to prepare alone; the plain loop 1.43, MONAI 36, TorchIO 61. The target is MISSED as measured: with both
-          cores free one pass can come to 1.4 at most, two to 1.2. Memory 180 MiB for 500 and for 4,000 slices.
-          Parts, 1,000 slices: header 0.11, image 0.54, hash 0.30, preparation 0.29, order 0.03 ms of a core a slice.
-          Before processes stayed and all series were ordered at once, on a machine to itself: 1.09, 0.86 and 2.09 of
-          the plain loop, and 1.61, 2.15 and 0.95 ms of a core (plain loop 1.16); that has not been measured again
+Result    on a machine to itself, from the tree to the cache 1.41 of the plain loop (1.38 to 1.44) where each image is
+          decoded once, 1.15 (1.09 to 1.18) in two passes; preparing alone 2.18 (2.05 to 2.23); MONAI 0.26 (0.25 to
+          0.27), TorchIO 0.15 (0.15 to 0.17). A slice takes 1.42 ms of a core from the tree in one pass, 1.78 in two,
+          0.93 to prepare alone; the plain loop 1.18, MONAI 8.3, TorchIO 12.4. The target of 1.5 is MISSED by a
+          sixteenth. Memory 181 MiB for 500 and for 4,000 slices. Parts of one pass: header 0.09, image 0.35, hash 0.27,
+          preparation 0.25, order 0.01 ms of a core a slice. Beside other work (load 10.6) 0.73, 0.65 and 1.12; before
+          processes stayed and all series were ordered at once, on a machine to itself, 1.09, 0.86 and 2.09
 Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.15 ms), whole Hounsfield units in 16
           bits (kept: halves hashing, 0.5 to 0.3 ms, and the mean in OpenCV 0.14 to 0.01), keeping freed memory (kept:
           1.35 to 0.87 ms for reading and preparing), reading into place (kept), plain rows instead of a frame a file
@@ -21,7 +20,7 @@ Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.
           the plain loop: parsing holds Python's lock; dropped)
 Left      SHA-256 of the pixels, a fifth of the whole; half a second of a core for the start of a process, most of it
           imports of numpy, polars and pydicom with all its decoders; half of all time is Python's own, call by call
-Hardware  two cores of an Intel Xeon, load 10.6 (parts: 9.3)
+Hardware  two cores of an Intel Xeon, load 1.9, which is the benchmark's own
 n         4,000 slices, 3 turns; of these MONAI and TorchIO read 200
 Versions  pydicom 3.0.2, MONAI 1.6.1, TorchIO 1.2.1
 

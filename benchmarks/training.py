@@ -1,7 +1,8 @@
 """Training throughput of our loop against a bare loop over the same network, with the batch already in memory.
 
-Result:    li2014 0.88, resnet-18 0.98, vit-tiny 0.98 of the bare loop (target 0.85), at 0.09, 0.41 and 0.27 of the peak
-Hardware:  two threads of an Intel Xeon whose convolutions peak at 364 GFLOP/s
+Result:    li2014 0.86, resnet-18 0.99, vit-tiny 0.94 of the bare loop (target 0.85), at 0.08, 0.39 and 0.09 of the
+           peak; before 0.88, 0.98 and 0.98
+Hardware:  two threads of an Intel Xeon whose convolutions peak at 393 GFLOP/s
 Versions:  torch 2.14.1, timm 1.0.31
 n:         medians of 7 interleaved pairs
 
