@@ -216,7 +216,7 @@ def test_an_image_is_recalibrated_where_images_were_compared(finished, tmp_path)
 
 
 def _of_first(files):
-    return {name: value for name, value in files.items() if name.startswith("member-0/")}
+    return {name: value for name, value in files.items() if name.startswith("member-0/") or name == "card.md"}
 
 
 def test_a_bundle_of_a_run_has_its_calibrators_and_thresholds(finished):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -330,4 +331,10 @@ def _answer(content: ReportContent) -> None:
 
 
 def _say(sentence: str) -> None:
-    _console.print(sentence, highlight=False, markup=False)
+    _console.print(_folded(sentence), highlight=False, markup=False, overflow="ignore", crop=False)
+
+
+def _folded(text: str) -> str:
+    """Return the text in lines that fit; a path that is longer than a line stays whole, so that it can be copied."""
+    fold = textwrap.TextWrapper(_console.width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(line if len(line) <= fold.width else fold.fill(line) for line in text.split("\n"))
