@@ -76,7 +76,7 @@ class CommitteeFamily:
             BadData: The images do not suit the members' family.
         """
         views = [(train, valid)] * self.params.n_members
-        return _trained(self.params.member, views, budget, seed, watch, "each with a seed of its own")
+        return _trained(self.params, views, budget, seed, watch, "each with a seed of its own")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class FoldsFamily:
         parts = dealt(train, self.params.n_members, seed)
         views = [(train.rows(parts != part), train.rows(parts == part)) for part in np.unique(parts)]
         told = f"each without one of {len(views)} parts of the training patients, on which it was stopped"
-        fitted = _trained(self.params.member, views, budget, seed, watch, told)
+        fitted = _trained(self.params, views, budget, seed, watch, told)
         return replace(fitted, record=replace(fitted.record, patients=patients_of(train, valid)))
 
 
@@ -117,15 +117,15 @@ def dealt(view: View, n_parts: int, seed: int) -> NDArray[np.int64]:
 
 
 def _trained(
-    family: str, views: Sequence[tuple[View, View]], budget: Budget, seed: int, watch: Watch, how: str
+    params: CommitteeParams, views: Sequence[tuple[View, View]], budget: Budget, seed: int, watch: Watch, how: str
 ) -> FittedCommittee:
     """Return a member for each pair of training and valid view, each with an equal share of the budget."""
-    member, share = families.build(family), shared(budget, len(views))
+    member, share = families.build(params.member, params.of), shared(budget, len(views))
     fitted, told = list[Fitted](), Told(watch, len(views))
     for turn, (train, valid) in enumerate(views):
         fitted.append(member.fit(train, valid, share, seeds.derive(seed, "member", turn=turn), told.one))
         told.next_member()
-    return FittedCommittee(_record(family, fitted, how), family, tuple(fitted))
+    return FittedCommittee(_record(params.member, fitted, how), params.member, tuple(fitted))
 
 
 def shared(budget: Budget, n_members: int) -> Budget:

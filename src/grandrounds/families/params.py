@@ -272,10 +272,12 @@ class CommitteeParams(Spec):
 
     Args:
         member: The members' family, with its own defaults; the committee's name sets it.
+        of: Parameters of the members, where they differ from those defaults.
         n_members: How many; together they have the budget that another family has alone.
     """
 
     member: str = "li2014"
+    of: dict[str, Any] = Field(default_factory=dict)
     n_members: int = Field(default=3, ge=2)
 
     @property
@@ -292,7 +294,7 @@ class CommitteeParams(Spec):
     def _of_member(self) -> Spec:
         from grandrounds import families  # noqa: PLC0415  (the registry knows this module, which is why it comes first)
 
-        return families.params_of(self.member)
+        return families.params_of(self.member, self.of)
 
 
 HUB, IN_PACKAGE = "hub", "package:"
@@ -379,6 +381,7 @@ class FoldsParams(CommitteeParams):
 
     Args:
         member: The members' family, with its own defaults; the committee's name sets it.
+        of: Parameters of the members, where they differ from those defaults.
         n_members: Into how many parts the patients are dealt; together the members have the budget that another family
             has alone.
     """
@@ -391,6 +394,7 @@ class SweepParams(CommitteeParams):
 
     Args:
         member: The family, with its own defaults; the sweep's name sets it.
+        of: Its parameters, where they differ from those defaults.
         n_members: How many rates; together they have the budget that another family has alone.
         factor: Each rate is so many times the one before; the middle one is the recipe's.
     """

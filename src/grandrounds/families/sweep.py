@@ -31,7 +31,7 @@ class SweepFamily:
         choice, told = choose_by(valid), Told(watch, len(rates))
         fitted, scores = list[Fitted](), list[float]()
         for rate in rates:
-            member = families.build(self.params.member, {"learning_rate": rate})
+            member = families.build(self.params.member, {**self.params.of, "learning_rate": rate})
             fitted.append(member.fit(train, valid, shared(budget, len(rates)), seed, told.one))
             scores.append(choice.metric(labels_of(valid), fitted[-1].predict(dataclasses.replace(valid, labels=None))))
             told.next_member()
@@ -43,7 +43,7 @@ class SweepFamily:
         return kept
 
     def _rates(self) -> list[float]:
-        params: Any = families.params_of(self.params.member)
+        params: Any = families.params_of(self.params.member, self.params.of)
         middle = (self.params.n_members - 1) / 2
         powers = (turn - middle for turn in range(self.params.n_members))
         return [float(f"{params.learning_rate * self.params.factor**power:.3g}") for power in powers]

@@ -52,6 +52,16 @@ def test_reads_what_its_members_read():
         families.FAMILIES.get("ensemble:resnet18")
 
 
+def test_members_may_differ_from_their_recipe():
+    """What `of` sets holds for every member, and for what the committee is taken to cost."""
+    committee, _ = fitted(n_members=2, of={"batch_size": 12, "max_epochs": 2})
+
+    assert {(member.params.batch_size, member.params.max_epochs) for member in committee.members} == {(12, 2)}
+    assert families.params_of("ensemble:li2014", {"n_members": 2, "of": {"max_epochs": 2}}).max_epochs == 4
+    with pytest.raises(BadSpec, match="widht"):
+        families.build("ensemble:li2014", {"of": {"widht": 2}}).fit(VIEW, VIEW, Budget(), 0, lambda _: None)
+
+
 def test_has_a_price():
     """A committee costs for each pass what its member does."""
     price = time_batch("ensemble:li2014", {}, (1, 16, 16), 100, 20, 2, Budget())

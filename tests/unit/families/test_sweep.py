@@ -29,6 +29,15 @@ def test_a_sweep_keeps_the_rate_that_valid_prefers(tmp_path):
     assert np.array_equal(loaded.predict(VIEW), fitted.predict(VIEW))
 
 
+def test_a_sweep_may_start_from_another_recipe():
+    """The rates lie about the one that `of` sets, and what else it sets stays."""
+    family = families.build("sweep:li2014", {"n_members": 2, "factor": 4.0, "of": {"learning_rate": 0.01, "clip": 2.0}})
+    fitted = family.fit(VIEW, VIEW, Budget(epochs=2), 0, lambda _: None)
+
+    assert fitted.params.learning_rate in (0.005, 0.02)
+    assert fitted.params.clip == 2.0
+
+
 def test_a_sweep_needs_a_learning_rate():
     """Families that choose their settings on valid have nothing to sweep."""
     with pytest.raises(BadSpec, match="no learning rate"):
