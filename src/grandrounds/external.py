@@ -175,7 +175,9 @@ def _predicted(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "
             f"{predictor.bundle.shape}", where=opened.root, remedy="cut or read them as those of the study were",
         )  # fmt: skip
-    members = predictor.members_on(View(np.asarray(prepared.pixels), samples, None, predictor.bundle.task))
+    members = predictor.members_on(
+        View(prepared.chosen(np.arange(samples.height)), samples, None, predictor.bundle.task)
+    )
     told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(
         pl.Series(opened.samples["case"].is_in(labels["case"].implode()))
     )  # fmt: skip

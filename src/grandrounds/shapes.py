@@ -6,7 +6,7 @@ Axis letters, here and in every comment: B batch, N samples, C channels, D depth
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,3 +20,27 @@ ClassIndex: TypeAlias = NDArray[np.int64]  # (N,), 0 … K-1
 Probs: TypeAlias = NDArray[np.float64]  # (N, K), rows sum to 1
 Weights: TypeAlias = NDArray[np.float64]  # (K,) or (N,)
 Mask: TypeAlias = NDArray[np.bool_]  # (N,), an image's space, or (N, 1, H, W)
+
+
+class Images(Protocol):
+    """Images (N, C, H, W) or (N, C, D, H, W): an array, or rows of a file that `numpy.asarray` reads.
+
+    An index chooses among images that lie on the disk and reads none of them.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, …)."""
+        ...
+
+    def __len__(self) -> int:
+        """Return N."""
+        ...
+
+    def __getitem__(self, which: slice | NDArray[np.integer] | NDArray[np.bool_], /) -> Images:
+        """Return some of them."""
+        ...
+
+    def __array__(self) -> NDArray[Any]:
+        """Return all of them, in memory."""
+        ...

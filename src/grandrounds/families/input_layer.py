@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,13 +13,14 @@ from torch import Tensor, nn
 
 from grandrounds.errors import BadData
 from grandrounds.families.state import Arrays
-from grandrounds.shapes import Batch, Mask
+from grandrounds.shapes import Images, Mask
 from grandrounds.training.spec import InputKind
 
 _MOST_VALUES = 64 * 64  # whitening decomposes a matrix of these squared, which takes a core half a minute
 _MOST_DIRECTIONS = 1024  # those of least variance are mostly noise
 _EPSILON = 0.01  # part of the mean variance that is added to each, so that hardly any variance is not blown up
 _ROWS = 1024  # images in double precision at a time
+_BLOCK = 2**22  # values of images that are read at a time
 _Float = NDArray[np.float64]
 
 ANY_SIZE: frozenset[InputKind] = frozenset({"channel", "none", "half"})  # the others have a number for each pixel
@@ -72,7 +74,7 @@ class InputLayer(nn.Module):
         return nn.functional.pad(components, (0, n_absent)).view(centred.shape)  # (B, C, …), components row by row
 
 
-def fitted(kind: InputKind, pixels: Batch, inside: Mask | None = None) -> InputLayer:
+def fitted(kind: InputKind, pixels: Images, inside: Mask | None = None) -> InputLayer:
     """Return the layer fitted on training images (N, C, …).
 
     PCA whitening divides each principal component by its standard deviation; ZCA turns the result back, which changes
@@ -86,28 +88,46 @@ def fitted(kind: InputKind, pixels: Batch, inside: Mask | None = None) -> InputL
     Raises:
         BadData: The images have too many values for whitening.
     """
-    axes = (0, *range(2, pixels.ndim))
+    n_axes = len(pixels.shape)
     if kind == "none":
         return InputLayer(kind, {})
     if kind == "half":
-        half = np.full((pixels.shape[1], *(1,) * (pixels.ndim - 2)), 0.5)
+        half = np.full((pixels.shape[1], *(1,) * (n_axes - 2)), 0.5)
         return InputLayer(kind, {"mean": half, "sd": half})
     if kind == "channel":
-        where = True if inside is None else inside
-        mean, sd = (of(axis=axes, dtype=np.float64, where=where) for of in (pixels.mean, pixels.std))
-        arrays = {"mean": _of_channels(mean, pixels.ndim), "sd": _of_channels(_no_zero(sd), pixels.ndim)}
-        return InputLayer(kind, arrays)
-    mean = pixels.mean(axis=0, dtype=np.float64)  # (C, …)
+        mean, sd = _moments(pixels, (0, *range(2, n_axes)), inside)  # (C,)
+        return InputLayer(kind, {"mean": _of_channels(mean, n_axes), "sd": _of_channels(_no_zero(sd), n_axes)})
+    mean, sd = _moments(pixels, (0,))  # (C, …)
     if kind == "mean":
         return InputLayer(kind, {"mean": mean})
     if kind == "scale":
-        return InputLayer(kind, {"mean": mean, "sd": _no_zero(pixels.std(axis=0, dtype=np.float64))})
+        return InputLayer(kind, {"mean": mean, "sd": _no_zero(sd)})
     variances, directions = _principal(pixels, mean)
     into = directions.T / np.sqrt(variances + _EPSILON * variances.sum() / mean.size)[:, None]  # (k, values)
     return InputLayer(kind, {"mean": mean, "into": into} | ({"back": directions} if kind == "zca" else {}))
 
 
-def _principal(pixels: Batch, mean: _Float) -> tuple[_Float, _Float]:
+def _moments(pixels: Images, axes: tuple[int, ...], inside: Mask | None = None) -> tuple[_Float, _Float]:
+    """Return mean and standard deviation along axes, of which the first is that of the images, read block by block.
+
+    Reference: Chan, Golub, LeVeque, Algorithms for computing the sample variance, Am Stat 1983;37:242.
+    """
+    n_rows = max(1, _BLOCK // math.prod(pixels.shape[1:]))
+    mean, variance, n = np.float64(0), np.float64(0), 0
+    for start in range(0, len(pixels), n_rows):
+        block = slice(start, start + n_rows)
+        values, where = np.asarray(pixels[block]), True if inside is None else inside[block]
+        its_mean, its_variance = (of(axis=axes, dtype=np.float64, where=where) for of in (values.mean, values.var))
+        n_new = len(values) if inside is None else int(np.count_nonzero(where))
+        n += n_new
+        share = n_new / n
+        gap = its_mean - mean
+        variance = (1 - share) * variance + share * its_variance + share * (1 - share) * gap**2
+        mean = mean + share * gap
+    return np.asarray(mean), np.sqrt(variance)
+
+
+def _principal(pixels: Images, mean: _Float) -> tuple[_Float, _Float]:
     """Return variances (k,) from the greatest, and unit vectors (values, k) along them."""
     n_images, n_values = len(pixels), mean.size
     if n_values > _MOST_VALUES:
@@ -118,7 +138,7 @@ def _principal(pixels: Batch, mean: _Float) -> tuple[_Float, _Float]:
         )
     scatter = np.zeros((n_values, n_values))
     for start in range(0, n_images, _ROWS):
-        centred = (pixels[start : start + _ROWS] - mean).reshape(-1, n_values)  # (rows, values)
+        centred = (np.asarray(pixels[start : start + _ROWS]) - mean).reshape(-1, n_values)  # (rows, values)
         scatter += centred.T @ centred
     # Fewer images than values say nothing about the other directions, and those of no variance nothing at all.
     k = max(1, min(n_values, n_images - 1, _MOST_DIRECTIONS))

@@ -30,7 +30,7 @@ class FittedLbpSvm:
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K)."""
-        return self.machine.probs(lbp_histograms(view.pixels, self.cells))
+        return self.machine.probs(lbp_histograms(view.array, self.cells))
 
     def save(self, folder: Path) -> None:
         """Write the machine."""
@@ -63,7 +63,7 @@ class LbpSvmFamily:
             )
         cells = self.params.cells or max(1, min(8, side // _CELL_PX))
         machine, notes = choose_machine(
-            train, valid, lbp_histograms(train.pixels, cells), lbp_histograms(valid.pixels, cells), self.params, seed
+            train, valid, lbp_histograms(train.array, cells), lbp_histograms(valid.array, cells), self.params, seed
         )
         record = FitRecord(patients_of(train, valid), n_parameters=machine.n_parameters, notes=notes)
         return FittedLbpSvm(record, cells, machine)

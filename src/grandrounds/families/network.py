@@ -155,7 +155,7 @@ class NetworkFamily:
         smallest = _smallest(ARCHITECTURES[name], self.params, train_view, valid)
         built = self._built(ARCHITECTURES[name], smallest, train_view.n_classes)
         any_size = _reads_any_size(ARCHITECTURES[name], self.params)
-        inside = inside_of(train_view.pixels) if smallest != shape else None
+        inside = inside_of(train_view.array) if smallest != shape else None
         first = input_layer.fitted(self.params.input, train_view.pixels, inside)
         module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
         module.to(memory_format=torch.channels_last)
@@ -227,7 +227,7 @@ def _smallest(architecture: Architecture, params: TrainingSpec, *views: View) ->
     shape: Shape = views[0].pixels.shape[1:]
     if not architecture.any_size:
         return shape
-    spaces = {group.space for view in views for group in by_size(view.pixels)}
+    spaces = {group.space for view in views for group in by_size(view.array)}
     if len(spaces) > 1 and not _reads_any_size(architecture, params):
         raise BadData(
             f'input = "{params.input}" needs images of one size, these have {len(spaces)}',

@@ -71,10 +71,12 @@ def time_batch(
         power = min(2.0, max(1.0, log2(max(run.fit_s, 1e-6) / max(half.fit_s, 1e-6))))
         per_epoch_s, fixed_s = 0.0, run.fit_s * max(1.0, n_train / _ROWS) ** power
     pixels_mib = 4 * (n_train + n_valid) * int(np.prod(shape)) / 2**20
+    # Planes are in memory as prepared and as the family holds them; of volumes a batch is read at a time.
+    held_mib = 2 * pixels_mib if len(shape) == 3 else 0.0
     return Price(
         seconds_per_epoch=per_epoch_s,
         fixed_s=max(0.0, fixed_s) + imports_s,
-        peak_mib=run.resident_mib + 2 * pixels_mib,  # as prepared, and as the family holds them
+        peak_mib=run.resident_mib + held_mib,
         n_parameters=run.n_parameters,
         images_per_s=run.images_per_s,
     )

@@ -128,7 +128,7 @@ def _features(params: ProbeParams, trunk: Mapping[str, Tensor], view: View) -> F
     def compute(pixels: Batch) -> Features:
         return _seen(network, pixels, params.side_px)
 
-    return kept(view.cache, key, view.pixels, compute)
+    return kept(view.cache, key, view.array, compute)
 
 
 @torch.inference_mode()

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from grandrounds.shapes import Batch, ClassIndex, Probs
+from grandrounds.shapes import Batch, ClassIndex, Images, Probs
 from grandrounds.specs import Spec
 from grandrounds.tables import Task, patient_hashes
 from grandrounds.training.epoch import Epoch
@@ -27,7 +27,7 @@ class View:
     """The prepared images of one role, with their rows of the samples table.
 
     Args:
-        pixels: (N, C, H, W), about 0 to 1; read-only.
+        pixels: (N, C, H, W) or (N, C, D, H, W), about 0 to 1; read-only, and perhaps still on the disk.
         samples: N rows of the samples table, clinical columns included, labels never.
         labels: (N,) class index in the task's order; None where the view is to be predicted.
         task: What is to be told from an image.
@@ -35,12 +35,17 @@ class View:
         cache: Folder for what is computed from single images without learning; None for none.
     """
 
-    pixels: Batch
+    pixels: Images
     samples: pl.DataFrame
     labels: ClassIndex | None
     task: Task
     flips: bool = False
     cache: Path | None = None
+
+    @property
+    def array(self) -> Batch:
+        """All of the pixels, in memory."""
+        return np.asarray(self.pixels)
 
     @property
     def n_classes(self) -> int:

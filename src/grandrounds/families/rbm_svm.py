@@ -32,7 +32,7 @@ class FittedRbmSvm:
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K)."""
-        return self.machine.probs(self.features.of(view.pixels))
+        return self.machine.probs(self.features.of(view.array))
 
     def save(self, folder: Path) -> None:
         """Write the features and the machine."""
@@ -64,9 +64,9 @@ class RbmSvmFamily:
         training_labels(train), labels_of(valid)  # before seconds of learning
         rbm_seed = seeds.derive(seed, "rbm")
         with hardware.reserved(budget.threads, rbm_seed):
-            features = learn_rbm(train.pixels, self.params, torch.Generator().manual_seed(rbm_seed))
+            features = learn_rbm(train.array, self.params, torch.Generator().manual_seed(rbm_seed))
             machine, notes = choose_machine(
-                train, valid, features.of(train.pixels), features.of(valid.pixels), self.params, seed
+                train, valid, features.of(train.array), features.of(valid.array), self.params, seed
             )
         n_learned = machine.n_parameters + features.kernels.numel() + features.bias.numel()
         return FittedRbmSvm(FitRecord(patients_of(train, valid), n_learned, notes=notes), features, machine)

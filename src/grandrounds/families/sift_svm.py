@@ -31,7 +31,7 @@ class FittedSiftSvm:
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K)."""
-        return self.machine.probs(sift_descriptors(view.pixels, self.grid, self.blur_px))
+        return self.machine.probs(sift_descriptors(view.array, self.grid, self.blur_px))
 
     def save(self, folder: Path) -> None:
         """Write the machine."""
@@ -69,6 +69,6 @@ class SiftSvmFamily:
         def describe(pixels: Batch) -> Features:
             return sift_descriptors(pixels, grid, self.params.blur_px)
 
-        machine, notes = choose_machine(train, valid, describe(train.pixels), describe(valid.pixels), self.params, seed)
+        machine, notes = choose_machine(train, valid, describe(train.array), describe(valid.array), self.params, seed)
         record = FitRecord(patients_of(train, valid), n_parameters=machine.n_parameters, notes=notes)
         return FittedSiftSvm(record, grid, self.params.blur_px, machine)

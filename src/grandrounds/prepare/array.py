@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from grandrounds import specs, tables
 from grandrounds.errors import BadData
@@ -16,7 +17,8 @@ from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.prepare.ahead import Ahead
 from grandrounds.prepare.pipeline import Pipeline
 from grandrounds.prepare.reading import Ready, ready
-from grandrounds.shapes import Batch
+from grandrounds.prepare.stored import Stored
+from grandrounds.shapes import Images
 
 Progress = Callable[[int, int], None]  # called with (samples prepared, samples in all)
 _RECIPE = 2  # raised when the code of a step changes what it gives, so that older arrays are made anew
@@ -32,8 +34,14 @@ class PreparedArray:
         path: Its file; the stem is the identity.
     """
 
-    pixels: Batch
+    pixels: np.memmap[Any, np.dtype[np.float32]]
     path: Path
+
+    def chosen(self, rows: NDArray[np.integer]) -> Images:
+        """Return some of the images: planes in memory; volumes stay on the disk, however many there are."""
+        if self.pixels.ndim == 4:
+            return np.asarray(self.pixels[rows])
+        return Stored(self.path, self.pixels.offset, self.pixels.shape[1:], rows)
 
     @classmethod
     def load(cls, path: Path) -> Self:

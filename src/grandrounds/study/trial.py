@@ -264,7 +264,7 @@ class _Views:
         self.plan = SplitPlan.load(job.run / "splits.parquet")
         roles = self.plan.roles(Fold(job.trial.repeat, job.trial.fold))
         self._job = job
-        self._pixels = PreparedArray.load(job.prepared).pixels
+        self._prepared = PreparedArray.load(job.prepared)
         self._samples = (
             samples.with_row_index("row")
             .join(labels.select("case", "label"), on="case", how="left", maintain_order="left")
@@ -280,7 +280,7 @@ class _Views:
             kept = part_of(rows, trial.part, seed)
             rows = rows.filter(pl.col("patient").is_in(list(kept)))
         return View(
-            pixels=np.asarray(self._pixels[rows["row"].to_numpy()]),
+            pixels=self._prepared.chosen(rows["row"].to_numpy()),
             samples=rows.drop("row", "label", "role"),
             labels=self._index(rows) if labelled and role in ("train", "valid") else None,
             task=self.task,
@@ -327,7 +327,7 @@ def _watch(history: list[Epoch], path: Path) -> Callable[[Epoch], None]:
 
 def _latency_ms(fitted: Fitted, view: View, n: int = 5) -> float:
     """Return the median milliseconds to predict one image."""
-    one = View(view.pixels[:1], view.samples.head(1), None, view.task)
+    one = View(np.asarray(view.pixels[:1]), view.samples.head(1), None, view.task)
     seconds = []
     for _ in range(n + 1):
         started = time.perf_counter()

@@ -1,6 +1,7 @@
 """The training loop: a generator that yields one `Epoch` record after each pass.
 
-All training images stay in memory as one tensor; a step takes its batch by index and never touches single images.
+Training images stay in memory as one tensor, or on the disk where they lie as volumes; a step takes its batch by index
+and never touches single images.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from grandrounds import seeds
 from grandrounds.errors import BadData
-from grandrounds.shapes import Batch, ClassIndex, Probs
+from grandrounds.shapes import ClassIndex, Images, Probs
 from grandrounds.training import augment, machine
 from grandrounds.training.canvas import OfOneSize, by_size
 from grandrounds.training.epoch import Epoch
@@ -35,7 +36,7 @@ _LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 class Labelled:
     """Images (N, C, H, W) and their classes (N,)."""
 
-    pixels: Batch
+    pixels: Images
     labels: ClassIndex
 
 
@@ -152,7 +153,7 @@ def _no_number(epoch: int, kept: _Kept) -> str:
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, pixels: Batch, device: str = "cpu", *, any_size: bool = False) -> Probs:
+def predict(network: nn.Module, pixels: Images, device: str = "cpu", *, any_size: bool = False) -> Probs:
     """Return probabilities (N, K); rows sum to 1.
 
     Args:
@@ -164,14 +165,15 @@ def predict(network: nn.Module, pixels: Batch, device: str = "cpu", *, any_size:
     network.eval()
     if not any_size:
         return _probs(network, pixels, device)
-    groups = by_size(pixels)
-    parts = [_probs(network, pixels[rows, :, :height, :width], device) for (height, width), rows in groups]
+    canvas = np.asarray(pixels)
+    groups = by_size(canvas)
+    parts = [_probs(network, canvas[rows, :, :height, :width], device) for (height, width), rows in groups]
     order = np.argsort(np.concatenate([group.rows for group in groups]))
     probs: Probs = np.concatenate(parts)[order]
     return probs
 
 
-def _probs(network: nn.Module, pixels: Batch, device: str) -> Probs:
+def _probs(network: nn.Module, pixels: Images, device: str) -> Probs:
     n_abreast = max(1, _PREDICT_BATCH // _n_slices(pixels.shape[2:]))
     rows = [
         network(_nchw(_resident(pixels[at : at + n_abreast], device))).cpu() for at in range(0, len(pixels), n_abreast)
@@ -186,7 +188,7 @@ class _Steps:
         self._network, self._spec, self._plan = network, spec, plan
         self._ranks = Ranks(network)
         self._flips = plan.flips and spec.mirror == "auto"
-        self._pixels = _resident(train_set.pixels, plan.device)  # (N, H, W, C)
+        self._read = _reader(train_set.pixels, plan.device)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
         self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
         self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
@@ -194,7 +196,7 @@ class _Steps:
         self._mixing = seeds.generator(plan.seed, "mixup")
         self._optimiser = optimiser_of(network, spec, plan.trunk, plan.trunk_rate)
         whole = OfOneSize(train_set.pixels.shape[2:], np.arange(len(self._labels)))
-        self._groups = by_size(train_set.pixels) if plan.any_size else [whole]
+        self._groups = by_size(np.asarray(train_set.pixels)) if plan.any_size else [whole]
         self._step, self._n_steps = 0, plan.n_epochs * sum(self._n_batches(group) for group in self._groups)
         self._mean = WeightMean(network, spec, self._n_steps)
         self._n_parts = 1  # of a batch, whose gradients are added up where memory is short
@@ -275,7 +277,7 @@ class _Steps:
             some = [self._ranks.part(batch) for batch in whole]
             places = torch.cat(some)
             rows = torch.from_numpy(group.rows)[places]
-            pixels = self._pixels[rows][inside]  # (B, H, W, C)
+            pixels = self._read(rows)[inside]  # (B, H, W, C)
             images = augment.apply(_nchw(pixels), changes.of(places), self._augment)
             images = images.contiguous(memory_format=_LAYOUT[images.ndim])
             sizes = [len(batch) for batch in some]
@@ -340,9 +342,17 @@ def _n_slices(space: tuple[int, ...]) -> int:
     return math.prod(space[:-2])
 
 
-def _resident(pixels: Batch, device: str) -> Tensor:
+def _reader(pixels: Images, device: str) -> Callable[[Tensor], Tensor]:
+    """Return what gives images (B, H, W, C) by their rows: from memory, or read anew each time."""
+    if not isinstance(pixels, np.ndarray):
+        return lambda rows: _resident(pixels[rows.numpy()], device)
+    images = _resident(pixels, device)
+    return lambda rows: images[rows]
+
+
+def _resident(pixels: Images, device: str) -> Tensor:
     # Channels last in memory, so that a batch taken by index is already in the layout that convolutions want.
-    return torch.tensor(np.ascontiguousarray(np.moveaxis(pixels, 1, -1)), device=device)  # (N, H, W, C)
+    return torch.tensor(np.ascontiguousarray(np.moveaxis(np.asarray(pixels), 1, -1)), device=device)  # (N, H, W, C)
 
 
 def _nchw(images: Tensor) -> Tensor:
