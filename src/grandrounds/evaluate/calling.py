@@ -2,12 +2,12 @@
 
 With two classes the positive one is called; with more, each class against the others. Each trial has a threshold of its
 own, set on its setting rows. The rule "most probable class" stands beside them: it needs no setting, and with two
-classes calls from one half on. Accuracy is that of all classes together: with more than two it has rules of its own.
+classes calls from one half on. Accuracy is that of all classes together: with more than two it stands in `one_of_several`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.catalogue import METRICS, positive_of
 from grandrounds.evaluate.cohort import Group
+from grandrounds.evaluate.one_of_several import MOST_PROBABLE
 from grandrounds.evaluate.prevalence import npv_at, part, ppv_at
 from grandrounds.evaluate.rules import Measure, Reading, Rule, Values, by_patient
 from grandrounds.evaluate.thresholds import (
@@ -26,9 +27,8 @@ from grandrounds.evaluate.thresholds import (
     for_specificity,
     operating,
 )
-from grandrounds.shapes import Probs
 
-MOST_PROBABLE, HALF = "most probable class", 0.5
+HALF = 0.5
 _Setter = Callable[[Operating, float], float]  # from operating points and a number to a threshold
 _AT_PREVALENCE = "_at_prevalence"
 
@@ -43,8 +43,6 @@ def calling(reading: Reading) -> Iterator[Rule]:
                 yield _set(reading, klass, label, words, promised, setter)
             if positive is not None:
                 yield _set(reading, klass, label, _accurate(reading.aims), {}, _most_accurate)
-    if positive is None:
-        yield from _most_probable(reading)
 
 
 def _accurate(aims: Aims) -> str:
@@ -85,23 +83,6 @@ def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
     )
     half = HALF if len(reading.task.classes) == 2 else None
     return Rule(MOST_PROBABLE, label, "none", measures, half, undefined=_reasons(label))
-
-
-def _most_probable(reading: Reading) -> Iterator[Rule]:
-    """Yield how often the most probable of several classes is right, as stated and as recalibrated."""
-    stated = [rows.judged.probs for rows in reading.trials]
-    yield _right(reading, stated, "none")
-    if reading.calibration != "none":
-        yield _right(reading, [one.judged for one in reading.probs], reading.calibration)
-
-
-def _right(reading: Reading, probs: Sequence[Probs], calibration: str) -> Rule:
-    measures = []
-    for rows, one in zip(reading.trials, probs, strict=True):
-        right = one.argmax(axis=1) == rows.judged.label
-        cells = by_patient(np.stack([right, ~right]), rows.judged.patient, reading.n_patients)  # (2, P)
-        measures.append(Measure(cells, lambda sums: {"accuracy": part(*sums)}))
-    return Rule(MOST_PROBABLE, None, calibration, tuple(measures))
 
 
 def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[str, float], setter: _Setter) -> Rule:

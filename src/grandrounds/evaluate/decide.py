@@ -24,6 +24,7 @@ from grandrounds.evaluate.conformal import conformal_sets
 from grandrounds.evaluate.crossfit import NONE, Rows
 from grandrounds.evaluate.declared import declared
 from grandrounds.evaluate.grey import grey_zone
+from grandrounds.evaluate.one_of_several import one_of_several
 from grandrounds.evaluate.rules import Reading, Rule, measured
 from grandrounds.evaluate.score import score
 from grandrounds.evaluate.setting import Recalibration, Setting, recalibration, rows_of, setting_of
@@ -34,7 +35,7 @@ PROBABILITIES = "probabilities"  # the rule that decides nothing
 _OF_PROBABILITIES = ("brier", "log_loss", "ece")
 _REFITTED = ("calibration_slope", "calibration_intercept")
 
-RULES: tuple[Callable[[Reading], Iterator[Rule]], ...] = (declared, calling, grey_zone, conformal_sets)
+RULES: tuple[Callable[[Reading], Iterator[Rule]], ...] = (declared, calling, one_of_several, grey_zone, conformal_sets)
 
 
 class Decided(NamedTuple):

@@ -223,7 +223,18 @@ def kappa(rows: Tally) -> Values:
 
 def quadratic_kappa(rows: Tally) -> Values:
     """Return Cohen's kappa with squared distances as weights, (R,); the classes are taken as equally spaced."""
-    at = np.arange(len(rows.truths), dtype=np.float64)
+    return nearness(rows.counts.distance, rows.truths, rows.calls)
+
+
+def nearness(distance: Values, truths: Values, calls: Values) -> Values:
+    """Return the quadratic weighted kappa, (R,).
+
+    Args:
+        distance: (R,) squared distance between true and called class, summed.
+        truths: (K, R) rows of each class.
+        calls: (K, R) rows called each class.
+    """
+    at = np.arange(len(truths), dtype=np.float64)
     apart = (at[:, None] - at) ** 2  # (K, K)
-    chance = np.einsum("jr,jk,kr->r", rows.truths, apart, rows.calls)
-    return np.asarray(1.0 - _ratio(rows.counts.distance * rows.total, chance))
+    chance = np.einsum("jr,jk,kr->r", truths, apart, calls)
+    return np.asarray(1.0 - _ratio(distance * truths.sum(axis=0), chance))

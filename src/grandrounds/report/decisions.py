@@ -24,6 +24,7 @@ _CAPTIONS = {
     "decided": "Who is decided on, and what is right among these",
     "recall": "What is called from a threshold on",
     "precision_at_prevalence": "What that would be worth at the declared prevalence",
+    "quadratic_kappa": "How near to the true grade the called one is",
     "accuracy": "How often the most probable class is right",
 }
 _WORDS = {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import confusion_matrix, log_loss, roc_curve
+from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, log_loss, roc_curve
 
 from grandrounds import tables
 from grandrounds.errors import BadSpec
@@ -115,6 +115,30 @@ def test_accuracy_of_several_classes_is_that_of_the_most_probable(both, three):
     assert stated["rule"] == "most probable class"
     assert stated["estimate"] == pytest.approx(np.mean(right))
     assert stated["low"] < stated["estimate"] < stated["high"]
+
+
+def test_grades_are_called_by_the_nearest_to_the_expected_one_as_well(both, three):
+    """With ordered classes two rules stand beside each other, each with scikit-learn's kappa and accuracy."""
+    task = three.replaced(kind="ordinal")
+    rows = both(task, {"cnn": 1.0}, n_test=90)
+    found = decide(rows, task, resamples=200).decisions.filter(pl.col("label").is_null(), calibration="none")
+    parts = rows.filter(role="test").partition_by("fold")
+    truth = [part["label"].replace_strict({name: k for k, name in enumerate(task.classes)}) for part in parts]
+    stated = [part.select(f"prob_{name}" for name in task.classes).to_numpy() for part in parts]
+    calls = {
+        "most probable": [one.argmax(axis=1) for one in stated],
+        "grade nearest": [one @ range(3) for one in stated],
+    }
+
+    for name, by_fold in calls.items():
+        pairs = [(true, np.rint(called)) for true, called in zip(truth, by_fold, strict=True)]
+        kappa, accuracy = rule(found, name, "quadratic_kappa"), rule(found, name, "accuracy")
+        assert kappa["estimate"] == pytest.approx(
+            np.mean([cohen_kappa_score(*one, weights="quadratic") for one in pairs])
+        )
+        assert accuracy["estimate"] == pytest.approx(np.mean([accuracy_score(*one) for one in pairs]))
+        assert kappa["low"] < kappa["estimate"] < kappa["high"]
+    assert rule(found, "grade", "accuracy")["estimate"] != rule(found, "most", "accuracy")["estimate"]
 
 
 def test_the_tables_keep_their_schema_and_say_where_rules_come_from(both, two):
