@@ -10,9 +10,9 @@ import polars as pl
 from grandrounds import families, tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
-from grandrounds.evaluate.calling import MOST_PROBABLE
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.gate import Ready, ready
+from grandrounds.evaluate.one_of_several import MOST_PROBABLE
 from grandrounds.report.card import Shipped, card
 from grandrounds.report.gather import gather
 from grandrounds.seeds import derive

@@ -2,7 +2,7 @@
 
 With two classes the positive one is called; with more, each class against the others. Each trial has a threshold of its
 own, set on its setting rows. The rule "most probable class" stands beside them: it needs no setting, and with two
-classes calls from one half on. Accuracy is that of all classes together: with more than two it stands in `one_of_several`.
+classes calls from one half on. Accuracy is that of all classes together; with more than two see `one_of_several`.
 """
 
 from __future__ import annotations

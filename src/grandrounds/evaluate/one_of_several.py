@@ -42,7 +42,7 @@ def one_of_several(reading: Reading) -> Iterator[Rule]:
 
 def most_probable(probs: Probs) -> ClassIndex:
     """Return the class called in each row, (N,); the first of several equally probable ones."""
-    return probs.argmax(axis=1)
+    return np.asarray(probs.argmax(axis=1))
 
 
 def nearest_grade(probs: Probs) -> ClassIndex:
@@ -51,7 +51,7 @@ def nearest_grade(probs: Probs) -> ClassIndex:
     >>> nearest_grade(np.array([[0.5, 0.0, 0.5], [0.7, 0.2, 0.1], [0.5, 0.5, 0.0]]))
     array([1, 0, 0])
     """
-    return (_squares(probs.shape[1]) @ probs.T).argmin(axis=0)
+    return np.asarray((_squares(probs.shape[1]) @ probs.T).argmin(axis=0))
 
 
 def _squares(n_classes: int) -> NDArray[np.int64]:

@@ -13,7 +13,8 @@ from grandrounds.errors import BadSpec
 from grandrounds.families import params as kinds
 from grandrounds.families import plain, transformers, zoo
 from grandrounds.families.built import Network, Shape, at_least
-from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams, SlicesParams
+from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
+from grandrounds.families.params_of_others import SlicesParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
 from grandrounds.nets.slices import Slices
@@ -144,7 +145,7 @@ ARCHITECTURES = {
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
     "vgg": Architecture(kinds.VggParams, plain.vgg),
     "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet, side_heads=True),
-    "slices": Architecture(kinds.SlicesParams, slices, start_slices),
+    "slices": Architecture(SlicesParams, slices, start_slices),
     "spp": Architecture(kinds.SppParams, plain.pyramid, any_size=True),
     "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),
     "torchvision": Architecture(kinds.TorchvisionParams, zoo.of_torchvision, zoo.start_torchvision),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from grandrounds.families.protocol import FamilyEntry
 
 _PARAMS = "grandrounds.families.params:"
+_OF_OTHERS = "grandrounds.families.params_of_others:"
 _NETWORK = "grandrounds.families.network:"
 
 CATALOGUE: tuple[FamilyEntry, ...] = (
@@ -308,7 +309,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         name="ensemble:<family>",
         kind="committee",
         summary="several trainings of a family, each with a seed of its own, which decide by their mean",
-        params=_PARAMS + "CommitteeParams",
+        params=_OF_OTHERS + "CommitteeParams",
         reference="Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017",
         build="grandrounds.families.committee:CommitteeFamily",
         fitted="grandrounds.families.committee:FittedCommittee",
@@ -317,7 +318,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         name="folds:<family>",
         kind="committee",
         summary="trainings of a family that each leave out another fifth of the patients and decide by their mean",
-        params=_PARAMS + "FoldsParams",
+        params=_OF_OTHERS + "FoldsParams",
         reference="Krogh, Vedelsby, NIPS 1994",
         build="grandrounds.families.committee:FoldsFamily",
         fitted="grandrounds.families.committee:FittedCommittee",
@@ -326,7 +327,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         name="slices:<network>",
         kind="by name",
         summary="a network of planes that reads the slices of a volume and decides by their greatest or mean feature",
-        params=_PARAMS + "SlicesParams",
+        params=_OF_OTHERS + "SlicesParams",
         reference="Bien et al., PLoS Med 2018; attention: Ilse, Tomczak, Welling, ICML 2018",
         build=_NETWORK + "NetworkFamily",
         fitted=_NETWORK + "FittedNetwork",
@@ -337,7 +338,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         name="sweep:<family>",
         kind="by name",
         summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",
-        params=_PARAMS + "SweepParams",
+        params=_OF_OTHERS + "SweepParams",
         reference="Cawley, Talbot, JMLR 2010, on choosing inside each fold",
         build="grandrounds.families.sweep:SweepFamily",
         fitted="",  # that of the family

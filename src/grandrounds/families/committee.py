@@ -22,7 +22,7 @@ from grandrounds import families, seeds
 from grandrounds.errors import BadData
 from grandrounds.families import state
 from grandrounds.families.ensemble import mean_probs
-from grandrounds.families.params import CommitteeParams, FoldsParams
+from grandrounds.families.params_of_others import CommitteeParams, FoldsParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
 from grandrounds.families.selection import patients_of, training_labels
 from grandrounds.shapes import Probs

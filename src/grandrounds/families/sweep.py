@@ -10,7 +10,7 @@ import numpy as np
 
 from grandrounds import families
 from grandrounds.families.committee import Told, shared
-from grandrounds.families.params import SweepParams
+from grandrounds.families.params_of_others import SweepParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
 from grandrounds.families.selection import choose_by, labels_of
 
