@@ -22,7 +22,7 @@ from grandrounds.audits.catalogue import AUDITS
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.families import FAMILIES, params_of, recipes
-from grandrounds.families.catalogue import PREFIXED
+from grandrounds.families.prefixed import PREFIXED
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.prepare import STEPS, Pipeline, build_step
 from grandrounds.specs import to_toml

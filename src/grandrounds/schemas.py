@@ -41,6 +41,7 @@ SAMPLES = Schema(
         "modality": _text,
         "body_part": _text,
         "side": _text,  # "left" or "right" where the data say which side was imaged
+        "series_kind": _text,  # which of its exam's series it shows: a plane, a contrast, a view; null where it has one
         "height_px": _count,
         "width_px": _count,
         "depth_px": _count,

@@ -14,7 +14,7 @@ from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.data.fingerprint_text import lines
 from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES, recipes
-from grandrounds.families.catalogue import PREFIXED
+from grandrounds.families.prefixed import PREFIXED
 
 if TYPE_CHECKING:
     from grandrounds.families.description import Description

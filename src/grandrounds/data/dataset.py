@@ -92,6 +92,8 @@ class Dataset:
             self.labels.select("case", "task", "label"), on="case", how="left"
         )
         clinical = [name for name in self.samples.columns if name not in SAMPLES.columns]
+        if self.samples["series_kind"].null_count() < self.samples.height:
+            clinical.append("series_kind")  # sets without it keep the fingerprint that they had before there was one
         facts = self.samples.select("sample", "side", "site", *sorted(clinical)).sort("sample").rows()
         return digest([rows.sort("sample", "task").rows(), facts, self.task.model_dump(), self.flips])
 

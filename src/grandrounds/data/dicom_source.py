@@ -147,6 +147,7 @@ def _rows(
         "series",
         pl.col("exam").alias("case"),
         "label",
+        pl.col("plane").alias("series_kind"),
         *stated,  # the table's word goes before the header's
         *(value.alias(free_name(name)) for name, value in rest.items()),
         pl.col("series").map_elements(_short, return_dtype=pl.String()).alias("sample"),

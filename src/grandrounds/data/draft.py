@@ -26,6 +26,7 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "patient": pl.String(),
     "site": pl.String(),
     "side": pl.String(),
+    "series_kind": pl.String(),
     "modality": pl.String(),
     "body_part": pl.String(),
     "label": pl.String(),

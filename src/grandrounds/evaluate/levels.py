@@ -49,6 +49,12 @@ class _Trial:
     place: NDArray[np.int64]
     probs: Probs
 
+    @property
+    def is_of_one_mind(self) -> bool:
+        """Whether all samples of a unit got the same probabilities: then the family read the units themselves."""
+        first = np.searchsorted(self.place, self.place)  # (N,) the first sample of each one's unit
+        return np.array_equal(self.probs, self.probs[first])
+
     def label(self, task: Task) -> ClassIndex:
         """Return the true class of each unit, (U,)."""
         return self.units["label"].replace_strict(task.classes, range(len(task.classes))).to_numpy()
@@ -110,6 +116,9 @@ def rules(rows: pl.DataFrame, task: Task, unit: Unit, entry: MetricEntry, choice
         return {}
     found = dict.fromkeys(_keys(rows), Rule() if choice == "valid" else Rule(name=choice))
     for key, trial in _trials(rows.filter(pl.col("role") == "valid"), task, unit):
+        if trial.is_of_one_mind:
+            found[key] = Rule()
+            continue
         seen = trial.label(task), trial.probs, trial.place, task
         found[key] = chosen(*seen, entry) if choice == "valid" else declared(choice, *seen)
     return found
@@ -132,8 +141,8 @@ def lift(rows: pl.DataFrame, task: Task, unit: Unit, by: Mapping[Key, Rule]) -> 
     _check_owners(rows, unit)
     lifted = []
     for key, trial in _trials(rows, task, unit):
-        single = trial.units.height == len(trial.place)  # such a family read the cases itself
-        probs = combined(trial.probs, trial.place, Rule() if single else by.get(key, Rule()), task)
+        rule = Rule() if trial.is_of_one_mind else by.get(key, Rule())
+        probs = combined(trial.probs, trial.place, rule, task)
         columns = {f"{PROB}{name}": probs[:, at] for at, name in enumerate(task.classes)}
         lifted.append(trial.units.with_columns(**{name: pl.Series(values) for name, values in columns.items()}))
     return pl.concat(lifted).with_columns(unit=pl.lit(unit), sample=pl.col(unit))

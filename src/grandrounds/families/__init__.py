@@ -13,7 +13,8 @@ from typing import Any
 from grandrounds import registry
 from grandrounds.errors import BadData
 from grandrounds.families import recipes, state
-from grandrounds.families.catalogue import CATALOGUE, PREFIXED
+from grandrounds.families.catalogue import CATALOGUE
+from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import Family, FamilyEntry, FitRecord, Fitted
 from grandrounds.registry import Registry
 from grandrounds.specs import Spec, parse

@@ -12,11 +12,12 @@ from pathlib import Path
 from grandrounds import registry
 from grandrounds.errors import BadSpec
 from grandrounds.families import FAMILIES
-from grandrounds.families.catalogue import PREFIXED
+from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
-_OF_A_FAMILY = ("ensemble", "folds", "sweep")
+_OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion")
 _OF_SLICES = "slices"
+_READS = ("sample", "case")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
 
@@ -55,7 +56,7 @@ def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
     return dataclasses.replace(
         pattern, name=name, defaults=(("member", family),), requires=member.requires, iterates=member.iterates,
         fitted=pattern.fitted or member.fitted,
-        reads=member.reads, smallest_px=member.smallest_px, dims=member.dims,
+        reads=max(pattern.reads, member.reads, key=_READS.index), smallest_px=member.smallest_px, dims=member.dims,
     )  # fmt: skip
 
 

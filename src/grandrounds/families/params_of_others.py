@@ -1,4 +1,4 @@
-"""Parameters of families that are made of another family: networks of slices, committees, sweeps."""
+"""Parameters of families that are made of another family: networks of slices, committees, sweeps, fusions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from grandrounds import families
 from grandrounds.specs import Spec
 from grandrounds.training.spec import TrainingSpec
 
@@ -29,7 +30,32 @@ class SlicesParams(TrainingSpec):
     batch_size: int = Field(default=8, ge=2)
 
 
-class CommitteeParams(Spec):
+class MemberParams(Spec):
+    """Some other family, of which this one makes use.
+
+    Args:
+        member: The family, with its own defaults; the name of this one sets it.
+        of: Its parameters, where they differ from those defaults.
+    """
+
+    member: str = "li2014"
+    of: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def batch_size(self) -> int:
+        """Images in a step of the member."""
+        return int(getattr(self._of_member, "batch_size", 32))
+
+    @property
+    def _of_member(self) -> Spec:
+        return families.params_of(self.member, self.of)
+
+    @property
+    def _epochs_of_member(self) -> int:
+        return int(getattr(self._of_member, "max_epochs", 1))
+
+
+class CommitteeParams(MemberParams):
     """Several trainings of one family, which decide together.
 
     Args:
@@ -38,25 +64,12 @@ class CommitteeParams(Spec):
         n_members: How many; together they have the budget that another family has alone.
     """
 
-    member: str = "li2014"
-    of: dict[str, Any] = Field(default_factory=dict)
     n_members: int = Field(default=3, ge=2)
 
     @property
     def max_epochs(self) -> int:
         """Passes after which more do not help: those of all members."""
-        return self.n_members * int(getattr(self._of_member, "max_epochs", 1))
-
-    @property
-    def batch_size(self) -> int:
-        """Images in a step of a member."""
-        return int(getattr(self._of_member, "batch_size", 32))
-
-    @property
-    def _of_member(self) -> Spec:
-        from grandrounds import families  # noqa: PLC0415  (the registry knows this module, which is why it comes first)
-
-        return families.params_of(self.member, self.of)
+        return self.n_members * self._epochs_of_member
 
 
 class FoldsParams(CommitteeParams):
@@ -83,3 +96,29 @@ class SweepParams(CommitteeParams):
     """
 
     factor: float = Field(default=3.0, gt=1)
+
+
+class FusionParams(MemberParams):
+    """A model of each series of an exam, one of its clinical columns, and a regression that weighs what they say.
+
+    Args:
+        member: The family that reads a series; the fusion's name sets it.
+        of: Parameters of that family, over its defaults.
+        n_parts: Into how many parts the training patients are dealt: a member's word on a patient, from which the
+            regression learns, is that of a training without this patient's part.
+        only: The series that are read, and `"columns"` for the clinical columns; None for all there are.
+        shuffled: A series, or `"columns"`, that is dealt out anew among the training cases: a control that can have
+            learned nothing from it.
+        penalties: Inverse strengths of the regression's L2 penalty to try; the best on `valid` is kept.
+    """
+
+    member: str = "slices:resnet-18"
+    n_parts: int = Field(default=3, ge=2)
+    only: tuple[str, ...] | None = Field(default=None, min_length=1)
+    shuffled: str | None = None
+    penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes over all series after which more do not help: a member's own, for it is trained so often."""
+        return self.n_parts * self._epochs_of_member

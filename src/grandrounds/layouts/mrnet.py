@@ -129,6 +129,7 @@ def _slices(series: _Series, label: str | None) -> Iterator[dict[str, object]]:
             "sample": f"{series.case}-{series.plane}",
             "case": series.case,
             "series": series.plane,
+            "series_kind": series.plane,
             "order": at,
             "path": str(series.path),
             "member": None,

@@ -24,6 +24,7 @@ _SYNONYMS = {
              "accessionnumber"),
     "site": ("site", "siteid", "hospital", "centre", "center", "institution"),
     "side": ("side", "laterality"),
+    "series_kind": ("serieskind", "plane", "sequence"),
     "role": ("role", "split", "set", "subset", "partition", "foldset", "officialsplit"),
     "sample": ("sample", "sampleid"),
     "modality": ("modality",),

@@ -77,7 +77,7 @@ def first_of_each(volumes: Sequence[Chosen]) -> list[Chosen]:
 def samples_of(volume: Chosen, unit: str) -> Iterator[dict[str, Any]]:
     """Yield a row for each sample of a volume: its slices, or the whole; a file that is flat or bad is one sample."""
     name, n = stem(volume.path), n_slices(volume.path) if unit == "slice" else None
-    row = {"case": volume.case, "path": str(volume.path), "series": volume.kind}
+    row = {"case": volume.case, "path": str(volume.path), "series": volume.kind, "series_kind": volume.kind}
     if n is None:
         yield row | {"sample": name}
     for at in range(n or 0):

@@ -54,6 +54,17 @@ def test_each_rule_is_what_its_name_says(two):
         assert found.sum() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("choice", ["valid", "noisy-or"])
+def test_samples_of_one_mind_are_one_opinion(two, choice):
+    """Where a family gives each sample of a case the same probabilities, the case has them, whatever was declared."""
+    rows = _exams(two, n_slices=3).filter(~pl.col("sample").str.ends_with("7"))  # some cases lack a slice
+    alike = rows.with_columns(pl.col("^prob_.*$").first().over("family", "role", "case"))
+    lifted, _ = _lifted(alike, two, "case", choice)
+    both = lifted.join(alike.unique(["role", "case"]), on=["role", "case"])
+
+    assert np.allclose(both[f"prob_{two.classes[1]}"], both[f"prob_{two.classes[1]}_right"])
+
+
 def test_a_quarter_of_positive_slices_makes_a_case_positive(two):
     """COVID-ViT's rule: with a share of 25 % exactly one slice of four is enough, none of four is not, order stays."""
     slices = np.array([0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9, 0.9, 0.9, 0.1])

@@ -66,6 +66,7 @@ def test_planes_are_series_of_one_exam(knees):
 
     assert dict(counts.iter_rows()) == {"sagittal": 4, "coronal": 6, "axial": 5}
     assert dataset.samples["sample"].n_unique() == dataset.samples.height
+    assert dataset.samples["series_kind"].to_list() == dataset.files["series"].to_list()
     assert (dataset.samples["modality"].unique().to_list(), dataset.samples["body_part"].unique().to_list()) == (
         ["MR"],
         ["KNEE"],

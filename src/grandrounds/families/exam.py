@@ -1,0 +1,82 @@
+"""The samples of an exam taken together: which series each shows, and what they say of their case."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from grandrounds import seeds
+from grandrounds.families.protocol import View
+from grandrounds.shapes import Mask, Probs
+
+IMAGES = "images"  # what the series is called where a case has one alone, which nobody named
+COLUMNS = "columns"  # what the clinical columns are called beside the series
+_TINY = 1e-6
+_IDENTITY = ("sample", "case", "patient")
+
+
+class Cases(NamedTuple):
+    """The cases of a view, in the order in which they first come; each name once."""
+
+    names: pl.Series
+
+    @classmethod
+    def of(cls, view: View) -> Cases:
+        """Return the cases of a view."""
+        return cls(view.samples["case"].unique(maintain_order=True))
+
+    def place(self, view: View) -> NDArray[np.int64]:
+        """Return which of these cases each row of a view is of, (N,)."""
+        numbers = pl.int_range(len(self.names), eager=True)
+        return view.samples["case"].replace_strict(self.names, numbers, return_dtype=pl.Int64).to_numpy()
+
+
+def one_each(view: View) -> View:
+    """Return the view of the first sample of each case."""
+    return view.rows(_first(view))
+
+
+def _first(view: View) -> Mask:
+    return view.samples["case"].is_first_distinct().to_numpy()
+
+
+def kinds(view: View) -> pl.Series:
+    """Return which series of its exam each row shows."""
+    if "series_kind" in view.samples.columns:
+        return view.samples["series_kind"].fill_null(IMAGES)
+    return pl.repeat(IMAGES, view.samples.height, eager=True)
+
+
+def of_modality(view: View, name: str) -> View:
+    """Return what a modality reads: the samples of a series, or the first of each case for the clinical columns."""
+    return view.rows(_first(view) if name == COLUMNS else (kinds(view) == name).to_numpy())
+
+
+def evidence(probs: Probs, place: NDArray[np.int64], n_cases: int) -> NDArray[np.float64]:
+    """Return what a model says of each case, (cases, K): log probabilities less their mean, averaged over its samples.
+
+    For two classes they are minus and plus half of the log-odds. A case without a sample has NaN.
+
+    >>> evidence(np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([0, 2]), 3).round(2).tolist()
+    [[0.0, 0.0], [nan, nan], [-0.69, 0.69]]
+    """
+    logs = np.log(np.maximum(probs, _TINY))
+    sums, counts = np.zeros((n_cases, probs.shape[1])), np.zeros((n_cases, 1))
+    np.add.at(sums, place, logs - logs.mean(axis=1, keepdims=True))
+    np.add.at(counts, place, 1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def dealt_out_anew(view: View, seed: int) -> View:
+    """Return the view with its images dealt out anew: each is said to be of another case, and has that one's label.
+
+    Images stay where they are, and clinical columns stay with them: it is the names that move.
+    """
+    order = seeds.generator(seed, "dealt out anew").permutation(view.samples.height)
+    moved = (view.samples[name].gather(order) for name in _IDENTITY)
+    labels = None if view.labels is None else view.labels[order]
+    return replace(view, samples=view.samples.with_columns(moved), labels=labels)

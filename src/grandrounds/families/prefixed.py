@@ -1,0 +1,82 @@
+"""Families whose name says what they are made of; the registry makes such an entry when it is asked for."""
+
+from __future__ import annotations
+
+from grandrounds.families.protocol import FamilyEntry
+
+_PARAMS = "grandrounds.families.params:"
+_OF_OTHERS = "grandrounds.families.params_of_others:"
+_NETWORK = "grandrounds.families.network:"
+
+PREFIXED: tuple[FamilyEntry, ...] = (
+    FamilyEntry(
+        name="ensemble:<family>",
+        kind="committee",
+        summary="several trainings of a family, each with a seed of its own, which decide by their mean",
+        params=_OF_OTHERS + "CommitteeParams",
+        reference="Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017",
+        build="grandrounds.families.committee:CommitteeFamily",
+        fitted="grandrounds.families.committee:FittedCommittee",
+    ),
+    FamilyEntry(
+        name="folds:<family>",
+        kind="committee",
+        summary="trainings of a family that each leave out another fifth of the patients and decide by their mean",
+        params=_OF_OTHERS + "FoldsParams",
+        reference="Krogh, Vedelsby, NIPS 1994",
+        build="grandrounds.families.committee:FoldsFamily",
+        fitted="grandrounds.families.committee:FittedCommittee",
+    ),
+    FamilyEntry(
+        name="fusion:<family>",
+        kind="by name",
+        summary="a model of each series of an exam and of its clinical columns, weighed by a regression",
+        params=_OF_OTHERS + "FusionParams",
+        reference="Bien et al., PLoS Med 2018; Wolpert, Neural Networks 1992, on learning from words out of fold",
+        build="grandrounds.families.fusion:FusionFamily",
+        fitted="grandrounds.families.fusion:FittedFusion",
+        reads="case",
+    ),
+    FamilyEntry(
+        name="slices:<network>",
+        kind="by name",
+        summary="a network of planes that reads the slices of a volume and decides by their greatest or mean feature",
+        params=_OF_OTHERS + "SlicesParams",
+        reference="Bien et al., PLoS Med 2018; attention: Ilse, Tomczak, Welling, ICML 2018",
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        dims=(3,),
+    ),
+    FamilyEntry(
+        name="sweep:<family>",
+        kind="by name",
+        summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",
+        params=_OF_OTHERS + "SweepParams",
+        reference="Cawley, Talbot, JMLR 2010, on choosing inside each fold",
+        build="grandrounds.families.sweep:SweepFamily",
+        fitted="",  # that of the family
+    ),
+    FamilyEntry(
+        name="timm:<model>",
+        kind="by name",
+        summary="any network of timm at its published size, from scratch, from its hub or from a safetensors file",
+        params=_PARAMS + "TimmParams",
+        reference="Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861",
+        requires=("torch", "timm"),
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+    ),
+    FamilyEntry(
+        name="torchvision:<model>",
+        kind="by name",
+        summary="any classifier of torchvision at its published size, from scratch or from a safetensors file",
+        params=_PARAMS + "TorchvisionParams",
+        reference="torchvision, docs.pytorch.org/vision/stable/models.html",
+        requires=("torch", "timm", "torchvision"),
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+    ),
+)
