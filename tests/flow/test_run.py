@@ -78,6 +78,17 @@ def test_a_second_run_does_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_json_has_what_the_audits_found(finished):
+    """A script that reads the answer also reads what speaks against it, as the table `findings` has it."""
+    folder, run, _ = finished
+    table = tables.read(tables.FINDINGS, run / "findings.parquet").frame.filter(outcome="finding")
+    said = json.loads(grandrounds("run", run, "--json", cwd=folder))
+
+    assert not said["did_something"]
+    assert said["findings"] == table.sort("audit").select("audit", "title", "sentence").to_dicts()
+    assert said["findings"]
+
+
 def test_another_request_for_the_same_folder_is_refused(finished, archive):
     """A folder holds one study."""
     folder, run, _ = finished

@@ -19,7 +19,7 @@ from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.content import ReportContent
-from grandrounds.report.terminal import findings, ranking
+from grandrounds.report.terminal import findings, open_findings, ranking
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
 from grandrounds.training import launched
@@ -304,6 +304,7 @@ def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
 
 
 def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
+    content = api.content(outcome.folder)
     if json_:
         _console.print_json(
             json.dumps(
@@ -312,6 +313,7 @@ def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
                     "report": str(outcome.report),
                     "ships": outcome.ships,
                     "verdict": outcome.sentences,
+                    "findings": open_findings(content).select("audit", "title", "sentence").to_dicts(),
                     "did_something": outcome.did_something,
                 }
             )
@@ -319,7 +321,7 @@ def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
         return
     if not outcome.did_something:
         _say("Everything was there already; nothing was trained.")
-    _answer(api.content(outcome.folder))
+    _answer(content)
     _say(f"\nReport: {outcome.report}")
 
 

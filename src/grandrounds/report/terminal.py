@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from grandrounds.report.content import ReportContent
 from grandrounds.report.costs import Cost, costs
 from grandrounds.report.ranked import Ranked
@@ -40,9 +42,13 @@ def ranking(content: ReportContent) -> Table:
 
 def findings(content: ReportContent) -> str:
     """Return which audits have a finding, by their titles; empty where none has."""
-    found = content.table("findings").filter(outcome="finding").unique("audit").sort("audit")
-    titles = [f"{title} ({audit})" for title, audit in found.select("title", "audit").iter_rows()]
+    titles = [f"{title} ({audit})" for title, audit in open_findings(content).select("title", "audit").iter_rows()]
     return f"The audits found: {'; '.join(titles)}. What that means stands in the report." if titles else ""
+
+
+def open_findings(content: ReportContent) -> pl.DataFrame:
+    """Return the rows of `findings` in which an audit has found something, one an audit."""
+    return content.table("findings").filter(outcome="finding").unique("audit").sort("audit")
 
 
 def _price(cost: Cost | None) -> tuple[str, ...]:
