@@ -54,9 +54,9 @@ import pydicom
 from grandrounds import data, formats, prepare
 from grandrounds.data.dicom_headers import FACTS, facts_of
 from grandrounds.data.dicom_order import sort_series
-from grandrounds.data.measuring import pixel_hash
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.image import pixel_hash
 
 SIDE_PX, OUT_PX, LOW_HU, HIGH_HU = 512, 64, -1000, 400
 N_SLICES, WORKERS = 40, 2

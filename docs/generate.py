@@ -35,6 +35,7 @@ COMMANDS = (
     "plan",
     "run",
     "tune",
+    "mask",
     "report",
     "audit",
     "predict",

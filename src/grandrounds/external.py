@@ -83,6 +83,7 @@ def evaluate(
         )
     folder = out or (run or model) / HOME / opened.name
     labels, notes = _in_our_words(opened, predictor.bundle.task, classes)
+    predictor.bundle.pipeline.refuse_tested(opened.samples["patient"])
     notes += _refuse_seen(run, predictor, opened, namesakes)
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
     now = dt.datetime.now(dt.UTC).isoformat()
@@ -169,7 +170,7 @@ def _predicted(
     """Return predictions of each model, and the samples, under pseudonyms."""
     samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
     pipeline, home = predictor.bundle.pipeline, folder / "prepared"
-    prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
+    prepared = prepare.materialise(samples, opened.files, pipeline, home, ahead=ahead)
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
         raise BadData(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "

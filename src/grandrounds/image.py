@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -68,3 +69,11 @@ class Image:
     def is_finite(self) -> bool:
         """Whether every pixel is a number."""
         return self.pixels.dtype.kind in "biu" or bool(np.isfinite(self.pixels).all())
+
+
+def pixel_hash(image: Image) -> str:
+    """Return the SHA-256 of the decoded pixels with their shape and type: equal for equal images, not equal files."""
+    pixels = np.ascontiguousarray(image.pixels)
+    content = hashlib.sha256(f"{pixels.shape}{pixels.dtype.newbyteorder('<').str}".encode())
+    content.update(pixels.data)
+    return content.hexdigest()

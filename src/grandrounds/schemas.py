@@ -319,10 +319,22 @@ FINDINGS = Schema(
     required=("audit", "title", "outcome", "sentence"),
     key=("task", "audit"),
 )
+MASKS = Schema(
+    "masks",
+    {
+        "sample": _text,
+        "sha256": _text,  # of the decoded pixels of the whole image, by which a mask is found
+        "path": _text,  # of the mask, relative to the table
+        "mask_sha256": _text,
+        "share": _number,  # of the pixels that the mask shows
+    },
+    required=("sample", "sha256", "path", "mask_sha256"),
+    key=("sample", "sha256"),
+)
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
         SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, INTERVALS, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
-        DECISIONS, SUSPECTS, EXTERNAL, READERS,
+        DECISIONS, SUSPECTS, EXTERNAL, READERS, MASKS,
     )
 }  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from grandrounds import registry, tables
 from grandrounds.data import Dataset, SourceOptions, open_dataset
 from grandrounds.data.catalogue import SOURCES
-from grandrounds.data.measuring import pixel_hash
+from grandrounds.image import pixel_hash
 from grandrounds.layouts.copies import COPIES, OPTIONS
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 6, 7), dtype=np.uint8)

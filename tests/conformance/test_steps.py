@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 
 from grandrounds import registry, specs
 from grandrounds.errors import BadData
 from grandrounds.image import Geometry, Image
-from grandrounds.prepare import STEPS, build_step
+from grandrounds.prepare import STEPS, artefact, build_step
 
 # Parameters for steps that have fields without a default, or whose defaults would be slow here.
 NEEDED = {
@@ -26,7 +31,21 @@ LEFT = {"side": "left"}
 
 
 def content(entry):
-    return {"step": entry.name, **NEEDED.get(entry.name, {})}
+    needed = {"masks": str(some_masks()), "fill_hu": 0} if entry.name == "masked" else NEEDED.get(entry.name, {})
+    return {"step": entry.name, **needed}
+
+
+@functools.cache
+def some_masks():
+    """A folder with masks of the images below, each of which shows the upper half."""
+    folder = Path(tempfile.mkdtemp())
+    rows = []
+    for k, image in enumerate(images()):
+        mask = np.zeros(image.space, dtype=np.bool_)
+        mask[..., : image.space[-2] // 2, :] = True
+        rows.append({"sample": f"image-{k}", **artefact.save(folder, image, mask)})
+    artefact.write(folder, pl.DataFrame(rows), model="0123456789abcdef", patients=frozenset())
+    return folder
 
 
 def images():

@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "run",
     "tune",
+    "mask",
     "report",
     "audit",
     "predict",

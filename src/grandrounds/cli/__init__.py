@@ -54,6 +54,14 @@ same command goes on where it stopped.
     grandrounds tune breastmnist.npz resnet-18
     grandrounds tune breastmnist.npz resnet-18 --set learning_rate=1e-3,3e-3 --set mixup=0,0.2 --full
     grandrounds tune breastmnist.npz vit-tiny --random 20 --set learning_rate=1e-4..3e-3""",
+    "mask": """Find the lungs in a set of chest CT with a U-Net, and keep the masks for a study.
+
+The U-Net is trained once, on simulated chests that show nobody, and judged on others with dense disease, where
+thresholds fail: some minutes. The next call for the same folder, with these or other images, uses it as it is. In a
+study, the step "masked" puts the masks on the images. Needs MONAI.
+
+    grandrounds mask simulated-hrct -o masks/demo
+    grandrounds mask chests/ --unit volume --hounsfield -o masks/chests --threads 2""",
     "report": """Write the report of a run, or of anybody's predictions in CSVs.
 
 A CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient, case,

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from grandrounds import api
-from grandrounds.cli import listing, options, show
+from grandrounds.cli import listing, masks, options, show
+from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
 from grandrounds.data import SourceOptions
@@ -145,6 +146,31 @@ def tune_(
     for sentence in found.sentences:
         _say(sentence)
     _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")
+
+
+def mask_(
+    source: str, /, out: Out = None, *, hounsfield: Annotated[bool, Parameter(negative="")] = False,
+    wanted: Trained | None = None, names: Names = False, json_: Json = False, read: Read = None,
+) -> None:  # fmt: skip
+    """Find the lungs in a set of chest CT with a U-Net, and keep the masks for a study.
+
+    Args:
+        source: Data as for `plan`; labels are not needed.
+        out: Folder of the masks and the U-Net; masks/NAME by default.
+        hounsfield: Pixels are Hounsfield units, although NIfTI and NRRD files cannot say so.
+        wanted: How the U-Net is trained, where the folder has none yet.
+        names: Keep the names of samples in the table; by default they are numbered.
+        json_: Print the result as JSON.
+        read: How the source is read.
+    """
+    folder = out or Path("masks") / options.name_of(source)
+    with show.watching() as watch:
+        made = masks.made(options.located(source), folder, read, wanted, hounsfield, names, watch)
+    if json_:
+        _console.print_json(json.dumps(masks.told(made)))
+        return
+    for line in masks.lines(made):
+        _say(line)
 
 
 def report_(

@@ -134,6 +134,13 @@ NODULE_MM = Range(1.4, 3.0, "mm", "diameter of a micronodule", "Hansell 2008", "
 NODULES_PER_CM2 = Range(2.0, 5.0, "1/cm2", "micronodules seen in a section", "our choice: moderate to profuse")
 NODULE_HU = Range(-350, -50, "HU", "centre of a nodule before blurring", "our choice: soft tissue, partial volume")
 
+# Consolidation: in chests for training lung masks alone, never in the labelled set ------------------------------------
+CONSOLIDATION_HU = Range(
+    0, 60, "HU", "mean of airless lung, in which vessels are lost and bronchi stay open",
+    "our choice: soft tissue (Hansell 2008)",
+)  # fmt: skip
+CONSOLIDATION_SD_HU = Range(8, 20, "HU", "sd of its density at its scale", "our choice: soft tissue")
+
 # Scanner -------------------------------------------------------------------------------------------------------------
 SECTION_MM = _constant(1.25, "mm", "section thickness", "Depeursinge 2012", "1 … 2")
 SPACING_MM = _constant(10, "mm", "distance of sections", "Depeursinge 2012", "10 … 15")

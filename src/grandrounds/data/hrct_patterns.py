@@ -146,8 +146,22 @@ def micronodules(rng: np.random.Generator, tissue: Tissue, section: Section, bas
     return base + nodules * (p.NODULE_HU.at(_near(rng, tissue.severity)) - base)
 
 
+def consolidation(rng: np.random.Generator, tissue: Tissue, section: Section, base: Plane) -> Plane:
+    """Return airless lung, as dense as soft tissue; no class of the set, but what lung masks have to find."""
+    del tissue  # how dense airless lung is does not depend on what it was before
+    patchy = smooth_field(rng, section.grid, p.GROUND_GLASS_SCALE_MM.draw(rng))
+    hu: Plane = p.CONSOLIDATION_HU.draw(rng) + p.CONSOLIDATION_SD_HU.draw(rng) * patchy + 0 * base
+    return hu
+
+
 PAINT: Mapping[str, Callable[[np.random.Generator, Tissue, Section, Plane], Plane]] = MappingProxyType(
-    {"emphysema": emphysema, "ground_glass": ground_glass, "fibrosis": fibrosis, "micronodules": micronodules}
+    {
+        "emphysema": emphysema,
+        "ground_glass": ground_glass,
+        "fibrosis": fibrosis,
+        "micronodules": micronodules,
+        "consolidation": consolidation,
+    }
 )
 
 

@@ -18,6 +18,7 @@ from grandrounds.data.hrct_patterns import PAINT, Section, Tissue, draw_tissue, 
 
 _LEAST_ROI_CM2 = 6.0  # smaller regions hold no 32 px patch
 _REGION_MM = 26.0  # correlation length of the map of regions
+_SUBPLEURAL = {"fibrosis": 1.0, "consolidation": 0.4}  # how much likelier at the pleura than 20 mm below it
 Contour = NDArray[np.integer[Any]]  # (n, 2): x, y in pixels
 
 
@@ -143,7 +144,7 @@ def _regions(patient: Patient, index: int, lung: NDArray[np.bool_], depth_mm: Pl
     for name in names:
         own = smooth_field(seeds.generator(patient.seed, "regions", name=name), patient.grid, _REGION_MM)
         here = smooth_field(seeds.generator(patient.seed, "regions", name=name, index=index), patient.grid, _REGION_MM)
-        subpleural = 1.0 - depth_mm / 20 if name == "fibrosis" else 0.0
+        subpleural = _SUBPLEURAL[name] - depth_mm / 20 if name in _SUBPLEURAL else 0.0
         heights.append(0.8 * own + 0.6 * here + subpleural)
     winner = np.argmax(heights, axis=0)
     return {name: lung & (winner == i) for i, name in enumerate(names)}

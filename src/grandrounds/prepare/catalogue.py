@@ -121,6 +121,13 @@ STEPS: Registry[StepEntry] = Registry(
             reference="Hu, Hoffman & Reinhardt, IEEE Trans Med Imaging 2001;20:490 (the same stages)",
         ),
         StepEntry(
+            name="masked",
+            stage="whole",
+            build="grandrounds.prepare.masked:Masked",
+            summary="what masks show that `grandrounds mask` made before; the rest becomes air",
+            reference="Ronneberger, Fischer & Brox, MICCAI 2015:234 (the network that makes them)",
+        ),
+        StepEntry(
             name="stain",
             stage="both",
             build="grandrounds.prepare.stain:Stain",

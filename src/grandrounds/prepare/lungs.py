@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -47,19 +47,42 @@ class LungMask(Step):
 
     def __call__(self, image: Image) -> Image:
         """Return the lungs in the type that the image had."""
-        mask = lungs_of(image)
-        fill = np.asarray(self.fill_hu).astype(image.pixels.dtype)
-        masked = dataclasses.replace(image, pixels=np.where(mask, image.pixels, fill))
-        if not self.crop or not mask.any():
-            return masked
-        spacing_mm = require_spacing(image, self.step, "leave crop out")
-        boxes = [
-            (max(0, one.start - round(self.margin_mm / mm)), min(length, one.stop + round(self.margin_mm / mm)))
-            for one, mm, length in zip(
-                ndimage.find_objects(mask.astype(np.uint8))[0], spacing_mm, mask.shape, strict=True
-            )
-        ]
-        return window(masked, [start for start, _ in boxes], [stop - start for start, stop in boxes], self.fill_hu)
+        return keep(image, lungs_of(image), self.fill_hu, self.margin_mm if self.crop else None, self.step)
+
+
+def keep(image: Image, mask: _Mask, fill_hu: float, margin_mm: float | None, step: str) -> Image:
+    """Return what a mask shows, the rest filled, in the type that the image had.
+
+    Args:
+        image: Planes or a volume.
+        mask: In its space.
+        fill_hu: Value of what is outside.
+        margin_mm: Kept around the box about the mask, to which the image is cut; None where it is not cut.
+        step: On whose behalf, for a refusal.
+
+    Raises:
+        BadData: The type of the pixels cannot hold the value, or a box needs a spacing that is unknown.
+    """
+    if image.pixels.dtype.kind in "iu" and not _holds(image.pixels.dtype, fill_hu):
+        raise BadData(
+            f"pixels of the type {image.pixels.dtype} cannot hold {fill_hu:g}",
+            remedy=f'set fill_hu for the step "{step}" to what is outside, such as 0',
+        )
+    fill = np.asarray(fill_hu).astype(image.pixels.dtype)
+    masked = dataclasses.replace(image, pixels=np.where(mask, image.pixels, fill))
+    if margin_mm is None or not mask.any():
+        return masked
+    spacing_mm = require_spacing(image, step, "leave crop out")
+    boxes = [
+        (max(0, one.start - round(margin_mm / mm)), min(length, one.stop + round(margin_mm / mm)))
+        for one, mm, length in zip(ndimage.find_objects(mask.astype(np.uint8))[0], spacing_mm, mask.shape, strict=True)
+    ]
+    return window(masked, [start for start, _ in boxes], [stop - start for start, stop in boxes], fill_hu)
+
+
+def _holds(dtype: np.dtype[Any], value: float) -> bool:
+    limits = np.iinfo(dtype)
+    return float(limits.min) <= value <= float(limits.max)
 
 
 def lungs_of(image: Image) -> _Mask:

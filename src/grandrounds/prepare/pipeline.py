@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import numpy as np
+import polars as pl
 from pydantic import BeforeValidator, SerializeAsAny, model_validator
 
-from grandrounds import registry, specs
-from grandrounds.errors import BadData, BadSpec
+from grandrounds import registry, specs, tables
+from grandrounds.errors import BadData, BadSpec, Leak
 from grandrounds.image import Image
 from grandrounds.prepare.catalogue import STEPS
 from grandrounds.prepare.step import Step
@@ -61,6 +62,25 @@ class Pipeline(Spec):
             BadData: The image does not suit a step, or does not hold finite numbers afterwards.
         """
         return self.finish(self.start(image))
+
+    @property
+    def patients(self) -> frozenset[str]:
+        """Whose images the models behind its artefacts had learned from, as hashes."""
+        return frozenset[str]().union(*(step.patients for step in (*self.whole, *self.each)))
+
+    def refuse_tested(self, patients: pl.Series) -> None:
+        """Refuse artefacts whose model had learned from one of these patients, on whom something will be judged.
+
+        Raises:
+            Leak: It had.
+        """
+        n_met = len(set(tables.patient_hashes(patients)) & self.patients)
+        if n_met:
+            raise Leak(
+                f"{n_met} patients of valid or test are among those whose images the model behind a mask learned from",
+                where='step "masked"',
+                remedy="take masks of a model that was trained on other patients, such as the simulated ones",
+            )
 
     def start(self, image: Image) -> Image:
         """Return the whole image, ready for patches to be cut."""

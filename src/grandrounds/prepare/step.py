@@ -19,6 +19,11 @@ class Step(Spec):
 
     step: str
 
+    @property
+    def patients(self) -> frozenset[str]:
+        """Whose images a model had learned from whose work the step applies, as hashes; nobody's but for artefacts."""
+        return frozenset()
+
     @abc.abstractmethod
     def __call__(self, image: Image) -> Image:
         """Return the changed image; the one given stays as it was.

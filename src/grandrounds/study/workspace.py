@@ -77,13 +77,12 @@ def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: 
     for note in plan.notes:
         say(note)
     if pipeline is None:
-        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task, dataset.lies)
+        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task)
         for reason in reasons:
             say(reason)
+    _refuse_learned_from(pipeline, opened, dataset, plan)
     _save(store, dataset, plan)
-    prepared = prepare.materialise(
-        opened.samples, opened.files, pipeline, cache / "prepared", volumes=opened.volumes, crew=crew, ahead=ahead
-    )
+    prepared = prepare.materialise(opened.samples, opened.files, pipeline, cache / "prepared", crew=crew, ahead=ahead)
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 
@@ -123,6 +122,19 @@ def _refuse_torn_patients(dataset: Dataset, unit: str) -> None:
             f"{torn} patients have cases of several classes, which have no order: nobody can judge by patient",
             where=dataset.root, remedy="judge by case or by sample: --by case",
         )  # fmt: skip
+
+
+def _refuse_learned_from(pipeline: Pipeline, opened: Dataset, dataset: Dataset, plan: SplitPlan) -> None:
+    """Refuse masks of a model that learned from patients who are not in train in every fold.
+
+    Args:
+        pipeline: How images are prepared.
+        opened: The data under their own names, as masks know them.
+        dataset: The same rows under the names of the plan.
+        plan: Who is in which role.
+    """
+    judged = plan.table.filter(pl.col("role") != "train")["case"].unique()
+    pipeline.refuse_tested(opened.samples.filter(dataset.samples["case"].is_in(judged.implode()))["patient"])
 
 
 def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitPlan:

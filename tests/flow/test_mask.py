@@ -1,0 +1,91 @@
+"""Lung masks from a command to a study."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+
+from grandrounds import tables
+
+pytest.importorskip("monai", reason="MONAI is not installed")
+
+SET = ("simulated-hrct", "--hrct.n-patients", "8", "--hrct.n-slices", "2")
+QUICK = ("--patients", "2", "--sections", "1", "--epochs", "1", "--judged", "3")
+
+
+def grandrounds(*arguments, cwd, refused=False):
+    command = [sys.executable, "-m", "grandrounds", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == int(refused), done.stderr
+    return done.stderr if refused else done.stdout
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with masks of a few simulated patients; the U-Net has learned next to nothing."""
+    cwd = tmp_path_factory.mktemp("masks")
+    said = grandrounds("mask", *SET, *QUICK, "-o", "masks/few", "--json", cwd=cwd)
+    return cwd, json.loads(said)
+
+
+def test_the_command_leaves_a_table_masks_a_model_and_a_picture(made):
+    """The artefact names the model that made it and whom that was trained on, and says how good it is."""
+    cwd, said = made
+    frame, meta = tables.read(tables.MASKS, cwd / "masks/few/masks.parquet")
+
+    assert said["images"] == frame["sha256"].n_unique() == 16
+    assert meta["model"] == said["model"]
+    assert len(meta["patients"]) == 2
+    assert all((cwd / "masks/few" / path).is_file() for path in frame["path"])
+    assert [one["what"] for one in said["dice"]] == ["U-Net", "thresholds", "U-Net less thresholds"]
+    assert all(one["n_patients"] == 3 and one["low"] <= one["mean"] <= one["high"] for one in said["dice"])
+    assert (cwd / "masks/few/look.png").is_file()
+
+
+def test_the_same_folder_uses_its_model_again(made):
+    """What was trained is trained once; other options of training are refused rather than passed over."""
+    cwd, said = made
+    again = json.loads(grandrounds("mask", *SET, "-o", "masks/few", "--json", cwd=cwd))
+    refused = grandrounds("mask", *SET, "-o", "masks/few", "--epochs", "2", cwd=cwd, refused=True)
+
+    assert again["model"] == said["model"]
+    assert "has a trained U-Net" in refused
+
+
+def test_images_that_are_no_ct_are_refused_before_anything_is_trained(made, archive):
+    """Grey values without a unit have no lungs in them."""
+    refused = grandrounds("mask", str(archive), "-o", "masks/stripes", cwd=made[0], refused=True)
+
+    assert "stored as uint8" in refused
+    assert "--hounsfield" in refused
+    assert not (made[0] / "masks/stripes/model").exists()
+
+
+def test_a_study_reads_what_the_masks_show(made):
+    """The step applies the masks to patches of the whole image, and the study runs to its end."""
+    cwd, _ = made
+    grandrounds("plan", *SET, "--families", "prior,thumbnail", "--scheme", "holdout", "-o", "runs/masked", cwd=cwd)
+    study = cwd / "runs/masked/study.toml"
+    step = f'[[prepare.whole]]\nstep = "masked"\nmasks = "{cwd / "masks/few"}"\n\n'
+    study.write_text(study.read_text().replace("[[prepare.whole]]", step + "[[prepare.whole]]", 1))
+    grandrounds("run", "runs/masked", cwd=cwd)
+
+    assert tables.read(tables.PREDICTIONS, cwd / "runs/masked/predictions.parquet").frame.height > 0
+
+
+def test_a_study_is_refused_where_the_model_had_seen_a_patient_of_test(made):
+    """Masks that were learned from patients who are tested would carry their lungs into the test."""
+    cwd, said = made
+    frame = tables.read(tables.MASKS, cwd / "masks/few/masks.parquet").frame
+    hashes = tables.patient_hashes(pl.Series([f"SIM-{k:04d}" for k in range(1, 9)]))
+    seen = cwd / "masks/seen"
+    tables.write(frame, tables.MASKS, seen / "masks.parquet", {"model": said["model"], "patients": list(hashes)})
+    study = (cwd / "runs/masked/study.toml").read_text().replace("masks/few", "masks/seen")
+    (cwd / "seen.toml").write_text(study)
+    refused = grandrounds("run", "seen.toml", "-o", "runs/seen", cwd=cwd, refused=True)
+
+    assert "among those whose images the model behind a mask learned from" in refused
