@@ -170,7 +170,7 @@ def _predicted(
     """Return predictions of each model, and the samples, under pseudonyms."""
     samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
     pipeline, home = predictor.bundle.pipeline, folder / "prepared"
-    prepared = prepare.materialise(samples, opened.files, pipeline, home, ahead=ahead)
+    prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
         raise BadData(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "

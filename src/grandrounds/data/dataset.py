@@ -56,6 +56,9 @@ class Dataset:
         flow: The way from everything that was found to what is analysed, columns of `flow.FLOW`.
         known_as: Fingerprint of the set under its own names, where these are pseudonyms.
         unmatched: A file of each series that no row of a table of labels speaks of.
+        volumes: Whether every sample is a volume, be it of one slice.
+        lies: The sides of the patient that columns, rows and slices of volumes run to, such as `"LPS"`, and how many
+            volumes lie so, most of them first; None where a volume does not say.
     """
 
     name: str
@@ -77,6 +80,8 @@ class Dataset:
     flow: pl.DataFrame | None = None
     known_as: str | None = None
     unmatched: tuple[str, ...] = ()
+    volumes: bool = False
+    lies: tuple[tuple[str | None, int], ...] = ()
 
     @property
     def is_labelled(self) -> bool:
@@ -110,4 +115,5 @@ class Dataset:
             places = rows.sort("order").select("path", "member", "frame").iter_rows()
             return formats.read_stack([formats.Part(Path(path), member, frame) for path, member, frame in places])
         row = rows.row(0, named=True)
-        return formats.read(Path(row["path"]), member=row["member"], frame=row["frame"], box=row["box"])
+        image = formats.read(Path(row["path"]), member=row["member"], frame=row["frame"], box=row["box"])
+        return formats.as_volume(image) if self.volumes else image

@@ -78,6 +78,7 @@ class Draft:
         before: Rows of the flow for what went out before any image was read; see `flow`.
         unmatched: A file of each series that no row of a table of labels speaks of.
         neutral_names: Whether names of samples and cases are places in an archive, which say nothing of a person.
+        volumes: Whether every sample is a volume, be it of one slice.
         refused: Columns `path, member, frame, reason`: rows that could not even be drafted (no label, no such file).
     """
 
@@ -101,6 +102,7 @@ class Draft:
     files: pl.DataFrame | None = None
     before: tuple[Mapping[str, Any], ...] = ()
     unmatched: tuple[str, ...] = ()
+    volumes: bool = False
 
 
 def with_columns(rows: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,7 @@ def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, 
     """
     rows = with_columns(draft.rows)
     rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
-    measured = measure(rows, draft.files, progress=progress, crew=crew, also=also)
+    measured = measure(rows, draft.files, volumes=draft.volumes, progress=progress, crew=crew, also=also)
     kept = _with_facts(rows, measured.facts)
     bad = _bad(draft, rows, measured.reasons)
     _check_left(kept, bad, draft)
@@ -72,6 +72,8 @@ def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, 
         neutral_names=draft.neutral_names,
         flow=_flow(draft, rows, kept),
         unmatched=draft.unmatched,
+        volumes=draft.volumes,
+        lies=_lies(kept),
     )
 
 
@@ -79,7 +81,9 @@ def _with_facts(rows: pl.DataFrame, facts: dict[int, dict[str, Any]]) -> pl.Data
     """Return the rows that could be read, with what reading told; the table's word goes before the header's."""
     indices = sorted(facts)
     header = {f"header_{name}": pl.String() for name in ("modality", *HEADER)}
-    read = pl.DataFrame([facts[index] for index in indices], schema={**_MEASURED, **header}, orient="row")
+    read = pl.DataFrame(
+        [facts[index] for index in indices], schema={**_MEASURED, "lies": pl.String(), **header}, orient="row"
+    )
     kept = rows[indices].hstack(read)
     for name in ("modality", *HEADER):
         theirs = pl.col(f"header_{name}")
@@ -209,9 +213,15 @@ def _files(kept: pl.DataFrame, draft: Draft) -> pl.DataFrame:
     if draft.files is not None:
         several = draft.files.with_columns(box=pl.lit(None, dtype=FILES.columns["box"])).select(columns)
         place = kept.select("sample").with_row_index("place")
-        files = pl.concat([files.filter(~pl.col("sample").is_in(several["sample"].unique())), several])
+        files = pl.concat([files.filter(~pl.col("sample").is_in(several["sample"].unique().implode())), several])
         files = files.join(place, on="sample").sort("place", "order", maintain_order=True).drop("place")
     return tables.check(files, FILES)
+
+
+def _lies(kept: pl.DataFrame) -> tuple[tuple[str | None, int], ...]:
+    """Return how volumes lie and how many lie so, the most frequent first, in an order that does not vary."""
+    counts = kept.filter(pl.col("depth_px") > 1).group_by("lies").len()
+    return tuple(counts.sort("len", "lies", descending=[True, False], nulls_last=True).rows())
 
 
 def _flow(draft: Draft, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
@@ -226,7 +236,7 @@ def _flow(draft: Draft, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
 
 
 def _samples(kept: pl.DataFrame) -> pl.DataFrame:
-    internal = {"label", "role", "path", "member", "frame", "box", "series", "order"}
+    internal = {"label", "role", "path", "member", "frame", "box", "series", "order", "lies"}
     clinical = [name for name in kept.columns if name not in internal and name not in SAMPLES.columns]
     named = kept.drop(internal).with_columns(_numbers(kept[name]) for name in clinical)
     return tables.check(named, SAMPLES)

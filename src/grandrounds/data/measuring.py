@@ -72,13 +72,14 @@ class _Piece(NamedTuple):
 
 def measure(
     rows: pl.DataFrame, files: pl.DataFrame | None,
-    *, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None,
+    *, volumes: bool = False, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None,
 ) -> Measured:  # fmt: skip
     """Return the facts of every row; a file is read once, however many samples it holds.
 
     Args:
         rows: Rows of a draft.
         files: Table `files` of the samples that are made of several files; None where there are none.
+        volumes: Whether a plane is a volume of one slice.
         progress: Called with the number of images read and of all.
         crew: Who reads side by side where there is enough to read.
         also: What else is done with the images of single files; None for nothing.
@@ -89,7 +90,7 @@ def measure(
     places = (_Place(*row) for row in rows.select(_Place._fields).iter_rows())
     single = _by((place for place in places if place.row not in several), lambda place: (place.path, place.member))
     found = Measured({}, {})
-    of_files = partial(_of_files, work=None if also is None else also.work)
+    of_files = partial(_of_files, work=None if also is None else also.work, volumes=volumes)
     for work, groups, n_each in ((of_files, single, 16), (_of_stacks, stacked, 1)):
         for piece in crew.abreast(work, groups, n_each=n_each):
             for row, one in piece.found:
@@ -120,18 +121,19 @@ def _by(places: Iterable[_Place], key: Callable[[_Place], Hashable]) -> list[lis
     return list(groups.values())
 
 
-def _of_files(groups: Sequence[Sequence[_Place]], work: _Work | None) -> _Piece:
+def _of_files(groups: Sequence[Sequence[_Place]], work: _Work | None, *, volumes: bool) -> _Piece:
     piece = _Piece([], [])
     for group in groups:
-        _add_file(group, work, piece)
+        _add_file(group, work, piece, volumes=volumes)
     return piece
 
 
-def _add_file(group: Sequence[_Place], work: _Work | None, piece: _Piece) -> None:
+def _add_file(group: Sequence[_Place], work: _Work | None, piece: _Piece, *, volumes: bool) -> None:
     """Add what every sample in one file is: the frames that are asked for, and the boxes in them."""
     framed = _by(sorted(group, key=_whole_first), lambda place: place.frame)
     images = _images(group[0].path, group[0].member, [places[0].frame for places in framed])
-    for image, places in zip(images, framed, strict=True):
+    for read, places in zip(images, framed, strict=True):
+        image = formats.as_volume(read) if volumes and isinstance(read, Image) else read
         piece.found.extend((place.row, _facts_or_reason(image, place.box)) for place in places)
         if work is not None and isinstance(image, Image):
             piece.also.extend(work(image, [(place.sample, place.side, place.box) for place in places]))
@@ -197,6 +199,7 @@ def _facts(image: Image) -> _Facts:
         "low": float(pixels.min()),
         "mean": _mean(pixels),
         "high": float(pixels.max()),
+        "lies": formats.lying(image.geometry) if len(space) == 3 else None,
         "header_modality": image.modality,
         **{f"header_{name}": image.header.get(name) for name in HEADER},
     }

@@ -128,5 +128,6 @@ def _with_options(draft: Draft, options: SourceOptions) -> Draft:
         "positive": options.positive,
         "condition": options.condition,
         "flips": options.flips,
+        "volumes": options.unit == "volume" or None,
     }
     return replace(draft, **{name: value for name, value in said.items() if value is not None})  # type: ignore[arg-type]

@@ -40,6 +40,21 @@ def of_slice(geometry: Geometry, frame: int) -> Geometry:
     return Geometry(spacing, (float(x), float(y), float(z)), geometry.direction[:6])
 
 
+def lying(geometry: Geometry) -> str | None:
+    """Return the sides of the patient that a volume's columns, rows and slices run to; None unless all are known.
+
+    An axis that runs aslant counts for the side that it is nearest to.
+
+    >>> lying(Geometry(direction=(1, 0, 0, 0, 1, 0, 0, 0, 1))), lying(Geometry(direction=(0, 1, 0, 0, 0, -1, 1, 0, 0)))
+    ('LPS', 'PIL')
+    """
+    if geometry.direction is None or len(geometry.direction) != 9:
+        return None
+    axes = np.reshape(geometry.direction, (3, 3))
+    nearest = np.abs(axes).argmax(axis=1)
+    return "".join(("LPS" if one[side] > 0 else "RAI")[side] for one, side in zip(axes, nearest, strict=True))
+
+
 def lying_order(geometries: Sequence[Geometry]) -> NDArray[np.int64] | None:
     """Return the order in which planes lie along their normal; None unless they are parallel and apart."""
     turns, places = {one.direction for one in geometries}, [one.origin_mm for one in geometries]

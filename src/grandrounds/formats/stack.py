@@ -75,6 +75,13 @@ def slice_of(volume: Image, frame: int) -> Image:
     return Image(volume.pixels[:, frame], of_slice(volume.geometry, frame), volume.unit, volume.modality, volume.header)
 
 
+def as_volume(image: Image) -> Image:
+    """Return a plane as a volume of one slice, (C, 1, H, W); a volume as it is."""
+    if len(image.space) == 3:
+        return image
+    return Image(image.pixels[:, None], stacked([image.geometry]), image.unit, image.modality, image.header)
+
+
 def read_stack(parts: Sequence[Part]) -> Image:
     """Return one volume (C, D, H, W) of slices in the order given.
 

@@ -62,7 +62,7 @@ class PreparedArray:
 
 def materialise(
     samples: pl.DataFrame, files: pl.DataFrame, pipeline: Pipeline, folder: Path,
-    *, progress: Progress | None = None, crew: Crew = ALONE, ahead: Ahead | None = None,
+    *, volumes: bool = False, progress: Progress | None = None, crew: Crew = ALONE, ahead: Ahead | None = None,
 ) -> PreparedArray:  # fmt: skip
     """Return the prepared images of these samples, made now or found where an earlier call left them.
 
@@ -71,6 +71,7 @@ def materialise(
         files: Table `files`; a sample of several files is a volume, one of several series has each as a channel.
         pipeline: What is done to each image.
         folder: Where arrays are kept.
+        volumes: Whether every sample is a volume, so that a plane is one of one slice.
         progress: Told how far it is; None for silence.
         crew: Who reads side by side; the array is the same with any number.
         ahead: What was prepared when the images were read for the first time; None for nothing.
@@ -83,12 +84,12 @@ def materialise(
     # Pixels that nobody hashed are known by their place; otherwise a dataset may move without being prepared anew.
     places = rows.select(_PLACE).rows() if rows["sha256"].null_count() else []
     content = rows.select("row", "sample", "side", "series", "order", "sha256", "box").rows()
-    identity = specs.digest([_RECIPE, content, places, pipeline.identity()])
+    identity = specs.digest([_RECIPE, content, places, pipeline.identity(), *(["volumes"] if volumes else [])])
     path = folder / f"{identity}.npy"
     if path.exists():
         return PreparedArray.load(path)
     was_early = ahead is not None and ahead.covers(rows, pipeline)
-    images = ahead.ready(rows) if ahead is not None and was_early else ready(rows, pipeline, crew)
+    images = ahead.ready(rows) if ahead is not None and was_early else ready(rows, pipeline, crew, volumes=volumes)
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
         _write(file, images, samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)

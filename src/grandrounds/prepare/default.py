@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -24,7 +25,10 @@ class Default(NamedTuple):
 
 
 def default_pipeline(
-    samples: pl.DataFrame, grey_range: tuple[float, float] | None = None, task: Task | None = None
+    samples: pl.DataFrame,
+    grey_range: tuple[float, float] | None = None,
+    task: Task | None = None,
+    lies: Sequence[tuple[str | None, int]] = (),
 ) -> Default:
     """Return the pipeline for these samples: constants of the modality and of the encoding, nothing measured.
 
@@ -35,13 +39,17 @@ def default_pipeline(
         samples: Table `samples`.
         grey_range: Black and white of every image where the source fixes them; None to tell from the encoding.
         task: What is to be told; None where no label can name a side.
+        lies: How volumes lie in the patient, and how many lie so, most of them first; see `Dataset`.
     """
     mirror, why_mirror = _mirror(samples, names_side=task is not None and task.names_side)
     intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
     is_volume = (samples["depth_px"].max() or 1) != 1
     resize, why_resize = _format_stack(samples) if is_volume else _resize(samples)
+    turn, why_turn = _reorient(lies)
     # Grey values come first: resizing makes floats, which no longer say what white is.
-    return Default(Pipeline(whole=(*mirror, intensity), each=resize), (*why_mirror, why_intensity, why_resize))
+    return Default(
+        Pipeline(whole=(*turn, *mirror, intensity), each=resize), (*why_turn, *why_mirror, why_intensity, why_resize)
+    )
 
 
 def _mirror(samples: pl.DataFrame, *, names_side: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
@@ -56,6 +64,19 @@ def _mirror(samples: pl.DataFrame, *, names_side: bool) -> tuple[tuple[Step, ...
         'learned twice. Delete the step "mirror_side" to keep them apart.'
     )
     return (build_step({"step": "mirror_side"}),), (why,)
+
+
+def _reorient(lies: Sequence[tuple[str | None, int]]) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Return the step that makes all volumes lie as most do, where they lie in several ways and all say how."""
+    if len(lies) < 2:
+        return (), ()
+    ways = ", ".join(f"{way or 'unknown'} {n}" for way, n in lies)
+    if any(way is None for way, _ in lies):
+        why = f"Volumes lie in {len(lies)} ways in the patient ({ways}): some do not say how, so all stay as they are."
+        return (), (why,)
+    most = lies[0][0]
+    why = f"Volumes lie in {len(lies)} ways in the patient ({ways}): all are turned to {most}, as most lie already."
+    return (build_step({"step": "reorient", "orientation": most}),), (why,)
 
 
 def _fixed(low: float, high: float) -> tuple[Step, str]:
@@ -78,10 +99,12 @@ def _intensity(samples: pl.DataFrame) -> tuple[Step, str]:
 
 
 def _format_stack(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
-    sizes = samples.select("depth_px", "height_px", "width_px").drop_nulls().unique().rows()
-    longest = max(max(size[1:]) for size in sizes)
-    depth, height, width = sizes[0] if len(sizes) == 1 else (DEPTH_PX, longest, longest)
-    if len(sizes) == 1 and longest <= LARGEST_PX and depth <= _SMALL_PX:
+    depths = samples["depth_px"].drop_nulls().unique()
+    planes = samples.select("height_px", "width_px").drop_nulls().unique().rows()
+    longest = max(max(plane) for plane in planes)
+    depth = depths[0] if len(depths) == 1 else DEPTH_PX
+    height, width = planes[0] if len(planes) == 1 else (longest, longest)
+    if len(depths) == len(planes) == 1 and longest <= LARGEST_PX and depth <= _SMALL_PX:
         return (), f"All volumes are {depth}×{height}×{width} (slices, rows, columns) and stay so."
     shrink = min(1.0, LARGEST_PX / longest)
     stack = {
@@ -90,10 +113,21 @@ def _format_stack(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
         "width_px": max(1, round(width * shrink)),
     }
     why = (
-        f"Volumes of {len(sizes)} {'size' if len(sizes) == 1 else 'sizes'} become {'×'.join(map(str, stack.values()))} "
-        "(slices, rows, columns), which a CPU can train on; the surveyed knee networks read 36×448×448."
+        f"Volumes of {_span(samples['depth_px'])} slices of {_span(samples['height_px'])}×{_span(samples['width_px'])} "
+        f"become {'×'.join(map(str, stack.values()))} (slices, rows, columns), which a CPU can train on; "
+        f"the surveyed knee networks read 36×448×448.{_of_one_slice(samples)}{_of_spacings(samples)}"
     )
     return (build_step({"step": "format_stack", **stack}),), why
+
+
+def _span(counts: pl.Series) -> str:
+    low, high = int(str(counts.min())), int(str(counts.max()))
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _of_one_slice(samples: pl.DataFrame) -> str:
+    n = samples.filter(depth_px=1).height
+    return f" {n} {'has' if n == 1 else 'have'} a single slice, which is repeated." if n else ""
 
 
 def _resize(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
@@ -111,3 +145,15 @@ def _resize(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
         height = width = _SMALL_PX if longest <= _SMALL_PX else LARGEST_PX
         why = f"The images come in {len(sizes)} sizes: all become {height}×{width} pixels, proportions not kept."
     return (build_step({"step": "resize", "height_px": height, "width_px": width}),), why
+
+
+def _of_spacings(samples: pl.DataFrame) -> str:
+    """Return a sentence on slices of different distances, which come to lie equally far apart."""
+    between_mm = samples.filter(pl.col("spacing_mm").list.len() == 3)["spacing_mm"].list.first()
+    if between_mm.n_unique() < 2:
+        return ""
+    low, high = (float(str(one)) for one in (between_mm.min(), between_mm.max()))
+    return (
+        f" Slices lie {low:.3g} to {high:.3g} mm apart and are stretched alike; "
+        'the step "resample" would keep proportions.'
+    )

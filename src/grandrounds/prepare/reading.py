@@ -45,13 +45,16 @@ class Source(NamedTuple):
     box: Sequence[int] | None
 
 
-def ready(rows: pl.DataFrame, pipeline: Pipeline, crew: Crew = ALONE) -> Iterator[Ready]:
+def ready(
+    rows: pl.DataFrame, pipeline: Pipeline, crew: Crew = ALONE, *, volumes: bool = False
+) -> Iterator[Ready]:  # fmt: skip
     """Yield the prepared pixels of each sample, in the order in which the files are best read.
 
     Args:
         rows: Columns `row, sample, side` and those of the files table; one row per file of a sample.
         pipeline: What is done to each image.
         crew: Who reads side by side where there is enough to read.
+        volumes: Whether a plane is a volume of one slice.
 
     Raises:
         BadData: An image cannot be read or does not suit a step.
@@ -59,12 +62,14 @@ def ready(rows: pl.DataFrame, pipeline: Pipeline, crew: Crew = ALONE) -> Iterato
     several = rows["row"].is_duplicated()
     files = list(_by(_sources(rows.filter(~several)), lambda one: (one.path, one.member)).values())
     for archive in (group for group in files if len(group) > _MANY):
-        yield from _of_file(archive, pipeline)  # one by one: all of its samples at once might not fit into memory
+        yield from _of_file(
+            archive, pipeline, volumes=volumes
+        )  # one by one: all of its samples at once might not fit into memory
     files = [group for group in files if len(group) <= _MANY]
-    for piece in crew.abreast(partial(_of_files, pipeline=pipeline), files):
+    for piece in crew.abreast(partial(_of_files, pipeline=pipeline, volumes=volumes), files):
         yield from piece
-    volumes = list(_by(_sources(rows.filter(several)), lambda one: one.row).values())
-    for piece in crew.abreast(partial(_of_volumes, pipeline=pipeline), volumes, n_each=1):
+    stacks = list(_by(_sources(rows.filter(several)), lambda one: one.row).values())
+    for piece in crew.abreast(partial(_of_volumes, pipeline=pipeline), stacks, n_each=1):
         yield from piece
 
 
@@ -80,26 +85,27 @@ def _by(sources: Sequence[Source], key: Callable[[Source], Hashable]) -> dict[Ha
     return groups
 
 
-def _of_files(groups: Sequence[Sequence[Source]], pipeline: Pipeline) -> list[Ready]:
-    return [one for group in groups for one in _of_file(group, pipeline)]
+def _of_files(groups: Sequence[Sequence[Source]], pipeline: Pipeline, *, volumes: bool) -> list[Ready]:
+    return [one for group in groups for one in _of_file(group, pipeline, volumes=volumes)]
 
 
 def _of_volumes(groups: Sequence[Sequence[Source]], pipeline: Pipeline) -> list[Ready]:
     return [_of_several(group, pipeline) for group in groups]
 
 
-def _of_file(group: Sequence[Source], pipeline: Pipeline) -> Iterator[Ready]:
+def _of_file(group: Sequence[Source], pipeline: Pipeline, *, volumes: bool) -> Iterator[Ready]:
     """Yield the samples that lie in one file: all of it, its frames, or patches of either."""
     path, member = Path(group[0].path), group[0].member
     whole = [one for one in group if one.frame is None]
     if whole:
-        yield from of_image(formats.read(path, member=member), whole, pipeline)
+        image = formats.read(path, member=member)
+        yield from of_image(formats.as_volume(image) if volumes else image, whole, pipeline)
     framed = _by([one for one in group if one.frame is not None], lambda one: one.frame)
     if framed:
         frames = [ones[0].frame or 0 for ones in framed.values()]
         images = formats.read_frames(path, member=member, frames=frames)
         for image, ones in zip(images, framed.values(), strict=True):
-            yield from of_image(image, ones, pipeline)
+            yield from of_image(formats.as_volume(image) if volumes else image, ones, pipeline)
 
 
 def of_image(image: Image, group: Sequence[Source], pipeline: Pipeline) -> Iterator[Ready]:

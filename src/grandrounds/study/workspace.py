@@ -77,12 +77,14 @@ def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: 
     for note in plan.notes:
         say(note)
     if pipeline is None:
-        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task)
+        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task, dataset.lies)
         for reason in reasons:
             say(reason)
     _refuse_learned_from(pipeline, opened, dataset, plan)
     _save(store, dataset, plan)
-    prepared = prepare.materialise(opened.samples, opened.files, pipeline, cache / "prepared", crew=crew, ahead=ahead)
+    prepared = prepare.materialise(
+        opened.samples, opened.files, pipeline, cache / "prepared", volumes=opened.volumes, crew=crew, ahead=ahead
+    )
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 

@@ -1,0 +1,153 @@
+"""Exams that are not like the others: a study of volumes takes them, or refuses them with the numbers."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
+
+from grandrounds.cli import main
+from grandrounds.data import open_dataset
+from grandrounds.data.options import SourceOptions
+from grandrounds.errors import BadData
+from grandrounds.layouts.copies import COPIES
+from grandrounds.specs import parse
+from grandrounds.study.spec import Ask, DataSpec
+from grandrounds.study.workspace import open_workspace
+
+RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # as ITK writes it: columns run to the right, rows to the front
+
+
+def noise(space, seed):
+    return np.random.default_rng(seed).integers(0, 256, space, dtype=np.uint8)
+
+
+def write(path, pixels, between_mm=2.0, direction=None):
+    """Write a volume (D, H, W) as NIfTI."""
+    image = sitk.GetImageFromArray(pixels)
+    image.SetSpacing((1.0, 1.0, between_mm))
+    if direction is not None:
+        image.SetDirection(direction)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+
+
+@pytest.fixture
+def exams(tmp_path):
+    """Four exams of each class, all alike."""
+    for label, case in itertools.product(("healthy", "ill"), range(4)):
+        write(tmp_path / "exams" / label / f"{label}-{case}.nii.gz", noise((6, 20, 24), case + 4 * (label == "ill")))
+    return tmp_path / "exams"
+
+
+def opened(source, folder):
+    """Return the workspace of a study of whole volumes, and what was said when it was opened."""
+    said: list[str] = []
+    data = parse(DataSpec, {"source": str(source), "names": True, "options": {"unit": "volume"}})
+    return open_workspace(Ask(name="odd", data=data), folder, said.append, pipeline=None, cache=None), " ".join(said)
+
+
+def test_exams_of_one_slice_and_of_three_hundred(exams, tmp_path):
+    """Both become as deep as the others; what has one slice repeats it."""
+    write(exams / "ill" / "flat.nii.gz", noise((1, 20, 24), 20))
+    np.save(exams / "ill" / "plane.npy", noise((20, 24), 21))
+    write(exams / "healthy" / "deep.nii.gz", noise((300, 20, 24), 22))
+    workspace, said = opened(exams, tmp_path / "run")
+    pixels = workspace.prepared.pixels
+    single = workspace.dataset.samples["depth_px"] == 1
+
+    assert pixels.shape == (11, 1, 16, 20, 24)
+    assert "Volumes of 1 to 300 slices of 20×24 become 16×20×24" in said
+    assert "2 have a single slice, which is repeated" in said
+    assert single.sum() == 2
+    for one in pixels[single.to_numpy()]:
+        np.testing.assert_array_equal(one, np.broadcast_to(one[:, :1], one.shape))
+
+
+def test_exams_of_different_spacing(exams, tmp_path):
+    """They are stretched alike, and the plan says so with the distances."""
+    write(exams / "ill" / "thick.nii.gz", noise((3, 20, 24), 20), between_mm=5.0)
+    _, said = opened(exams, tmp_path / "run")
+
+    assert "Slices lie 2 to 5 mm apart and are stretched alike" in said
+
+
+def test_exams_that_lie_in_several_ways(exams, tmp_path):
+    """They are turned as most lie already; the same exam written in another way has the same pixels."""
+    first = exams / "ill" / "ill-0.nii.gz"
+    pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(first)))
+    write(exams / "ill" / "turned.nii.gz", np.ascontiguousarray(pixels[:, ::-1, ::-1]), direction=RAS)
+    workspace, said = opened(exams, tmp_path / "run")
+    row = {name.removesuffix(".nii.gz").rpartition("/")[2]: k for k, name in enumerate(workspace.dataset.files["path"])}
+
+    assert "Volumes lie in 2 ways in the patient (LPS 8, RAS 1): all are turned to LPS" in said
+    np.testing.assert_array_equal(workspace.prepared.pixels[row["turned"]], workspace.prepared.pixels[row["ill-0"]])
+
+
+def test_exams_of_which_some_do_not_say_how_they_lie(exams, tmp_path):
+    """Nobody can turn those, so none is turned, and the plan says so."""
+    write(exams / "ill" / "turned.nii.gz", noise((6, 20, 24), 20), direction=RAS)
+    np.save(exams / "ill" / "array.npy", noise((6, 20, 24), 21))
+    workspace, said = opened(exams, tmp_path / "run")
+
+    assert "(LPS 8, RAS 1, unknown 1): some do not say how" in said
+    assert "reorient" not in [step.step for step in workspace.pipeline.whole]
+
+
+def test_an_exam_that_is_there_twice(exams, tmp_path):
+    """Both copies stand on one side of every split."""
+    first = exams / "ill" / "ill-0.nii.gz"
+    (exams / "ill" / "again.nii.gz").write_bytes(first.read_bytes())
+    workspace, said = opened(exams, tmp_path / "run")
+    twice = workspace.dataset.samples.filter(workspace.dataset.samples["sha256"].is_duplicated())["case"]
+    roles = workspace.plan.roles(workspace.plan.folds()[0]).filter(case=twice[0])["role"]
+
+    assert len(twice) == 2
+    assert roles.to_list() == workspace.plan.roles(workspace.plan.folds()[0]).filter(case=twice[1])["role"].to_list()
+    assert "image" in said
+
+
+def test_an_exam_without_any_series(tmp_path):
+    """It is listed as unusable and stops the study until --skip-bad lets it go on without."""
+    COPIES["mrnet"](tmp_path)
+    root = tmp_path / "MRNet-v1.0"
+    gone = sorted((root / "train").rglob("0000.npy"))
+    for path in gone:
+        path.unlink()
+    dataset = open_dataset(root, SourceOptions(task="acl", unit="volume"))
+
+    assert gone
+    assert dataset.bad.filter(reason="it has a label, and no array in any plane").height >= 1
+    ask = Ask(name="odd", data=parse(DataSpec, {"source": str(root), "options": {"task": "acl", "unit": "volume"}}))
+    with pytest.raises(BadData, match="images cannot be used"):
+        open_workspace(ask, tmp_path / "run", print, pipeline=None, cache=None)
+
+
+def test_an_exam_with_a_label_for_one_task_alone(tmp_path):
+    """The other task counts it as unknown; the first has it."""
+    COPIES["mrnet"](tmp_path)
+    root = tmp_path / "MRNet-v1.0"
+    table = root / "train-acl.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join(lines[1:]) + "\n", encoding="utf-8")
+    with_it, without = (
+        open_dataset(root, SourceOptions(task=task, unit="volume")).labels["label"] for task in ("meniscus", "acl")
+    )
+
+    assert without.null_count() == with_it.null_count() + 1
+
+
+def test_a_whole_set_of_chests_from_the_disk_to_the_report(tmp_path, capsys):
+    """COV19-CT-DB, with a scan of a single slice, with one command."""
+    COPIES["cov19-ct-db"](tmp_path / "chests")
+    out = tmp_path / "run"
+    command = ["run", str(tmp_path / "chests" / "COV19-CT-DB"), "--unit", "volume", "--budget", "5s", "-o", str(out)]
+    with pytest.raises(SystemExit) as done:
+        main([*command, "--families", "prior,slices:li2014"])
+    said = " ".join(capsys.readouterr().err.split())
+
+    assert done.value.code == 0
+    assert (out / "report.html").stat().st_size > 10_000
+    assert "Volumes of 1 to 11 slices of 16 to 24×16 to 24 become 16×24×24" in said
