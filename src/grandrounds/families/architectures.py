@@ -11,9 +11,10 @@ from torch import nn
 from grandrounds import families
 from grandrounds.errors import BadSpec
 from grandrounds.families import params as kinds
-from grandrounds.families import plain, transformers, zoo
+from grandrounds.families import plain, transformers, volumetric, zoo
 from grandrounds.families.built import Network, Shape, at_least
 from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
+from grandrounds.families.params_of_monai import MonaiParams
 from grandrounds.families.params_of_others import SlicesParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
@@ -141,6 +142,7 @@ ARCHITECTURES = {
     "vit": Architecture(kinds.ViTParams, transformers.vit),
     "deit": Architecture(DeiTParams, transformers.deit, teaching=_deit_teaching),
     "swin": Architecture(kinds.SwinParams, transformers.swin),
+    "monai": Architecture(MonaiParams, volumetric.of_monai),
     "nin": Architecture(kinds.NinParams, plain.nin),
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
     "vgg": Architecture(kinds.VggParams, plain.vgg),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 from grandrounds import registry
 from grandrounds.errors import BadSpec
 from grandrounds.families import FAMILIES
+from grandrounds.families.params_of_monai import MONAI
 from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
 _OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion")
 _OF_SLICES = "slices"
+_OF_VOLUMES = "monai"
 _READS = ("sample", "case")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
@@ -34,17 +36,28 @@ def entry(name: str) -> FamilyEntry:
         return _of_slices(name, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
     found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
-    if model in _written(library) or importlib.util.find_spec(library) is None:
+    if model in _written(library) or (library != _OF_VOLUMES and importlib.util.find_spec(library) is None):
         return found
-    # The library itself has the last word, also on a tag of weights after a dot; asking it imports torch.
-    names: Callable[[str], list[str]] = registry.load("grandrounds.families.zoo:names", requires=pattern.requires)
-    known = names(library)
+    known = _names(library, pattern.requires)
     if model in known:
         return found
     raise BadSpec(
         f"{library} has no network called {model!r}",
-        remedy=registry.nearest(model, known) or f"choose a name that {library}.list_models() gives",
+        remedy=registry.nearest(model, known)
+        or (
+            f"choose one of: {', '.join(MONAI)}"
+            if library == _OF_VOLUMES
+            else f"choose a name that {library}.list_models() gives"
+        ),
     )
+
+
+def _names(library: str, requires: Sequence[str]) -> Sequence[str]:
+    """Return every network of a library, which has the last word, also on a tag of weights; asking it imports torch."""
+    if library == _OF_VOLUMES:
+        return list(MONAI)
+    names: Callable[[str], list[str]] = registry.load("grandrounds.families.zoo:names", requires=requires)
+    return names(library)
 
 
 def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
@@ -76,6 +89,8 @@ def _of_slices(name: str, network: str) -> FamilyEntry:
 @cache
 def _written(library: str) -> frozenset[str]:
     """Return the networks that a library's source registers: read, not imported, which would take seconds."""
+    if library == _OF_VOLUMES:
+        return frozenset(MONAI)
     spec = importlib.util.find_spec(library)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     files = [path for folder in folders for path in (Path(folder) / "models").glob("*.py")]

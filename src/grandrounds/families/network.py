@@ -23,7 +23,7 @@ from grandrounds.specs import parse
 from grandrounds.training import machine
 from grandrounds.training.canvas import by_size, inside_of
 from grandrounds.training.imbalance import class_weights
-from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.loop import Labelled, Plan, drive, lay_out, predict, train
 from grandrounds.training.losses import Distilled, Loss, OfLabels
 from grandrounds.training.spec import TrainingSpec
 
@@ -124,7 +124,7 @@ class FittedNetwork:
         built = ARCHITECTURES[name].network(params, resized_to(params.side_px, shape), n_classes).module
         fitted = {key.removeprefix(_FIRST): value for key, value in saved.arrays.items() if key.startswith(_FIRST)}
         module = WithInput(InputLayer(params.input, fitted), built, params, mirrors=mirrors)
-        module.to(memory_format=torch.channels_last)  # as it was when trained, so that no last bit differs
+        lay_out(module)  # as it was when trained, so that no last bit differs
         module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
         return cls(saved.record, name, params, shape, n_classes, module.eval(), mirrors)
 
@@ -158,7 +158,7 @@ class NetworkFamily:
         inside = inside_of(train_view.array) if smallest != shape else None
         first = input_layer.fitted(self.params.input, train_view.pixels, inside)
         module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
-        module.to(memory_format=torch.channels_last)
+        lay_out(module)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
         loss, teacher = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
         plan = Plan(

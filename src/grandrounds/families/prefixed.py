@@ -6,6 +6,7 @@ from grandrounds.families.protocol import FamilyEntry
 
 _PARAMS = "grandrounds.families.params:"
 _OF_OTHERS = "grandrounds.families.params_of_others:"
+_OF_MONAI = "grandrounds.families.params_of_monai:"
 _NETWORK = "grandrounds.families.network:"
 
 PREFIXED: tuple[FamilyEntry, ...] = (
@@ -36,6 +37,18 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         build="grandrounds.families.fusion:FusionFamily",
         fitted="grandrounds.families.fusion:FittedFusion",
         reads="case",
+    ),
+    FamilyEntry(
+        name="monai:<model>",
+        kind="by name",
+        summary="a network of MONAI that reads whole volumes in three dimensions, from scratch",
+        params=_OF_MONAI + "MonaiParams",
+        reference="Cardoso et al., arXiv 2211.02701 (MONAI)",
+        requires=("torch", "timm", "torchvision", "monai", "einops"),
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        dims=(3,),
     ),
     FamilyEntry(
         name="slices:<network>",

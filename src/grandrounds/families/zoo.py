@@ -39,14 +39,14 @@ def of_timm(params: TimmParams, shape: Shape, n_classes: int) -> Network:
     dropping = {"drop_rate": params.dropout, "drop_path_rate": params.drop_path}
     wanted = {name: rate for name, rate in dropping.items() if rate}  # not every network knows them
     create = partial(create_timm, params.model, shape, num_classes=n_classes, **wanted)
-    return _fitting(f"timm:{params.model}", shape, n_classes, create)
+    return fitting(f"timm:{params.model}", shape, n_classes, create)
 
 
 def of_torchvision(params: TorchvisionParams, shape: Shape, n_classes: int) -> Network:
     """Return a network of torchvision."""
     require("torchvision", params.model)
     create = partial(_create_torchvision, params.model, shape, num_classes=n_classes)
-    return _fitting(f"torchvision:{params.model}", shape, n_classes, create)
+    return fitting(f"torchvision:{params.model}", shape, n_classes, create)
 
 
 def start_timm(params: TimmParams, shape: Shape, built: Network) -> Network:
@@ -125,7 +125,7 @@ def _create_torchvision(
     return module
 
 
-def _fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Module]) -> Network:
+def fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Module]) -> Network:
     """Return the network after one image has passed through it, so that a misfit is known before training."""
     try:
         module = create().eval()
@@ -133,12 +133,12 @@ def _fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Mo
             logits = module(torch.zeros(1, *shape))
     except _MISFIT as error:
         raise BadData(
-            f"{name} does not read images of (C, H, W) = {shape}: {weights.brief(error)}",
+            f"{name} does not read images of {_axes(shape)} = {shape}: {weights.brief(error)}",
             remedy="resize them in the preparation, or leave this family out",
         ) from None
     if getattr(logits, "shape", None) != (1, n_classes):
         raise BadSpec(f"{name} does not give one number per class", remedy="choose a classifier")
-    patches: tuple[int, int] = getattr(getattr(module, "patch_embed", None), "patch_size", (1, 1))
+    patches: tuple[int, ...] = getattr(getattr(module, "patch_embed", None), "patch_size", (1,) * len(shape[1:]))
     if any(side % patch for side, patch in zip(shape[1:], patches, strict=True)):  # timm would leave out the rest
         raise BadData(
             f"patches of {patches[0]} pixels do not divide images of {shape[1]} × {shape[2]}",
@@ -147,6 +147,10 @@ def _fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Mo
         )
     module.train()
     return Network(module, f"{name} as published")
+
+
+def _axes(shape: Shape) -> str:
+    return "(C, H, W)" if len(shape) == 3 else "(C, D, H, W)"
 
 
 def _from_scratch(built: Network) -> Network:

@@ -78,6 +78,13 @@ class Outcome:
     notes: tuple[str, ...]
 
 
+def lay_out(network: nn.Module) -> None:
+    """Bring the weights of convolutions, of planes and of volumes, into the order that batches have in memory."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            layer.to(memory_format=_LAYOUT[layer.weight.ndim])
+
+
 def drive(epochs: Generator[Epoch, None, Outcome], watch: Callable[[Epoch], None]) -> Outcome:
     """Return the outcome of a training, with every epoch shown to `watch` on the way."""
     while True:
