@@ -379,10 +379,10 @@ def _planned(
 ) -> tuple[Study, Workspace]:
     workspace = open_workspace(ask, folder, listener.says, pipeline=None, cache=cache)
     if executor is not None:
-        study, prices = plan_study(ask, workspace, executor)
+        study, prices = plan_study(ask, workspace, executor, listener.says)
     else:
         with engine.workers(ask.means.workers) as own:
-            study, prices = plan_study(ask, workspace, own)
+            study, prices = plan_study(ask, workspace, own, listener.says)
     listener.priced(study, prices)
     save_study(study, workspace.store)
     return study, workspace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from math import log2
+from math import log2, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from grandrounds.tables import SAMPLES, Task, check
 from grandrounds.training.epoch import Epoch
 
 _STEPS = 4  # timed steps, of which a pass over random images consists
+_MOST_VALUES = 2**26  # of the images that a network is timed on, unless one batch has more
 _ROWS = 200  # rows that a family without epochs is timed on, and half of them
 
 
@@ -102,7 +103,8 @@ def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 
 
 def _iterating(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple[_Run, float, float]:
     """Return a timed run, the seconds of a whole pass, and those that do not grow with passes."""
-    rows = min(size.n_train, _STEPS * getattr(spec, "batch_size", 32))
+    n_batch = getattr(spec, "batch_size", 32)
+    rows = min(size.n_train, _STEPS * n_batch, max(n_batch, _MOST_VALUES // prod(size.shape)))
     run = _run(family, size, rows, budget.replaced(epochs=2, cap_s=None))
     # The first pass also warms up; where the parameters allow one pass only, it has to do.
     epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1])

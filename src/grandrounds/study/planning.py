@@ -6,7 +6,7 @@ in a plan comes from a test patient's pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 import polars as pl
@@ -18,15 +18,25 @@ from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
-from grandrounds.study.workspace import Workspace
+from grandrounds.study.workspace import Say, Workspace
+from grandrounds.training.parts import n_parts
 
 SEEDS_OF_ONE_FOLD = 3  # folds show how training varies; where there is one fold, seeds have to
 CAP_FACTOR, CAP_FLOOR_S = 10.0, 600.0  # the clock stops a trial that takes this many times its price, and never sooner
 
 
-def plan_study(ask: Ask, workspace: Workspace, executor: Executor) -> tuple[Study, pl.DataFrame]:
-    """Return the study with every family's epochs worked out, and its price list."""
+def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> tuple[Study, pl.DataFrame]:
+    """Return the study with every family's epochs worked out, and its price list.
+
+    Args:
+        ask: What is asked for.
+        workspace: The data, opened.
+        executor: Who measures prices.
+        say: Told what a reader should know, in sentences.
+    """
     recipes = ask.wanted
+    for note in _in_parts(recipes, workspace.prepared.pixels.shape[2:]):
+        say(note)
     prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     n_folds = len(workspace.plan.folds())
@@ -72,6 +82,19 @@ def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Co
             for recipe in study.recipes
         ]
     )
+
+
+def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator[str]:
+    """Yield a sentence on each family for whose batches of images of that space memory is too small."""
+    for name, recipe in recipes.items():
+        n_batch = int(getattr(recipe.params, "batch_size", 1))
+        n = n_parts(space, n_batch)
+        if n > 1:
+            size = "×".join(map(str, space))
+            yield (
+                f"{name}: a batch of {n_batch} volumes of {size} is read in {n} parts, whose gradients are added up, "
+                'so that it fits into memory; the steps "format_stack" and "resample" make volumes smaller.'
+            )
 
 
 def toml(study: Study) -> str:

@@ -23,6 +23,7 @@ from grandrounds.training.canvas import OfOneSize, by_size
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.losses import Loss, Mixed, Outputs, Truth
 from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
+from grandrounds.training.parts import at_once, n_parts
 from grandrounds.training.ranks import Ranks
 from grandrounds.training.spec import TrainingSpec
 
@@ -181,7 +182,8 @@ def predict(network: nn.Module, pixels: Images, device: str = "cpu", *, any_size
 
 
 def _probs(network: nn.Module, pixels: Images, device: str) -> Probs:
-    n_abreast = max(1, _PREDICT_BATCH // _n_slices(pixels.shape[2:]))
+    space = pixels.shape[2:]
+    n_abreast = at_once(space, max(1, _PREDICT_BATCH // _n_slices(space)))
     rows = [
         network(_nchw(_resident(pixels[at : at + n_abreast], device))).cpu() for at in range(0, len(pixels), n_abreast)
     ]
@@ -206,7 +208,8 @@ class _Steps:
         self._groups = by_size(np.asarray(train_set.pixels)) if plan.any_size else [whole]
         self._step, self._n_steps = 0, plan.n_epochs * sum(self._n_batches(group) for group in self._groups)
         self._mean = WeightMean(network, spec, self._n_steps)
-        self._n_parts = 1  # of a batch, whose gradients are added up where memory is short
+        smallest = min(len(group.rows) // self._n_batches(group) for group in self._groups) // self._ranks.n
+        self._n_parts = max(1, min(n_parts(whole.space, spec.batch_size), smallest))  # of a batch, gradients add up
 
     @property
     def learning_rate(self) -> float:
@@ -219,7 +222,7 @@ class _Steps:
         remarks = []
         if self._n_parts > 1:
             remarks.append(
-                f"memory did not hold a batch: each was read in {self._n_parts} parts, and norms saw one part at once"
+                f"memory does not hold a batch: each was read in {self._n_parts} parts, and norms saw one part at once"
             )
         if self._ranks.n > 1:
             remarks.append(f"trained by {self._ranks.n} processes, each with its part of every batch")
@@ -311,7 +314,8 @@ class _Steps:
             try:
                 return self._accumulated(images, labels, weight, share)
             except RuntimeError as error:
-                too_small = 4 * self._n_parts > len(labels)  # norms need two images
+                fewest = 2 if images.ndim == 4 else 1  # norms need two planes, or one volume
+                too_small = 2 * fewest * self._n_parts > len(labels)
                 if not _out_of_memory(error) or too_small or self._ranks.n > 1:  # the others would wait for ever
                     raise
             self._n_parts *= 2

@@ -8,7 +8,9 @@ import pytest
 
 from grandrounds.errors import BadData
 from grandrounds.prepare import PreparedArray
+from grandrounds.specs import parse
 from grandrounds.study import pictures, planning
+from grandrounds.study.spec import Recipe
 
 
 def test_volumes_are_refused_before_training_by_families_that_read_planes():
@@ -18,6 +20,15 @@ def test_volumes_are_refused_before_training_by_families_that_read_planes():
     assert "--unit slice" in caught.value.remedy
     planning._refuse_misread(["prior", "metadata"], (1, 16, 64, 64))
     planning._refuse_misread(["prior", "resnet-18"], (1, 64, 64))
+
+
+def test_the_plan_says_where_a_batch_of_whole_stacks_is_read_in_parts():
+    """Default volumes fit at once; stacks as the surveyed knee networks read them do not, and floors read none."""
+    recipes = {name: parse(Recipe, {"family": name}) for name in ("prior", "slices:resnet-18")}
+    (said,) = planning._in_parts(recipes, (36, 448, 448))
+
+    assert said.startswith("slices:resnet-18: a batch of 8 volumes of 36×448×448 is read in 8 parts")
+    assert not list(planning._in_parts(recipes, (16, 64, 64)))
 
 
 def test_volumes_and_images_of_two_series_have_pictures(tmp_path):

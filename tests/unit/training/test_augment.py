@@ -57,6 +57,70 @@ def test_three_dimensions():
     assert torch.allclose(shifted[:, :, :-1], volume[:, :, 1:], atol=1e-5)
 
 
+@pytest.fixture
+def volumes():
+    """Three volumes of two channels; slices are square."""
+    return torch.rand(3, 2, 5, 9, 9, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_volume_turns_in_the_plane_of_its_slices(volumes):
+    """Each slice is turned by the same quarter, and stays where it was in the stack."""
+    turned = apply(volumes, moved((5, 9, 9), 3, shift_px=(0.0, 0.0, 0.0), angle_rad=math.pi / 2))
+
+    assert any(torch.allclose(turned, volumes.rot90(k, (3, 4)), atol=1e-4) for k in (1, 3))
+
+
+def test_a_volume_is_mirrored_between_left_and_right_alone(volumes):
+    """Columns change places; rows and slices do not."""
+    mirrored = apply(volumes, moved((5, 9, 9), 3, shift_px=(0.0, 0.0, 0.0), mirrored=[1.0, -1.0, 1.0]))
+
+    assert torch.allclose(mirrored[1], volumes[1].flip(-1), atol=1e-5)
+    assert torch.allclose(mirrored[0], volumes[0], atol=1e-5)
+
+
+def test_a_volume_has_one_contrast_and_one_brightness(volumes):
+    """All of its slices change alike, and each volume in its own way."""
+    change = draw((5, 9, 9), 3, TrainingSpec(shift=0, gain=0.5), torch.Generator().manual_seed(0), flips=False)
+    shown = apply(volumes, change)
+    slopes = (shown[:, :, :, 0, 0] - shown[:, :, :, 4, 4]) / (volumes[:, :, :, 0, 0] - volumes[:, :, :, 4, 4])
+
+    assert torch.allclose(slopes, slopes[:, :1, :1].expand_as(slopes), atol=1e-3)
+    assert slopes[:, 0, 0].std() > 0.05
+
+
+def test_noise_differs_between_the_slices_of_a_volume(volumes):
+    """It has the wanted size, and no slice repeats another's."""
+    change = draw((5, 9, 9), 3, TrainingSpec(shift=0, noise=0.1), torch.Generator(), flips=False)
+    noise = apply(volumes, change, torch.Generator().manual_seed(0)) - volumes
+
+    assert 0.09 < noise.std() < 0.11
+    assert torch.corrcoef(noise.transpose(1, 2).flatten(2).reshape(15, -1)).triu(1).abs().max() < 0.4
+
+
+def test_an_erased_box_of_a_volume_spans_some_slices():
+    """It is as long as wide by chance alone, covers part of the depth, and shows the mean of the whole volume."""
+    images = torch.rand(60, 1, 20, 20, 20, generator=torch.Generator().manual_seed(0))
+    change = draw((20, 20, 20), 60, TrainingSpec(shift=0, erase=1.0), torch.Generator().manual_seed(1), flips=False)
+    shown = apply(images, change)
+    covered = (shown != images)[:, 0]  # (N, D, H, W)
+    depth = covered.any(dim=(2, 3)).sum(dim=1)
+
+    assert torch.allclose(shown[0, 0][covered[0]], images[0].mean())
+    assert depth.min() >= 1
+    assert depth.max() <= 9
+    assert depth.float().std() > 1
+
+
+def test_elastic_displacement_moves_volumes_along_their_depth_too():
+    """A ramp along the slices changes, smoothly from slice to slice."""
+    ramp = torch.linspace(0.0, 1.0, 17)[:-1].view(16, 1, 1).expand(40, 1, 16, 16, 16)
+    change = draw((16, 16, 16), 40, TrainingSpec(shift=0, elastic=0.03), torch.Generator().manual_seed(0), flips=False)
+    gone = (apply(ramp, change) - ramp)[:, :, 4:12, 4:12, 4:12]
+
+    assert 0.01 < gone.std() < 0.04
+    assert (gone[:, :, 1:] - gone[:, :, :-1]).abs().mean() < gone.std() / 2
+
+
 def test_same_generator_same_images(batch):
     """The draw depends on the generator alone, and the input is not written to."""
     spec = TrainingSpec(shift=0.2, rotate_deg=15, gain=0.2, noise=0.1)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from grandrounds.errors import BadData
+from grandrounds.training import parts
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
 from grandrounds.training.losses import Mixed, OfLabels
 from grandrounds.training.optimiser import learning_rate
@@ -214,6 +215,32 @@ def test_a_batch_too_large_for_memory_is_read_in_parts(message):
 
     assert "in 4 parts" in hungry.notes[0]
     assert torch.allclose(hungry.weights["inner.3.weight"], fed.weights["3.weight"], atol=1e-4)
+
+
+def test_large_volumes_are_read_one_by_one(monkeypatch):
+    """No more than memory holds; gradients are those of the batch, and a note says so."""
+    flat = dark_and_bright()
+    data = Labelled(np.repeat(flat.pixels[:, :, None], 3, axis=2), flat.labels)  # (N, 1, 3, 8, 8)
+    sizes = []
+
+    class Volumes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, volumes):
+            sizes.append(len(volumes))
+            return self.inner(volumes.mean(dim=2))
+
+    at_once = run(net=Volumes(), data=data)[0]
+    largest = max(sizes)
+    sizes.clear()
+    monkeypatch.setattr(parts, "MOST_VALUES", 2 * 3 * 8 * 8)
+    in_parts = run(net=Volumes(), data=data)[0]
+
+    assert (largest, max(sizes)) == (40, 2)
+    assert "in 4 parts" in in_parts.notes[0]
+    assert torch.allclose(in_parts.weights["inner.3.weight"], at_once.weights["inner.3.weight"], atol=1e-4)
 
 
 def test_the_clock_stops_training():

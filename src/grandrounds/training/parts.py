@@ -1,0 +1,25 @@
+"""How many images are read at once: of volumes, no more than memory surely holds; known without torch."""
+
+from __future__ import annotations
+
+import math
+
+MOST_VALUES = 2**23  # voxels at once, one stack of 36×448×448; a thin network keeps some hundred bytes for each
+
+
+def at_once(space: tuple[int, ...], n: int) -> int:
+    """Return how many of `n` images of that space, (H, W) or (D, H, W), a network reads at once.
+
+    >>> at_once((64, 64), 32), at_once((16, 64, 64), 8), at_once((36, 448, 448), 8)
+    (32, 8, 1)
+    """
+    return n if len(space) == 2 else max(1, min(n, MOST_VALUES // math.prod(space)))
+
+
+def n_parts(space: tuple[int, ...], n_batch: int) -> int:
+    """Return in how many parts a batch of images is read, whose gradients are added up.
+
+    >>> n_parts((16, 64, 64), 8), n_parts((36, 448, 448), 8)
+    (1, 8)
+    """
+    return -(-n_batch // at_once(space, n_batch))
