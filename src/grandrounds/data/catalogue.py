@@ -102,6 +102,16 @@ SOURCES: Registry[SourceEntry] = Registry(
             reads=("hrct", *_PATCHES),
         ),
         SourceEntry(
+            "simulated-knee",
+            "simulated exams of the knee: three series, clinical columns, three planted tasks; shows nobody",
+            None,
+            "grandrounds inspect simulated-knee --task one-series --unit volume",
+            licence="CC0 1.0",
+            names=("simulated-knee",),
+            named="grandrounds.layouts.named:knees",
+            reads=("knee", "unit"),
+        ),
+        SourceEntry(
             "geneva-ild",
             "the Geneva ILD database: chest CT with regions of lung tissue cut into patches, or its ready-made patches",
             "grandrounds.layouts.geneva:draft",

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Literal
 
 from grandrounds.data.hrct_spec import HrctSpec
+from grandrounds.data.knee_spec import KneeSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.specs import Spec
@@ -30,6 +31,7 @@ class SourceOptions(Spec):
         condition: What is being diagnosed, in words.
         flips: Whether mirroring left and right keeps label and anatomy plausible; None for what the source says.
         hrct: Which set to simulate, for `simulated-hrct`.
+        knee: Which set to simulate, for `simulated-knee`.
         patches: How patches are cut out of regions, for sources that have regions.
         unit: What one sample is in a source of volumes: each slice (its exam is the case), or the whole volume.
         series: Which series of an exam is meant, for sources whose exams have several.
@@ -56,6 +58,7 @@ class SourceOptions(Spec):
     condition: str | None = None
     flips: bool | None = None
     hrct: HrctSpec = HrctSpec()
+    knee: KneeSpec = KneeSpec()
     patches: PatchSpec = DEMO_PATCHES
     unit: Literal["slice", "volume"] = "slice"
     series: SeriesSpec = SeriesSpec()

@@ -9,7 +9,7 @@ from grandrounds import registry
 from grandrounds.data.draft import Draft
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
-from grandrounds.layouts import npz, simulated
+from grandrounds.layouts import npz, simulated, simulated_knee
 
 
 def medmnist(name: str, options: SourceOptions, cache: Path) -> Draft:
@@ -52,3 +52,9 @@ def simulated_hrct(name: str, options: SourceOptions, cache: Path) -> Draft:
     """Return the draft of the simulated chest CT, computed into the cache once."""
     del name
     return simulated.draft(cache, options.hrct, options.patches)
+
+
+def knees(name: str, options: SourceOptions, cache: Path) -> Draft:
+    """Return the draft of the simulated knees, computed into the cache once."""
+    del name
+    return simulated_knee.draft(cache, options)

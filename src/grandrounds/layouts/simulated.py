@@ -7,10 +7,9 @@ that the demonstration walks the road that real data walk.
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,8 @@ from grandrounds.data.hrct_patterns import CODES
 from grandrounds.data.hrct_section import Contour, Patient, draw_patient, simulate
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
-from grandrounds.errors import StoreTrouble
 from grandrounds.layouts import geneva
+from grandrounds.layouts.computed import written_once
 from grandrounds.layouts.geneva_files import LUNGS, MASKS, TEXTS
 from grandrounds.layouts.geneva_rois import CLASSES, rasterise
 
@@ -54,9 +53,8 @@ def draft(
         StoreTrouble: The cache cannot be written.
     """
     spec = spec or HrctSpec()
-    folder = cache / f"{NAME}-v{VERSION}-{spec.identity()}"
-    if not folder.is_dir():
-        _write_once(folder, spec, progress)
+    writing = partial(write, spec=spec, progress=progress)
+    folder = written_once(cache / f"{NAME}-v{VERSION}-{spec.identity()}", writing, "about 60 MB")
     return replace(geneva.read(folder, patches, name=NAME), simulated=True, licence="CC0-1.0", notes=NOTES)
 
 
@@ -117,24 +115,6 @@ def _allot(spec: HrctSpec) -> list[tuple[tuple[str, ...], bool]]:
         others = (_DISEASES[(first + 1 + block // 2 % 3) % 4],) if block % 2 else ()
         design.append(((_DISEASES[first], *others), i % 3 != 2))
     return [design[i] for i in seeds.generator(spec.seed, "design").permutation(spec.n_patients)]
-
-
-def _write_once(folder: Path, spec: HrctSpec, progress: Progress | None) -> None:
-    # Whole or not at all: written beside its place, then renamed. Who comes second keeps what the first one made.
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            made = write(Path(temporary) / "set", spec, progress)
-            with contextlib.suppress(FileExistsError):
-                made.rename(folder)
-    except OSError as error:
-        if folder.is_dir():  # some systems say "not empty" where others say "exists"
-            return
-        raise StoreTrouble(
-            f"cannot write the simulated set: {error.strerror or type(error).__name__}",
-            where=folder,
-            remedy="free some space (about 60 MB) or choose a cache folder that you may write",
-        ) from None
 
 
 def _write_patient(root: Path, header: Header, patient: Patient, n_slices: int) -> None:
