@@ -3,7 +3,8 @@
 A knee is drawn as two bones and the gap between them, in a texture of its own, with noise: enough for a network to look
 at, and nothing that could be taken for a patient. Three signs are planted, none of them a finding of medicine: a bright
 patch in the lower bone of the sagittal series, one in the coronal and one in the axial series. Each is there in half of
-the exams, whatever the others are.
+the exams, whatever the others are. Exams differ little otherwise: what two series show together is to be learnable from
+a hundred exams.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from grandrounds.data.knee_spec import KneeSpec
 PLANES = ("sagittal", "coronal", "axial")
 TASKS = ("one-series", "two-series", "columns")
 _PATIENTS_WITH_TWO = 10  # one in so many
-_BONE, _GAP, _TISSUE = 0.55, 0.15, 0.35  # grey values from 0 to 1
-_SIGN, _TEXTURE, _NOISE = 0.3, 0.05, 0.06
+_BONE, _GAP, _TISSUE = 0.5, 0.15, 0.3  # grey values from 0 to 1
+_SIGN, _TEXTURE, _NOISE = 0.4, 0.015, 0.02
+_SHIFT, _GAIN = 0.025, 0.03  # in half images, and as a part of the grey values
 _GREY = 255
 
 
@@ -97,26 +99,28 @@ def simulate(spec: KneeSpec, exam: Exam, plane: str) -> NDArray[np.uint8]:
     rng = seeds.generator(spec.seed, "series", exam=exam.number, plane=plane)
     depth = np.linspace(-1, 1, spec.n_slices)[:, None, None]  # (D, 1, 1)
     row, column = (np.linspace(-1, 1, spec.size_px)[shape] for shape in ((slice(None), None), (None, slice(None))))
-    top, left = rng.uniform(-0.08, 0.08, 2)
-    width = rng.uniform(0.5, 0.6) * np.sqrt(1 - 0.4 * depth**2)  # bones are narrower at the ends of the stack
+    top, left = rng.uniform(-_SHIFT, _SHIFT, 2)
+    width = rng.uniform(0.53, 0.57) * np.sqrt(1 - 0.4 * depth**2)  # bones are narrower at the ends of the stack
     is_bone = (np.abs(column - left) < width) & (np.abs(row - top) < 0.85)
     is_gap = (np.abs(column - left) < width) & (np.abs(row - top) < 0.06)
     grey = np.where(is_gap, _GAP, np.where(is_bone, _BONE, _TISSUE))
     if plane in exam.signs:
         grey = grey + _sign(rng, depth, row - top, column - left)
-    grey = rng.uniform(0.9, 1.1) * (grey + _TEXTURE * _texture(rng, grey.shape)) + _NOISE * rng.normal(size=grey.shape)
+    grey = rng.uniform(1 - _GAIN, 1 + _GAIN) * (grey + _TEXTURE * _texture(rng, grey.shape)) + _NOISE * rng.normal(
+        size=grey.shape
+    )
     return np.round(_GREY * np.clip(grey, 0, 1)).astype(np.uint8)
 
 
 def _sign(
     rng: np.random.Generator, depth: NDArray[np.float64], row: NDArray[np.float64], column: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return a bright patch in the lower bone, in the middle half of the slices."""
-    at = np.array([0.0, 0.45, 0.0]) + rng.uniform(-0.1, 0.1, 3)
-    sizes = 0.5, 0.25, 0.3
+    """Return a bright patch in the lower bone, in most of the slices."""
+    at = np.array([0.0, 0.45, 0.0]) + rng.uniform(-_SHIFT, _SHIFT, 3)
+    sizes = 0.9, 0.4, 0.45
     apart: Sequence[NDArray[np.float64]] = depth, row, column
     squared = sum(((one - middle) / size) ** 2 for one, middle, size in zip(apart, at, sizes, strict=True))
-    return np.asarray(_SIGN * rng.uniform(0.8, 1.2) * np.exp(-squared), dtype=np.float64)
+    return np.asarray(_SIGN * np.exp(-(squared**2)), dtype=np.float64)
 
 
 def _texture(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

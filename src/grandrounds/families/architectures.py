@@ -15,10 +15,11 @@ from grandrounds.families import plain, transformers, volumetric, zoo
 from grandrounds.families.built import Network, Shape, at_least
 from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
 from grandrounds.families.params_of_monai import MonaiParams
-from grandrounds.families.params_of_others import SlicesParams
+from grandrounds.families.params_of_others import SlicesParams, TransMedParams
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
 from grandrounds.nets.slices import Slices
+from grandrounds.nets.transmed import TransMed
 from grandrounds.training.spec import TrainingSpec
 
 _SMALL_PX = 64  # up to here a network may not shrink the image before its first block
@@ -75,17 +76,40 @@ def slices(params: SlicesParams, shape: Shape, n_classes: int) -> Network:
     Raises:
         BadSpec: The network of planes has several heads, which have no place here.
     """
-    member, architecture, plane = _of_slices(params, shape)
-    if architecture.teaching is not None or architecture.side_heads:
-        raise BadSpec(f"{params.member} is trained with several heads", remedy="name another network behind slices:")
-    built = architecture.network(member, plane, params.n_features)
+    built = _of_planes(params, shape)
     module = Slices(built.module, params.n_features, n_classes, params.pooling)
     return Network(module, f"{params.pooling} over {shape[1]} slices, each read by: {built.note}")
 
 
-def start_slices(params: SlicesParams, shape: Shape, built: Network) -> Network:
+def transmed(params: TransMedParams, shape: Shape, n_classes: int) -> Network:
+    """Return a network that makes tokens of groups of slices of exams (C, D, H, W), and a transformer over them.
+
+    Raises:
+        BadSpec: The network of planes has several heads, or attention heads do not divide the token.
+    """
+    if params.dim % params.heads:
+        raise BadSpec(f"{params.heads} heads do not divide tokens of {params.dim}", remedy="choose dim and heads so")
+    built = _of_planes(params, shape)
+    n_series, n_groups = params.n_series or shape[0], -(-shape[1] // params.n_group)
+    module = TransMed(
+        built.module, params.n_features, n_classes, n_series=n_series, n_groups=n_groups, n_group=params.n_group,
+        dim=params.dim, depth=params.depth, heads=params.heads, dropout=params.dropout,
+    )  # fmt: skip
+    tokens = f"{n_groups} groups of {params.n_group} slices of each of {n_series} series"
+    return Network(module, f"transformer of {params.depth} layers over {tokens}, each read by: {built.note}")
+
+
+def _of_planes(params: SlicesParams | TransMedParams, shape: Shape) -> Network:
+    """Return the network of planes that gives features instead of classes."""
+    member, architecture, plane = _member(params, shape)
+    if architecture.teaching is not None or architecture.side_heads:
+        raise BadSpec(f"{params.member} is trained with several heads", remedy="name another network of planes")
+    return architecture.network(member, plane, params.n_features)
+
+
+def start_planes(params: SlicesParams | TransMedParams, shape: Shape, built: Network) -> Network:
     """Return the network with published weights for its planes where the member's parameters name some."""
-    member, architecture, plane = _of_slices(params, shape)
+    member, architecture, plane = _member(params, shape)
     if architecture.start is None:
         return built
     volume: Any = built.module
@@ -94,12 +118,13 @@ def start_slices(params: SlicesParams, shape: Shape, built: Network) -> Network:
     return Network(volume, started.note, trunk, started.licence)
 
 
-def _of_slices(params: SlicesParams, shape: Shape) -> tuple[TrainingSpec, Architecture, Shape]:
+def _member(params: SlicesParams | TransMedParams, shape: Shape) -> tuple[TrainingSpec, Architecture, Shape]:
     """Return the network that reads slices: its parameters, how it is built, and the (C, H, W) that it reads."""
     member = families.params_of(params.member, params.of)
+    n_channels = params.n_group if isinstance(params, TransMedParams) else shape[0]
     for architecture in ARCHITECTURES.values():
         if isinstance(member, TrainingSpec) and architecture.params is type(member):
-            return member, architecture, (shape[0], *shape[2:])
+            return member, architecture, (n_channels, *shape[2:])
     raise BadSpec(f"{params.member} is no network of planes", remedy="name one, as slices:resnet-18")
 
 
@@ -147,7 +172,8 @@ ARCHITECTURES = {
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),
     "vgg": Architecture(kinds.VggParams, plain.vgg),
     "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet, side_heads=True),
-    "slices": Architecture(SlicesParams, slices, start_slices),
+    "slices": Architecture(SlicesParams, slices, start_planes),
+    "transmed": Architecture(TransMedParams, transmed, start_planes),
     "spp": Architecture(kinds.SppParams, plain.pyramid, any_size=True),
     "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),
     "torchvision": Architecture(kinds.TorchvisionParams, zoo.of_torchvision, zoo.start_torchvision),

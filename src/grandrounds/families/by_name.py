@@ -16,8 +16,8 @@ from grandrounds.families.params_of_monai import MONAI
 from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
-_OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion")
-_OF_SLICES = "slices"
+_OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion", "exams")
+_OF_PLANES = ("slices", "transmed")
 _OF_VOLUMES = "monai"
 _READS = ("sample", "case")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
@@ -32,8 +32,8 @@ def entry(name: str) -> FamilyEntry:
     library, _, model = name.partition(":")
     if library in _OF_A_FAMILY:
         return _of_members(name, library, model)
-    if library == _OF_SLICES:
-        return _of_slices(name, model)
+    if library in _OF_PLANES:
+        return _of_planes(name, library, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
     found = dataclasses.replace(pattern, name=name, defaults=(("model", model),))
     if model in _written(library) or (library != _OF_VOLUMES and importlib.util.find_spec(library) is None):
@@ -73,13 +73,13 @@ def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
     )  # fmt: skip
 
 
-def _of_slices(name: str, network: str) -> FamilyEntry:
+def _of_planes(name: str, kind: str, network: str) -> FamilyEntry:
     """Return the family that reads the slices of volumes with a network of planes."""
-    pattern = next(one for one in PREFIXED if one.name.startswith(_OF_SLICES))
+    pattern = next(one for one in PREFIXED if one.name.startswith(f"{kind}:"))
     member = FAMILIES.get(network)
     if member.fitted != pattern.fitted or 2 not in member.dims:
         raise BadSpec(
-            f"{network} is no network of planes that could read slices", remedy="name one, as slices:resnet-18"
+            f"{network} is no network of planes that could read slices", remedy=f"name one, as {kind}:resnet-18"
         )
     return dataclasses.replace(
         pattern, name=name, defaults=(("member", network),), requires=member.requires, smallest_px=member.smallest_px

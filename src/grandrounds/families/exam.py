@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import seeds
+from grandrounds.errors import BadData
 from grandrounds.families.protocol import View
 from grandrounds.shapes import Mask, Probs
 
@@ -54,6 +56,23 @@ def kinds(view: View) -> pl.Series:
 def of_modality(view: View, name: str) -> View:
     """Return what a modality reads: the samples of a series, or the first of each case for the clinical columns."""
     return view.rows(_first(view) if name == COLUMNS else (kinds(view) == name).to_numpy())
+
+
+def lacking(view: View, series: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for each series, or the clinical columns, that some training cases lack."""
+    n_cases = len(Cases.of(view).names)
+    for name in series:
+        n_there = of_modality(view, name).samples["case"].n_unique()
+        if n_there < n_cases:
+            yield f"{n_cases - n_there} of {n_cases} training cases lack {name}"
+
+
+def none_known(series: Sequence[str]) -> BadData:
+    """Return the refusal of images that show none of the series that a model knows."""
+    return BadData(
+        f"no image shows a series that this model knows: {', '.join(series)}",
+        remedy="give whole exams, whose samples say which series they show (column series_kind)",
+    )
 
 
 def evidence(probs: Probs, place: NDArray[np.int64], n_cases: int) -> NDArray[np.float64]:

@@ -65,10 +65,7 @@ class FittedFusion:
             for name, member in zip(self.names, self.members, strict=True)
         ]
         if np.isnan(said).all():
-            raise BadData(
-                f"no image shows a series that this model knows: {', '.join(self.names)}",
-                remedy="give whole exams, whose samples say which series they show (column series_kind)",
-            )
+            raise exam.none_known(self.names)
         return self.softmax.probs(_features(said, self.neutral))[cases.place(view)]
 
     def save(self, folder: Path) -> None:
@@ -151,7 +148,7 @@ class FusionFamily:
             penalties=self.params.penalties, imbalance="none",
         )  # fmt: skip
         names = tuple(one.name for one in modalities)
-        notes = (*self._notes(names, said, cases[0]), *weighed.notes)
+        notes = (*self._notes(names, train), *weighed.notes)
         record = _record([one.records for one in said], weighed.softmax, notes)
         return FittedFusion(
             replace(record, patients=patients_of(train, valid)),
@@ -186,11 +183,9 @@ class FusionFamily:
         parts = np.array([part_of[patient] for patient in read.samples["patient"]], dtype=np.int64)
         return _Modality(name, kind, family, read, watched, parts)
 
-    def _notes(self, names: Sequence[str], said: Sequence[_Spoken], cases: Cases) -> Iterator[str]:
+    def _notes(self, names: Sequence[str], train: View) -> Iterator[str]:
         yield f"regression over what {', '.join(names)} say out of fold, in {self.params.n_parts} inner folds"
-        for name, one in zip(names, said, strict=True):
-            if n_lacking := int(np.isnan(one.train[:, 0]).sum()):
-                yield f"{n_lacking} of {len(cases.names)} training cases lack {name}"
+        yield from exam.lacking(train, names)
         if self.params.shuffled is not None:
             yield f"a control: {self.params.shuffled} is dealt out anew among the training cases"
 

@@ -30,6 +30,35 @@ class SlicesParams(TrainingSpec):
     batch_size: int = Field(default=8, ge=2)
 
 
+class TransMedParams(TrainingSpec):
+    """A network of planes that makes a token of each group of slices, and a transformer that weighs the tokens.
+
+    Args:
+        member: The network's family; the family's name sets it.
+        of: Parameters of that network, such as its width; how it is trained stands here, not there.
+        n_series: How many channels, from the first on, are series; those after them say which of these are there. None
+            where all are series. `exams:` sets it.
+        n_group: Neighbouring slices that become the channels of one picture, of which one token is made.
+        n_features: Numbers that the network gives for a picture.
+        dim: Length of a token.
+        depth: Layers of the transformer.
+        heads: Attention heads of a layer; they divide `dim`.
+        dropout: Part of the values that is dropped in the transformer.
+    """
+
+    member: str = "resnet-18"
+    of: dict[str, Any] = Field(default_factory=dict)
+    n_series: int | None = Field(default=None, ge=1)
+    n_group: int = Field(default=3, ge=1)
+    n_features: int = Field(default=64, ge=1)
+    dim: int = Field(default=64, ge=8)
+    depth: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=8, ge=2)
+
+
 class MemberParams(Spec):
     """Some other family, of which this one makes use.
 
@@ -122,3 +151,21 @@ class FusionParams(MemberParams):
     def max_epochs(self) -> int:
         """Passes over all series after which more do not help: a member's own, for it is trained so often."""
         return self.n_parts * self._epochs_of_member
+
+
+class ExamsParams(MemberParams):
+    """A network that reads the series of an exam as channels of one image.
+
+    Args:
+        member: The network's family; the name of this one sets it.
+        of: Parameters of that network, over its defaults.
+        only: The series that are read; None for all there are.
+    """
+
+    member: str = "transmed:resnet-18"
+    only: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes over all exams after which more do not help."""
+        return self._epochs_of_member
