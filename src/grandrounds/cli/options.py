@@ -64,7 +64,8 @@ class Judged:
         resamples: Bootstrap resamples of patients.
         rope: Add how probable it is that a difference matters (region of practical equivalence).
         by: On what families are compared; auto takes cases, or samples where those of a case have several labels.
-        aggregation: How the samples of a case or a patient become one answer; valid lets each trial choose there.
+        aggregation: How the samples of a case or a patient become one answer; valid lets each trial choose there; a
+            number such as 0.25 is the share of positive samples from which on a case is positive.
         slice: Look at the slices of this column too; may be given several times.
         decide: What is to be decided with the probabilities.
     """
@@ -74,7 +75,7 @@ class Judged:
     resamples: int = 10_000
     rope: Annotated[bool, Parameter(negative="")] = False
     by: Literal["auto", "sample", "case", "patient"] = "auto"
-    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
+    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] | float = "valid"
     slice: Annotated[list[str] | None, Parameter(negative="")] = None
     decide: Deciding | None = None
 

@@ -180,7 +180,7 @@ def _combined(
     if not by:
         return
     if not (rows["role"] == "valid").any():
-        name = "mean" if aggregation == "valid" else aggregation
+        name = next(iter(by.values()))
         why = "there are no valid rows to choose a rule on" if aggregation == "valid" else "as was declared"
         yield f"The samples of a {unit} become one answer by the rule {name}: {why}."
         return

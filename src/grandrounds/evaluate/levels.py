@@ -31,7 +31,7 @@ from grandrounds.tables import PROB, Task, Unit
 
 UNITS: tuple[Unit, ...] = ("sample", "case", "patient")
 Wanted = Unit | Literal["auto"]  # "auto": cases, or samples where those of a case have several labels
-Choice = RuleName | Literal["valid"]  # "valid": each trial chooses its rule on its valid rows
+Choice = RuleName | Literal["valid"] | float  # "valid": each trial chooses on its valid rows; a number: see `Rule`
 Key = tuple[str, int, int, int]  # family, repeat, fold, seed
 
 
@@ -110,18 +110,28 @@ def rules(rows: pl.DataFrame, task: Task, unit: Unit, entry: MetricEntry, choice
         task: What was to be told.
         unit: To which level samples are lifted.
         entry: The metric that chooses.
-        choice: A rule that was declared, or `"valid"`.
+        choice: A rule that was declared, or `"valid"`; a number is the share of a *fraction*.
     """
     if unit == "sample":
         return {}
-    found = dict.fromkeys(_keys(rows), Rule() if choice == "valid" else Rule(name=choice))
+    found = dict.fromkeys(_keys(rows), _declared(choice))
     for key, trial in _trials(rows.filter(pl.col("role") == "valid"), task, unit):
         if trial.is_of_one_mind:
             found[key] = Rule()
             continue
         seen = trial.label(task), trial.probs, trial.place, task
-        found[key] = chosen(*seen, entry) if choice == "valid" else declared(choice, *seen)
+        if choice == "valid":
+            found[key] = chosen(*seen, entry)
+        elif not isinstance(choice, float):
+            found[key] = declared(choice, *seen)
     return found
+
+
+def _declared(choice: Choice) -> Rule:
+    """Return the rule that stands where no valid rows speak."""
+    if isinstance(choice, float):
+        return Rule(name="fraction", share=choice)
+    return Rule() if choice == "valid" else Rule(name=choice)
 
 
 def lift(rows: pl.DataFrame, task: Task, unit: Unit, by: Mapping[Key, Rule]) -> pl.DataFrame:

@@ -94,7 +94,8 @@ class JudgeSpec(Spec):
         rope: Whether to add how probable it is that a difference matters (region of practical equivalence).
         unit: On what families are compared: samples, cases or patients; auto takes cases, or samples where those of a
             case have several labels.
-        aggregation: How the samples of a case or a patient become one answer; by default each trial chooses on valid.
+        aggregation: How the samples of a case or a patient become one answer; by default each trial chooses on valid. A
+            number is the share of positive samples from which on a case is positive, such as 0.25.
         slices: Columns of the samples to slice the test role by, beside those that are recognised.
         decide: What thresholds and sets of classes are to reach, and where the model will be used.
     """
@@ -104,7 +105,7 @@ class JudgeSpec(Spec):
     resamples: int = Field(default=10_000, ge=100)
     rope: bool = False
     unit: Literal["auto", "sample", "case", "patient"] = "auto"
-    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] = "valid"
+    aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] | Annotated[float, Field(gt=0, lt=1)] = "valid"
     slices: tuple[str, ...] = ()
     decide: Aims = Aims()
 
@@ -229,7 +230,7 @@ COMMENTS = {
     "judge.margin": "Differences smaller than this do not matter.",
     "judge.rope": "Whether to add how probable it is that a difference matters.",
     "judge.unit": "sample, case or patient; auto: case, or sample where those of a case have several labels.",
-    "judge.aggregation": "How samples become a case: chosen on valid, or mean, noisy-or, max or fraction.",
+    "judge.aggregation": "How samples become a case: valid chooses, or mean, noisy-or, max, fraction, or a share.",
     "judge.slices": "Columns to look at in slices; site, scanner, sex, age and size are recognised without.",
     "judge.decide": "What is decided with the probabilities; every rule is set on valid and judged on test.",
     "judge.decide.miss_costs": "How many false alarms a missed case costs.",

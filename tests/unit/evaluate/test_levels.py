@@ -54,6 +54,17 @@ def test_each_rule_is_what_its_name_says(two):
         assert found.sum() == pytest.approx(1)
 
 
+def test_a_share_that_was_declared_is_the_rule_of_every_trial(two):
+    """Valid has no say in it, and may be absent."""
+    rows = _exams(two, n_slices=4, shown=1, noise=0.1, families=("cnn", "svm"))
+    lifted, by = _lifted(rows, two, "case", 0.25)
+    positive = lifted[f"prob_{two.classes[1]}"] > 0.5
+    without = levels.rules(checked(rows.filter(role="test"), two, ROLES), two, "case", AUC, 0.25)
+
+    assert {str(rule) for rule in (*by.values(), *without.values())} == {"fraction from 25 %"}
+    assert positive.to_list() == (lifted["label"] == two.classes[1]).to_list()
+
+
 @pytest.mark.parametrize("choice", ["valid", "noisy-or"])
 def test_samples_of_one_mind_are_one_opinion(two, choice):
     """Where a family gives each sample of a case the same probabilities, the case has them, whatever was declared."""
