@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +20,9 @@ from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
 from grandrounds.shapes import Probs, Weights
 from grandrounds.specs import parse
-from grandrounds.training import machine
+from grandrounds.training import machine, simsiam
 from grandrounds.training.canvas import by_size, inside_of
+from grandrounds.training.epoch import Epoch
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, lay_out, predict, train
 from grandrounds.training.losses import Distilled, Loss, OfLabels
@@ -161,32 +162,31 @@ class NetworkFamily:
         lay_out(module)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
         loss, teacher = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
-        plan = Plan(
-            n_epochs=min(budget.epochs, self.params.max_epochs),
-            cap_s=budget.cap_s,
-            seed=seed,
-            device=budget.device,
-            flips=train_view.flips,
-            loss=loss,
-            trunk=frozenset(f"network.{one}" for one in built.trunk),
-            trunk_rate=getattr(self.params, "trunk_rate", 1.0),
-            any_size=any_size,
-        )
+        plan = self._plan(built, train_view, budget, seed, loss, any_size=any_size)
+        start = self._begun(ARCHITECTURES[name], smallest, module, train_view, plan)
         outcome = drive(
             train(
                 module, Labelled(train_view.pixels, labels), Labelled(valid.pixels, labels_of(valid)),
-                self.params, plan, choice.metric,
+                self.params, start.rest(plan), choice.metric,
             ),
-            watch,
+            lambda epoch: watch(_after(start, epoch)),
         )  # fmt: skip
         module.load_state_dict(outcome.weights)
         record = FitRecord(
             patients=patients_of(train_view, valid),
             n_parameters=sum(one.numel() for one in module.parameters()),
-            epochs=outcome.epochs,
-            best_epoch=outcome.best_epoch,
+            epochs=start.epochs + outcome.epochs,
+            best_epoch=start.epochs + outcome.best_epoch,
             truncated=outcome.truncated,
-            notes=(built.note, *_taught(teacher), first.note, weighing.note, f"epoch {choice.note}", *outcome.notes),
+            notes=(
+                built.note,
+                *_taught(teacher),
+                first.note,
+                *start.notes,
+                weighing.note,
+                f"epoch {choice.note}",
+                *outcome.notes,
+            ),
             licences=((built.licence,) if built.licence else ()) + (teacher.licences if teacher else ()),
         )
         return FittedNetwork(
@@ -199,6 +199,35 @@ class NetworkFamily:
         built = architecture.network(self.params, inner, n_classes)
         started = built if architecture.start is None else architecture.start(self.params, inner, built)
         return started if inner == shape else started._replace(note=f"{started.note}, {_resizing(shape, inner)}")
+
+    def _plan(self, built: Network, view: View, budget: Budget, seed: int, loss: Loss, *, any_size: bool) -> Plan:
+        return Plan(
+            n_epochs=min(budget.epochs, self.params.max_epochs),
+            cap_s=budget.cap_s,
+            seed=seed,
+            device=budget.device,
+            flips=view.flips,
+            loss=loss,
+            trunk=frozenset(f"network.{one}" for one in built.trunk),
+            trunk_rate=getattr(self.params, "trunk_rate", 1.0),
+            any_size=any_size,
+        )
+
+    def _begun(
+        self, architecture: Architecture, shape: Shape, module: WithInput, view: View, plan: Plan
+    ) -> simsiam.Start:
+        """Let the network learn from the training images without their labels, where its parameters say so."""
+        if not self.params.self_supervised:
+            return simsiam.NONE
+        if plan.any_size and shape != view.pixels.shape[1:]:
+            raise BadData(
+                "a self-supervised start needs images of one size, these have several",
+                remedy="set self_supervised = 0, or resize the images in the preparation",
+            )
+        encoder = WithInput(
+            module.first, self._built(architecture, shape, simsiam.N_FEATURES).module, self.params, mirrors=False
+        )
+        return simsiam.begin(module, encoder, view.pixels, self.params, plan)
 
     def _loss(
         self, architecture: Architecture, weights: Weights, train_view: View, valid: View, budget: Budget, seed: int
@@ -234,6 +263,11 @@ def _smallest(architecture: Architecture, params: TrainingSpec, *views: View) ->
             remedy='set input = "channel", "half" or "none" for this family',
         )
     return shape[0], min(height for height, _ in spaces), min(width for _, width in spaces)
+
+
+def _after(start: simsiam.Start, epoch: Epoch) -> Epoch:
+    """Return an epoch counted from the beginning of the start before it."""
+    return replace(epoch, epoch=start.epochs + epoch.epoch, n_epochs=start.epochs + epoch.n_epochs)
 
 
 def _taught(teacher: FitRecord | None) -> tuple[str, ...]:

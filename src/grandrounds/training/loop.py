@@ -185,7 +185,8 @@ def _probs(network: nn.Module, pixels: Images, device: str) -> Probs:
     space = pixels.shape[2:]
     n_abreast = at_once(space, max(1, _PREDICT_BATCH // _n_slices(space)))
     rows = [
-        network(_nchw(_resident(pixels[at : at + n_abreast], device))).cpu() for at in range(0, len(pixels), n_abreast)
+        network(as_channels_first(_resident(pixels[at : at + n_abreast], device))).cpu()
+        for at in range(0, len(pixels), n_abreast)
     ]
     return torch.softmax(torch.cat(rows).double(), dim=1).numpy()  # (N, K); not every device has doubles
 
@@ -197,7 +198,7 @@ class _Steps:
         self._network, self._spec, self._plan = network, spec, plan
         self._ranks = Ranks(network)
         self._flips = plan.flips and spec.mirror == "auto"
-        self._read = _reader(train_set.pixels, plan.device)
+        self._read = reader_of(train_set.pixels, plan.device)
         self._labels = torch.tensor(train_set.labels, device=plan.device)
         self._order = torch.Generator().manual_seed(seeds.derive(plan.seed, "order"))
         self._augment = torch.Generator().manual_seed(seeds.derive(plan.seed, "augment"))
@@ -288,7 +289,7 @@ class _Steps:
             places = torch.cat(some)
             rows = torch.from_numpy(group.rows)[places]
             pixels = self._read(rows)[inside]  # (B, H, W, C)
-            images = augment.apply(_nchw(pixels), changes.of(places), self._augment)
+            images = augment.apply(as_channels_first(pixels), changes.of(places), self._augment)
             images = images.contiguous(memory_format=_LAYOUT[images.ndim])
             sizes = [len(batch) for batch in some]
             weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]
@@ -353,7 +354,7 @@ def _n_slices(space: tuple[int, ...]) -> int:
     return math.prod(space[:-2])
 
 
-def _reader(pixels: Images, device: str) -> Callable[[Tensor], Tensor]:
+def reader_of(pixels: Images, device: str) -> Callable[[Tensor], Tensor]:
     """Return what gives images (B, H, W, C) by their rows: from memory, or read anew each time."""
     if not isinstance(pixels, np.ndarray):
         return lambda rows: _resident(pixels[rows.numpy()], device)
@@ -366,8 +367,9 @@ def _resident(pixels: Images, device: str) -> Tensor:
     return torch.tensor(np.ascontiguousarray(np.moveaxis(np.asarray(pixels), 1, -1)), device=device)  # (N, H, W, C)
 
 
-def _nchw(images: Tensor) -> Tensor:
-    return images.movedim(-1, 1)  # (B, C, H, W) or (B, C, D, H, W), no copy
+def as_channels_first(images: Tensor) -> Tensor:
+    """Return images (B, H, W, C) as (B, C, H, W), or (B, D, H, W, C) as (B, C, D, H, W), without a copy."""
+    return images.movedim(-1, 1)
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:

@@ -56,6 +56,8 @@ class TrainingSpec(Spec):
             deviation 1, `"mean"` takes each pixel's mean away, `"scale"` also divides by each pixel's standard
             deviation, `"pca"` and `"zca"` whiten images of up to 64×64 values, `"none"` does nothing,
             and `"half"` brings the range 0 to 1 to −1 to 1.
+        self_supervised: Part of the epochs in which the network learns from the training images without their labels
+            before it sees any; a pass over two views of each counts as two epochs; 0 for none.
     """
 
     max_epochs: int = Field(default=40, ge=1)
@@ -87,6 +89,7 @@ class TrainingSpec(Spec):
     test_mirror: bool = False
     side_px: int | None = Field(default=None, ge=8, le=1024)
     input: InputKind = "channel"
+    self_supervised: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _one_mean(self) -> Self:
