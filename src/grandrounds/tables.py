@@ -57,9 +57,11 @@ __all__ = [
     "FILES",
     "FINDINGS",
     "HISTORY",
+    "IMAGES",
     "INTERVALS",
     "LABELS",
     "MASKS",
+    "OF_COLUMNS",
     "PREDICTIONS",
     "PROB",
     "READERS",
@@ -96,6 +98,8 @@ Unit = Literal["sample", "case", "patient"]  # what one prediction is of
 CALIB_PATIENTS = 50  # in the role calib; where it has fewer, calibrators are cross-fitted on valid
 ROLES: tuple[Role, ...] = ("train", "valid", "test", "external", "calib")
 PROB = "prob_"  # predictions carry one column per class: prob_<class>
+IMAGES = "images"  # what the series of an exam is called where it has one alone, which nobody named
+OF_COLUMNS = "columns"  # what the clinical columns are called beside the series
 _META_KEY = "grandrounds"
 _SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)
 

@@ -14,9 +14,8 @@ from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families.protocol import View
 from grandrounds.shapes import Mask, Probs
+from grandrounds.tables import IMAGES, OF_COLUMNS
 
-IMAGES = "images"  # what the series is called where a case has one alone, which nobody named
-COLUMNS = "columns"  # what the clinical columns are called beside the series
 _TINY = 1e-6
 _IDENTITY = ("sample", "case", "patient")
 
@@ -55,7 +54,7 @@ def kinds(view: View) -> pl.Series:
 
 def of_modality(view: View, name: str) -> View:
     """Return what a modality reads: the samples of a series, or the first of each case for the clinical columns."""
-    return view.rows(_first(view) if name == COLUMNS else (kinds(view) == name).to_numpy())
+    return view.rows(_first(view) if name == OF_COLUMNS else (kinds(view) == name).to_numpy())
 
 
 def lacking(view: View, series: Sequence[str]) -> Iterator[str]:

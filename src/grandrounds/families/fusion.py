@@ -29,8 +29,9 @@ from grandrounds.families.selection import patients_of
 from grandrounds.families.softmax import Softmax, regress
 from grandrounds.features.clinical import learn_columns
 from grandrounds.shapes import Features, Probs
+from grandrounds.tables import OF_COLUMNS
 
-_OF_COLUMNS = "metadata"  # the family that reads clinical columns
+_READS_COLUMNS = "metadata"  # the family that reads clinical columns
 _Words = NDArray[np.float64]  # (cases, K), NaN where a member is silent
 
 
@@ -157,7 +158,7 @@ class FusionFamily:
 
     def _modalities(self, train: View, valid: View, seed: int) -> list[_Modality]:
         """Return what is read, in order; a series of which too little is known to train a member is left out."""
-        there = [*exam.kinds(train).unique().sort(), *([exam.COLUMNS] if learn_columns(train.samples) else [])]
+        there = [*exam.kinds(train).unique().sort(), *([OF_COLUMNS] if learn_columns(train.samples) else [])]
         wanted = there if self.params.only is None else list(self.params.only)
         shuffled = [] if self.params.shuffled is None else [self.params.shuffled]
         if absent := [one for one in wanted if one not in there] + [one for one in shuffled if one not in wanted]:
@@ -178,8 +179,8 @@ class FusionFamily:
         if name == self.params.shuffled:
             read = exam.dealt_out_anew(read, seeds.derive(seed, "train"))
             watched = exam.dealt_out_anew(watched, seeds.derive(seed, "valid"))
-        kind = _OF_COLUMNS if name == exam.COLUMNS else self.params.member
-        family = families.build(kind, {} if name == exam.COLUMNS else self.params.of)
+        kind = _READS_COLUMNS if name == OF_COLUMNS else self.params.member
+        family = families.build(kind, {} if name == OF_COLUMNS else self.params.of)
         parts = np.array([part_of[patient] for patient in read.samples["patient"]], dtype=np.int64)
         return _Modality(name, kind, family, read, watched, parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -138,6 +139,8 @@ class FusionParams(MemberParams):
         only: The series that are read, and `"columns"` for the clinical columns; None for all there are.
         shuffled: A series, or `"columns"`, that is dealt out anew among the training cases: a control that can have
             learned nothing from it.
+        controls: `"beside"` lets the plan of a study add each modality alone, and one beside another that is dealt out
+            anew; `"none"` adds nothing; `"self"` is what such a control has.
         penalties: Inverse strengths of the regression's L2 penalty to try; the best on `valid` is kept.
     """
 
@@ -145,12 +148,18 @@ class FusionParams(MemberParams):
     n_parts: int = Field(default=3, ge=2)
     only: tuple[str, ...] | None = Field(default=None, min_length=1)
     shuffled: str | None = None
+    controls: Literal["beside", "none", "self"] = "beside"
     penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
 
     @property
     def max_epochs(self) -> int:
         """Passes over all series after which more do not help: a member's own, for it is trained so often."""
         return self.n_parts * self._epochs_of_member
+
+    def members_on(self, kinds: Sequence[str]) -> int:
+        """Return how many members divide the images of a pass among them, where exams have these series."""
+        wanted = kinds if self.only is None else [one for one in self.only if one in kinds]
+        return max(len(wanted), 1)
 
 
 class ExamsParams(MemberParams):

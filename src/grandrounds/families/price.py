@@ -12,6 +12,7 @@ import polars as pl
 import psutil
 
 from grandrounds import families, registry, seeds
+from grandrounds.families.params_of_others import FusionParams
 from grandrounds.families.protocol import Budget, Family, View
 from grandrounds.specs import Spec
 from grandrounds.tables import SAMPLES, Task, check
@@ -52,17 +53,28 @@ def time_batch(
     n_valid: int,
     n_classes: int,
     budget: Budget,
+    kinds: tuple[str, ...] = (),
 ) -> Price:
     """Return the price of fitting a family on `n_train` images of that shape (C, H, W), timed in this process.
 
     Run it in a process of its own: it reads that process's memory. A network is trained for two passes of four
     batches and priced by its second. A family that does not iterate is fitted on 100 and on 200 rows; its time is
     taken to grow as a power of the rows, between 1 and 2, that these two show.
+
+    Args:
+        name: Of the family.
+        params: Its parameters.
+        shape: (C, H, W) or (C, D, H, W) of an image.
+        n_train: Images in training.
+        n_valid: Images in valid.
+        n_classes: How many classes there are.
+        budget: What a trial may use; how long is not asked.
+        kinds: The series that a case has, each an image; none where a case is one image.
     """
     began = time.perf_counter()
     family = families.build(name, params)  # what it imports is part of the price
     imports_s = time.perf_counter() - began
-    size = _Size(shape, n_train, n_valid, n_classes)
+    size = _Size(shape, n_train, n_valid, n_classes, kinds)
     if families.FAMILIES.get(name).iterates:
         spec = families.params_of(name, params)
         run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
@@ -87,15 +99,19 @@ def _classes(n_classes: int) -> tuple[str, ...]:
     return tuple(f"class {k}" for k in range(n_classes))
 
 
-def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0) -> View:
-    """Return a view of random images, each of a patient of its own, with one random clinical column."""
+def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0, kinds: tuple[str, ...] = ()) -> View:
+    """Return a view of random images with one random clinical column; a patient has one, or one of each kind."""
     random = seeds.generator(seed, "noise view", n=n)
+    each = max(len(kinds), 1)
     names = [f"noise-{row:05d}" for row in range(n)]
-    samples = pl.DataFrame({"sample": names, "case": names, "patient": names, "random": random.normal(size=n)})
+    cases = [names[row // each] for row in range(n)]
+    samples = pl.DataFrame({"sample": names, "case": cases, "patient": cases, "random": random.normal(size=n)})
+    if kinds:
+        samples = samples.with_columns(series_kind=pl.Series([kinds[row % each] for row in range(n)]))
     return View(
         pixels=random.random((n, *shape), dtype=np.float32),
         samples=check(samples, SAMPLES),
-        labels=np.arange(n) % n_classes,
+        labels=np.arange(n) // each % n_classes,
         task=Task(kind="ordinal" if n_classes > 2 else "multiclass", classes=_classes(n_classes)),  # fits every loss
         flips=True,
     )
@@ -107,8 +123,10 @@ def _iterating(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple
     rows = min(size.n_train, _STEPS * n_batch, max(n_batch, _MOST_VALUES // prod(size.shape)))
     run = _run(family, size, rows, budget.replaced(epochs=2, cap_s=None))
     # The first pass also warms up; where the parameters allow one pass only, it has to do.
-    epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1])
-    return run, epoch_s * size.n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
+    epoch_s = float(np.diff([0.0, *run.epoch_ends_s])[-1]) if run.epoch_ends_s else 0.0  # of clinical columns alone
+    # Where several members divide the images among them, an epoch of one is not yet a pass over all.
+    n_members = spec.members_on(size.kinds) if isinstance(spec, FusionParams) else 1
+    return run, n_members * epoch_s * size.n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
 
 
 def _teacher_s(spec: Spec, size: _Size, budget: Budget) -> float:
@@ -126,6 +144,7 @@ class _Size(NamedTuple):
     n_train: int
     n_valid: int
     n_classes: int
+    kinds: tuple[str, ...] = ()
 
 
 class _Run(NamedTuple):
@@ -138,10 +157,10 @@ class _Run(NamedTuple):
 
 def _run(family: Family, size: _Size, rows: int, budget: Budget) -> _Run:
     # Enough rows for each class, and the share of valid that the real fit will have.
-    n_train = max(rows, 2 * size.n_classes)
-    n_valid = max(size.n_classes, round(n_train * size.n_valid / size.n_train))
-    train = noise_view(size.shape, n_train, size.n_classes)
-    valid = noise_view(size.shape, n_valid, size.n_classes)
+    each = max(len(size.kinds), 1)
+    n_train = max(rows, 4 * size.n_classes * each if size.kinds else 2 * size.n_classes)
+    n_valid = max(size.n_classes * each, round(n_train * size.n_valid / size.n_train))
+    train, valid = (noise_view(size.shape, n, size.n_classes, kinds=size.kinds) for n in (n_train, n_valid))
     epochs: list[Epoch] = []
     resident: list[int] = []
 

@@ -13,6 +13,8 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.tables import Task
 
+FLOORS = ("prior", "metadata", "thumbnail")
+
 
 class PublishedResult(Protocol):
     """A result of others on the same set, shown beside ours."""
@@ -105,7 +107,7 @@ class ReportContent:
     external: pl.DataFrame = field(default_factory=partial(tables.empty, tables.EXTERNAL))
     readers: pl.DataFrame = field(default_factory=partial(tables.empty, tables.READERS))
     flow: pl.DataFrame | None = None
-    floors: tuple[str, ...] = ("prior", "metadata", "thumbnail")
+    floors: tuple[str, ...] = FLOORS
     split_notes: tuple[str, ...] = ()
     split_record: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     watermarks: tuple[str, ...] = ()

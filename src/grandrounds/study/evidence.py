@@ -16,7 +16,7 @@ from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
 from grandrounds.evaluate.cohort import checked
 from grandrounds.study.shares import share_s, whole_trials
-from grandrounds.study.spec import FLOORS, Study
+from grandrounds.study.spec import FLOORS, Study, floors_of
 from grandrounds.study.trial import FITTED
 from grandrounds.tables import Schema, Task
 
@@ -52,7 +52,7 @@ def evidence(folder: Path) -> AuditTables:
         margin=study.judge.margin if study is not None else None,
         prevalence=study.judge.decide.prevalence if study is not None else None,
         share_s=_share_s(study, folder) if study is not None else None,
-        floors=FLOORS,
+        floors=FLOORS if study is None else floors_of(study),
         opened=_json(folder / LEDGER)["by trials"] if (folder / LEDGER).exists() else None,
         fitted_on=dict(_fitted_on(folder, found.get("trials"))),
     )

@@ -19,12 +19,13 @@ from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.closer import look_closer
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.judge import Judgement
+from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.evaluate.learning import Part, learning
 from grandrounds.evaluate.wrongly import read_wrongly
 from grandrounds.seeds import derive
 from grandrounds.splits import SplitPlan
 from grandrounds.study.evidence import VERDICT, evidence
-from grandrounds.study.spec import FLOORS, Study
+from grandrounds.study.spec import Study, floors_of
 from grandrounds.study.store import Store
 from grandrounds.study.subsets import part_of
 from grandrounds.tables import Task
@@ -54,20 +55,21 @@ def judge_run(
     seed = derive(study.seed, "bootstrap")
     samples, meta_of_data = tables.read(tables.SAMPLES, store.folder / "samples.parquet")
     known = bool(meta_of_data["patient_known"])
-    ask = study.judge
+    ask, floors = study.judge, floors_of(study)
     outcome, decision = answer(
         predictions,
         task,
         trials,
-        FLOORS,
+        floors,
         seed=seed,
         patient_known=known,
         **ask.model_dump(exclude={"decide", "slices"}),
     )
     lifted = levels.lift(checked(predictions, task, tables.ROLES), task, outcome.unit, outcome.rules)
+    facts, lacks = with_lacking(samples)
     closer = look_closer(
-        lifted, samples, task, unit=outcome.unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
-        sliced_by=ask.slices, known=outcome.recalibrations, seed=seed, patient_known=known,
+        lifted, facts, task, unit=outcome.unit, primary=ask.primary, margin=ask.margin, aims=ask.decide,
+        sliced_by=(*ask.slices, *lacks), known=outcome.recalibrations, seed=seed, patient_known=known,
     )  # fmt: skip
     gathered = {
         "trials": trials,
@@ -78,7 +80,7 @@ def judge_run(
         "intervals": outcome.intervals,
         "curves": pl.concat([outcome.curves, _learning(study, store, plan, task, outcome, names, parts)]),
         "decisions": closer.decisions,
-        "suspects": read_wrongly(predictions, task, floors=FLOORS),
+        "suspects": read_wrongly(predictions, task, floors=floors),
     }
     meta: dict[str, object] = {
         "task": task.model_dump(), "patient_known": known, "split": plan.identity,

@@ -16,6 +16,7 @@ from grandrounds.errors import BadData
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
+from grandrounds.study.controls import told, with_controls
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
 from grandrounds.study.workspace import Say, Workspace
@@ -34,8 +35,8 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
         executor: Who measures prices.
         say: Told what a reader should know, in sentences.
     """
-    recipes = ask.wanted
-    for note in _in_parts(recipes, workspace.prepared.pixels.shape[2:]):
+    recipes = with_controls(ask.wanted, workspace.dataset.samples)
+    for note in (*told(recipes, ask.wanted), *_in_parts(recipes, workspace.prepared.pixels.shape[2:])):
         say(note)
     prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
@@ -103,7 +104,9 @@ def toml(study: Study) -> str:
 
 
 def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
-    roles = workspace.plan.roles(workspace.plan.folds()[0])["role"]
+    samples = workspace.dataset.samples
+    roles = samples.select("case").join(workspace.plan.roles(workspace.plan.folds()[0]), on="case")["role"]
+    kinds = tuple(samples["series_kind"].drop_nulls().unique().sort())
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
     budget = Budget(threads=means.threads, device=means.device)
@@ -111,6 +114,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         name: executor.submit(
             time_batch, name, recipe.params.model_dump(), shape,
             int((roles == "train").sum()), int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget,
+            kinds,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip

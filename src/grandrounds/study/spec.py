@@ -204,13 +204,29 @@ class Study(Spec):
             means=ask.means.replaced(workers=self.means.workers).model_dump(), seeds=ask.seeds or self.seeds
         )
         own = {recipe.family: recipe.params for recipe in self.recipes}
+        planned, asked = _but_controls(self.recipes), [*ask.families, *_but_controls(ask.recipes)]
         changed = any(own.get(recipe.family) != recipe.params for recipe in ask.recipes)
         shared = [name for name in Ask.model_fields if name not in ("families", "recipes")]
         return [
-            *(["families"] if list(own) != [*ask.families, *(one.family for one in ask.recipes)] else []),
+            *(["families"] if planned != asked else []),
             *(["recipes"] if changed else []),
             *(name for name in shared if getattr(self, name) != getattr(alike, name)),
         ]
+
+
+def is_control(recipe: Recipe) -> bool:
+    """Whether a recipe is a control that planning put beside a fusion."""
+    return getattr(recipe.params, "controls", None) == "self"
+
+
+def floors_of(study: Study) -> tuple[str, ...]:
+    """Return the families that a useful one must beat: the floors, and controls with a modality dealt out anew."""
+    shuffled = (one.family for one in study.recipes if is_control(one) and getattr(one.params, "shuffled", None))
+    return (*FLOORS, *shuffled)
+
+
+def _but_controls(recipes: Sequence[Recipe]) -> list[str]:
+    return [recipe.family for recipe in recipes if not is_control(recipe)]
 
 
 COMMENTS = {

@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -226,7 +226,7 @@ def _facts(views: _Views, fitted: Fitted, home: Path) -> dict[str, object]:
         "status": "truncated" if fitted.record.truncated else "done",
         "epochs": fitted.record.epochs,
         "best_epoch": fitted.record.best_epoch,
-        "latency_ms": _latency_ms(fitted, views.of("valid", labelled=False)),
+        "latency_ms": _latency_ms(fitted, views.one()),
         "n_parameters": fitted.record.n_parameters,
         "size_bytes": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()),
         "fitted_hash": families.fitted_hash(home),
@@ -288,6 +288,16 @@ class _Views:
             cache=self._job.prepared.parent / "features",
         )
 
+    def one(self) -> View:
+        """Return what a model reads at once: an image of valid, or for one that reads cases the case that has most."""
+        valid = self.of("valid", labelled=False)
+        rows = np.arange(len(valid.samples)) == 0
+        if families.FAMILIES.get(self._job.trial.recipe.family).reads == "case":
+            cases = valid.samples["case"]
+            rows = (cases == cases.mode(maintain_order=True)[0]).to_numpy()
+        few = valid.rows(rows)
+        return replace(few, pixels=np.asarray(few.pixels), cache=None)
+
     def has(self, role: Role) -> bool:
         """Return whether the split gives that role to anybody who has a label."""
         return not self._rows(role).is_empty()
@@ -325,9 +335,8 @@ def _watch(history: list[Epoch], path: Path) -> Callable[[Epoch], None]:
     return watch
 
 
-def _latency_ms(fitted: Fitted, view: View, n: int = 5) -> float:
-    """Return the median milliseconds to predict one image."""
-    one = View(np.asarray(view.pixels[:1]), view.samples.head(1), None, view.task)
+def _latency_ms(fitted: Fitted, one: View, n: int = 5) -> float:
+    """Return the median milliseconds to predict one image, or one case."""
     seconds = []
     for _ in range(n + 1):
         started = time.perf_counter()

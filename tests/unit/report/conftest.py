@@ -133,6 +133,9 @@ def _more_places(payloads: tuple[str, ...], family: str, frames: dict[str, pl.Da
         "flow": pl.DataFrame(
             [*flow, ("analysed", payloads[3], 60)], schema=["stage", "reason", "n_images"], orient="row"
         ).with_columns(n_cases=pl.lit(None, pl.Int64()), n_patients=pl.lit(None, pl.Int64())),
+        "samples": frames["samples"].with_columns(
+            series_kind=pl.Series([payloads[turn % 3] for turn in range(frames["samples"].height)])
+        ),
         "scores": pl.concat([scores, slices]),
         "split_record": {
             "spec": {"scheme": payloads[4], "group": "patient"},

@@ -1,0 +1,179 @@
+"""The section on exams of several series: what fusing them gains, and what a missing series costs.
+
+A fusion and its controls are known by their names: `fusion:…@only-axial` reads one modality, and
+`fusion:…@axial-shuffled-columns` reads another one beside it that was dealt out anew among the cases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import polars as pl
+
+from grandrounds.evaluate.lacking import with_lacking
+from grandrounds.report.blocks import Block, Cell, Column, Prose, Section, Table
+from grandrounds.report.ranked import Difference, Ranked, Score
+from grandrounds.report.results import named
+from grandrounds.report.rounding import count, interval, listed, share, signed
+
+_ONLY = re.compile(r"(fusion:.+)@only-(.+)")
+_SHUFFLED = re.compile(r"(fusion:.+)@(.+)-shuffled-(.+)")
+_JOINT = "exams:"
+_CHANCE = 0.5  # AUC of guessing
+_HOW = (
+    "A fusion has to gain over the best of its modalities alone; that one is picked on these very cases, which favours "
+    "it. A modality that was dealt out anew among the training cases says nothing, so it must gain nothing."
+)
+
+
+class _Fusion(NamedTuple):
+    """A fusion, its modalities alone by their names, and controls with a modality dealt out anew."""
+
+    name: str
+    singles: dict[str, str]
+    shuffled: tuple[tuple[str, str, str], ...]  # beside which modality, which one, the family
+
+
+def shuffled(families: Iterable[str]) -> tuple[str, ...]:
+    """Return the families that are controls with a modality dealt out anew.
+
+    >>> shuffled(["prior", "fusion:resnet-18", "fusion:resnet-18@images-shuffled-columns"])
+    ('fusion:resnet-18@images-shuffled-columns',)
+    """
+    return tuple(name for name in families if _SHUFFLED.fullmatch(name))
+
+
+def several_series(ranked: Ranked) -> Section | None:
+    """Return what each fusion gains over its modalities, and how cases that lack a series are read."""
+    blocks: list[Block] = []
+    for fusion in _fusions(ranked):
+        blocks += [_beside(ranked, fusion), Prose(tuple(_words(ranked, fusion)))]
+    if blocks:
+        blocks.insert(0, Prose((_HOW,)))
+    if (lacking := _lacking(ranked)) is not None:
+        blocks.append(lacking)
+    return Section("several-series", "What does each series say?", tuple(blocks)) if blocks else None
+
+
+def _fusions(ranked: Ranked) -> Iterator[_Fusion]:
+    names = sorted(ranked.families)
+    only = [found for found in map(_ONLY.fullmatch, names) if found]
+    mixed = [found for found in map(_SHUFFLED.fullmatch, names) if found]
+    for name in dict.fromkeys(found[1] for found in only):
+        singles = {found[2]: found[0] for found in only if found[1] == name}
+        yield _Fusion(name, singles, tuple((found[2], found[3], found[0]) for found in mixed if found[1] == name))
+
+
+def _joint(ranked: Ranked) -> list[str]:
+    return [name for name in ranked.scored if name.startswith(_JOINT)]
+
+
+def _beside(ranked: Ranked, fusion: _Fusion) -> Table:
+    """Return the fusion, its modalities alone, the control and networks that read all series jointly."""
+    reads = {fusion.name: "all, fused late"} | {family: f"{one} alone" for one, family in fusion.singles.items()}
+    reads |= {family: f"{one}, and {other} dealt out anew" for one, other, family in fusion.shuffled}
+    reads |= dict.fromkeys(_joint(ranked), "all series, jointly")
+    rows = []
+    for family in (name for name in ranked.families if name in reads):
+        score, versus = ranked.score(family, ranked.content.primary), ranked.versus(fusion.name, family)
+        rows.append((named(ranked, family), Cell(reads[family]), _valued(score), *_compared(versus)))
+    columns = (
+        Column("Family", numeric=False), Column("Reads", numeric=False),
+        Column(ranked.words(ranked.content.primary), "95 % interval"), Column("The fusion gains", "95 % interval"),
+        Column("Verdict", numeric=False),
+    )  # fmt: skip
+    return Table(f"{fusion.name} beside its modalities, best first.", columns, tuple(rows))
+
+
+def _valued(score: Score) -> Cell:
+    return Cell(share(score.estimate), interval(score.low, score.high))
+
+
+def _compared(versus: Difference | None) -> tuple[Cell, Cell]:
+    if versus is None:
+        return Cell(""), Cell("")
+    return Cell(signed(versus.difference), _span(versus)), Cell(versus.verdict)
+
+
+def _span(versus: Difference) -> str:
+    return "" if versus.low is None else f"{signed(versus.low)} to {signed(versus.high)}"
+
+
+def _words(ranked: Ranked, fusion: _Fusion) -> Iterator[str]:
+    scored = [(one, family) for one, family in fusion.singles.items() if family in ranked.scored]
+    if scored and fusion.name in ranked.scored:
+        best, family = min(scored, key=lambda pair: ranked.scored.index(pair[1]))
+        yield _gain(f"the best modality alone, {best}", ranked.versus(fusion.name, family), "The fusion")
+    for beside, other, family in fusion.shuffled:
+        alone = fusion.singles.get(beside)
+        versus = ranked.versus(family, alone) if alone is not None else None
+        if versus is not None:
+            yield _nothing(beside, other, versus)
+    for joint in _joint(ranked):
+        versus = ranked.versus(joint, fusion.name)
+        if versus is not None and versus.verdict == "better":
+            yield (
+                f"{joint} is better than the fusion by {signed(versus.difference)} ({_span(versus)}): the series show "
+                "something together that none of them shows alone."
+            )
+    if ranked.content.primary == "auc":
+        yield from _at_chance(ranked, {fusion.name: "the fusion"} | {name: one for one, name in fusion.singles.items()})
+
+
+def _gain(over: str, versus: Difference | None, who: str) -> str:
+    if versus is None or versus.difference is None:
+        return f"{who} could not be compared with {over}."
+    text = f"{who} differs from {over}, by {signed(versus.difference)} ({_span(versus)})"
+    if versus.verdict == "better":
+        return f"{text}: the gain is real."
+    if versus.verdict == "worse":
+        return f"{text}: it is worse."
+    return f"{text}: no gain is shown."
+
+
+def _nothing(beside: str, other: str, versus: Difference) -> str:
+    text = f"Beside {beside}, {other} dealt out anew gains {signed(versus.difference)} ({_span(versus)})"
+    if versus.verdict == "better":
+        return f"{text}: it should gain nothing, so look for a leak before believing any gain here."
+    return f"{text}: as good as nothing, as it should be."
+
+
+def _at_chance(ranked: Ranked, names: dict[str, str]) -> Iterator[str]:
+    found = []
+    for family, words in names.items():
+        low = ranked.score(family, "auc").low
+        if low is not None and low <= _CHANCE:
+            found.append(words)
+    if found:
+        yield f"Not shown to be better than chance: {listed(found)}."
+
+
+def _lacking(ranked: Ranked) -> Table | None:
+    """Return how many cases lack which series, and how those that do, and do not, are read."""
+    facts, lacks = with_lacking(ranked.content.samples)
+    if not lacks:
+        return None
+    families = [one for one in ranked.families if one.startswith(("fusion:", _JOINT)) and "@" not in one]
+    sliced = ranked.content.scores.filter(pl.col("metric") == ranked.content.primary, pl.col("label").is_null())
+    rows = []
+    for column in lacks:
+        for value in ("yes", "no"):
+            part = facts.filter(pl.col(column) == value)
+            cells = [_of_slice(sliced, family, f"{column}: {value}") for family in families]
+            word = column if value == "yes" else column.replace("lacks", "has", 1).replace("any series", "every series")
+            rows.append((Cell(word), Cell(count(part["case"].n_unique())), *cells))
+    heads = (Column(name, "95 % interval") for name in families)
+    caption = f"Missing series: cases in all, and {ranked.words(ranked.content.primary)} on those of test."
+    return Table(caption, (Column("Cases", numeric=False), Column("How many"), *heads), tuple(rows))
+
+
+def _of_slice(scores: pl.DataFrame, family: str, name: str) -> Cell:
+    found = scores.filter(pl.col("family") == family, pl.col("slice") == name)
+    if found.is_empty():
+        return Cell(share(None))
+    row = found.row(0, named=True)
+    if row["estimate"] is None:
+        return Cell(share(None), str(row["note"] or ""))
+    return Cell(share(row["estimate"]), interval(row["low"], row["high"]))
