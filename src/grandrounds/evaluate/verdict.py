@@ -245,8 +245,17 @@ def _by_cost(found: Verdict, by_test: Choice, cost_s: dict[str, float]) -> Itera
         yield (
             f"Cost decides among the equivalent and the undecided within {found.margin:g} of {best}: the cheapest "
             f"{'calibrated ' if known else ''}one on test is `{found.cheapest}` "
-            f"({cost_s[found.cheapest]:.2g} s a trial to fit and predict)."
+            f"({_seconds(cost_s[found.cheapest])} s a trial to fit and predict)."
         )
+
+
+def _seconds(cost_s: float) -> str:
+    """Return seconds with two digits that count, or whole.
+
+    >>> _seconds(0.0234), _seconds(4.0), _seconds(1368.2)
+    ('0.023', '4', '1,368')
+    """
+    return f"{cost_s:.2g}" if cost_s < 99 else f"{cost_s:,.0f}"
 
 
 def _shipping(
