@@ -23,11 +23,13 @@ import os
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import polars as pl
+from statsmodels.stats.proportion import proportion_confint
 
 from grandrounds import data
 from grandrounds.data.glance import Glances, glances, squared
@@ -92,6 +94,13 @@ def quarter_turn(grey, rng):
 KINDS = (shift, crop, brightness, jpeg, rotation, resize, noise, mirror, eight_bit, quarter_turn)
 
 
+def half_of(dataset, *, held_out):
+    """Return the samples of the patients (or images, where patients are unknown) of one half."""
+    who = dataset.samples["patient" if dataset.patient_known else "sample"]
+    return {name for name, one in zip(dataset.samples["sample"], who, strict=True)
+            if zlib.crc32(one.encode()) % 2 == held_out}  # fmt: skip
+
+
 def planted(dataset, seen, n_each, rng):
     """Return the small pictures with changed copies behind them, and who is a copy of whom, of which kind."""
     chosen = rng.permutation(len(seen.samples))[: n_each * len(KINDS)]
@@ -105,34 +114,53 @@ def planted(dataset, seen, n_each, rng):
     return Glances((*seen.samples, *truth), np.concatenate([seen.grey, np.stack(copies)]), (None,)), truth
 
 
+def measured(dataset, seen, n_each, rng):
+    """Return the copies that were found by kind, the pairs that nobody planted, and the seconds it took."""
+    hidden, truth = planted(dataset, seen, n_each, rng)
+    sha256 = dict(dataset.samples.select("sample", "sha256").iter_rows()) | {name: name for name in truth}
+    start = time.perf_counter()
+    pairs = near_duplicates(hidden, sha256)
+    took_s = time.perf_counter() - start
+    found = {frozenset(pair) for pair in pairs.select("sample_a", "sample_b").iter_rows()}
+    hits = {kind.__name__: [] for kind in KINDS}
+    for name, (original, kind) in truth.items():
+        hits[kind].append(frozenset((name, original)) in found)
+    others = pairs.filter(~pl.any_horizontal(pl.col("sample_a", "sample_b").str.starts_with("copy-")))
+    return hits, others, took_s
+
+
+def between(dataset, others, n):
+    """Return in words how many pairs are of different patients, with a 95 % interval in percent of the images."""
+    patient = dict(dataset.samples.select("sample", "patient").iter_rows())
+    k = sum(patient[a] != patient[b] for a, b in others.select("sample_a", "sample_b").iter_rows())
+    if not dataset.patient_known:
+        return f"{k} by anybody"
+    low, high = proportion_confint(k, n, method="beta")
+    return f"{k} ({low:.2%} to {high:.2%})"
+
+
 def main():
     n_each = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    part = sys.argv[3] if len(sys.argv) > 3 else "held-out"
     folder = os.environ.get("GRANDROUNDS_TEST_DATA")
     there = [str(Path(folder) / name) for name in SETS if folder and (Path(folder) / name).is_file()]
     print(f"{'set':<16}{'images':>8}{'recall':>8}" + "".join(f"{kind.__name__:>13}" for kind in KINDS) +
-          f"{'other pairs':>13}{'between':>20}{'seconds':>9}")  # fmt: skip
+          f"{'n each':>8}{'other pairs':>24}{'seconds':>9}")  # fmt: skip
     with tempfile.TemporaryDirectory() as cache:
         for source in ("simulated-hrct", *there):
             dataset = data.open_dataset(source, cache=Path(cache))
             seen = glances(dataset)
-            hidden, truth = planted(dataset, seen, n_each, np.random.default_rng(seed))
-            sha256 = dict(dataset.samples.select("sample", "sha256").iter_rows()) | {name: name for name in truth}
-            start = time.perf_counter()
-            pairs = near_duplicates(hidden, sha256)
-            took_s = time.perf_counter() - start
-            found = {frozenset(pair) for pair in pairs.select("sample_a", "sample_b").iter_rows()}
-            hits = {kind.__name__: [] for kind in KINDS}
-            for name, (original, kind) in truth.items():
-                hits[kind].append(frozenset((name, original)) in found)
-            others = pairs.filter(~pl.any_horizontal(pl.col("sample_a", "sample_b").str.starts_with("copy-")))
-            patient = dict(dataset.samples.select("sample", "patient").iter_rows())
-            between = sum(patient[a] != patient[b] for a, b in others.select("sample_a", "sample_b").iter_rows())
-            who = f"{between} patients" if dataset.patient_known else "patients unknown"
+            if part != "all":
+                chosen = half_of(dataset, held_out=part == "held-out")
+                rows = [row for row, name in enumerate(seen.samples) if name in chosen]
+                seen = Glances(tuple(seen.samples[row] for row in rows), seen.grey[rows], (None,))
+            hits, others, took_s = measured(dataset, seen, n_each, np.random.default_rng(seed))
             recall = np.mean([hit for kind in hits.values() for hit in kind])
-            print(f"{dataset.name[:15]:<16}{len(seen.samples):>8}{recall:>8.3f}" +
-                  "".join(f"{np.mean(kind):>13.2f}" for kind in hits.values()) +
-                  f"{others.height:>13}{who:>20}{took_s:>9.1f}")  # fmt: skip
+            n = len(seen.samples)
+            print(f"{dataset.name[:15]:<16}{n:>8}{recall:>8.3f}" +
+                  "".join(f"{np.mean(kind):>13.3f}" for kind in hits.values()) +
+                  f"{len(hits['mirror']):>8}{between(dataset, others, n):>24}{took_s:>9.1f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

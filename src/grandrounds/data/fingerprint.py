@@ -59,10 +59,11 @@ class Duplicates(Spec):
 
 
 class NearPair(Spec):
-    """Two images that are nearly the same: another crop, brightness, compression or size of one picture.
+    """Two images that are nearly the same: another crop, window, compression or size of one picture.
 
     Args:
-        mirrored: Whether one is the other's mirror image.
+        mirrored: Whether `b` is to be mirrored to look like `a`.
+        turned_deg: By how much it is to be turned after that, anticlockwise: 0, 90, 180 or 270.
         correlation: Of the grey values once one is laid over the other.
         patients: Whether both are of one patient; None where patients are unknown. `labels` and `roles` alike.
     """
@@ -70,6 +71,7 @@ class NearPair(Spec):
     a: str
     b: str
     mirrored: bool
+    turned_deg: int
     correlation: float
     patients: Literal["same", "different"] | None
     labels: Literal["same", "different"] | None

@@ -85,10 +85,10 @@ def _near_lines(found: Fingerprint) -> list[str]:
         return []
     if not found.near:
         return ["  nearly identical      none"]
-    text = [f"  nearly identical      {many(len(found.near), 'pair')}, {mirrored_of(found.near)}"]
+    text = [f"  nearly identical      {many(len(found.near), 'pair')}, {turned_of(found.near)}"]
     text += [f"                        of which {spans_of(found.near)}"] if spans_of(found.near) else []
     pairs = sorted(found.near, key=lambda pair: not pair.crosses)[:10]
-    return text + [f"    {pair.a} ~ {pair.b}{' mirrored' if pair.mirrored else ''}" for pair in pairs]
+    return text + [f"    {pair.a} ~ {pair.b}{_turned(pair)}" for pair in pairs]
 
 
 def _probe_lines(found: Fingerprint) -> list[str]:
@@ -111,9 +111,13 @@ def _reason(probe: Mapping[str, Any]) -> str:
     return str(probe["sentence"]).partition(": ")[2]
 
 
-def mirrored_of(pairs: Sequence[NearPair]) -> str:
-    """Return how many of the pairs are mirror images, in words."""
-    return f"{sum(pair.mirrored for pair in pairs):,} of them mirrored"
+def turned_of(pairs: Sequence[NearPair]) -> str:
+    """Return how many of the pairs are mirrored or turned, in words."""
+    return f"{sum(pair.mirrored or pair.turned_deg > 0 for pair in pairs):,} of them mirrored or turned"
+
+
+def _turned(pair: NearPair) -> str:
+    return (" mirrored" if pair.mirrored else "") + (f" turned by {pair.turned_deg}°" if pair.turned_deg else "")
 
 
 def spans_of(pairs: Sequence[NearPair]) -> str:

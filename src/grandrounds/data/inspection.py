@@ -109,13 +109,14 @@ def near_pairs(dataset: Dataset, seen: Glances) -> tuple[NearPair, ...]:
     found = near_duplicates(seen, dict(rows.select("sample", "sha256").iter_rows()))
     facts = {row["sample"]: row for row in rows.select("sample", "patient", "label", "role").iter_rows(named=True)}
     pairs = []
-    for a, b, mirrored, correlation, _ in found.iter_rows():
+    for a, b, mirrored, turned_deg, correlation, _ in found.iter_rows():
         one, other = facts[a], facts[b]
         state = {name: _compared(one[name], other[name]) for name in ("patient", "label", "role")}
         pairs.append(
             NearPair(
-                a=a, b=b, mirrored=mirrored, correlation=round(correlation, 4), labels=state["label"],
-                patients=state["patient"] if dataset.patient_known else None, roles=state["role"],
+                a=a, b=b, mirrored=mirrored, turned_deg=turned_deg, correlation=round(correlation, 4),
+                patients=state["patient"] if dataset.patient_known else None, labels=state["label"],
+                roles=state["role"],
             )
         )  # fmt: skip
     order = ("labels", "patients", "roles")

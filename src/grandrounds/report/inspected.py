@@ -117,8 +117,8 @@ def _near(near: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
     if near is None:
         return ()
     how = (
-        "Looked for: another crop, shift, small turn, size, brightness, compression, or the mirror image of one "
-        "picture. A hash proposes, laying one over the other confirms."
+        "Looked for: another crop, shift, small turn, size, window, compression or noise of one picture, mirrored or "
+        "turned by quarters as well. Coarse descriptions propose, laying one over the other confirms."
     )
     if not near:
         return ("No two images are nearly identical.", how)
@@ -136,6 +136,7 @@ def _pairs(near: Sequence[Mapping[str, Any]], jpegs: Mapping[str, bytes]) -> lis
         if pair["a"] in jpegs and pair["b"] in jpegs:
             words = [f"different {what}" for what in ("labels", "patients", "roles") if pair[what] == "different"]
             words += ["mirrored"] if pair["mirrored"] else []
+            words += [f"turned by {pair['turned_deg']}°"] if pair["turned_deg"] else []
             names = f"{pair['a']} and {pair['b']}"
             caption = ": ".join(part for part in (names, ", ".join(words)) if part) or "one picture"
             shown.append((caption, jpegs[pair["a"]], jpegs[pair["b"]]))

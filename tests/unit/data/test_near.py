@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from grandrounds.data.glance import EDGE_PX, Glances, squared
-from grandrounds.data.near import has_content, near_duplicates
+from grandrounds.data.near import LEAST_SCORE, MOST_SCORE, least_score, near_duplicates
+from grandrounds.data.overlay import has_content
 from grandrounds.image import Image
 
 
@@ -60,6 +61,47 @@ def test_a_mirrored_pair_is_called_so() -> None:
 
     assert row["mirrored"]
     assert row["correlation"] > 0.999
+
+
+@pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_copy_that_lies_otherwise_is_found_and_how(*, mirrored: bool, turned_deg: int) -> None:
+    """Of a copy in any of the eight ways that a square lies, the row tells how to lay it back over the first."""
+    one = texture(0)
+    moved = CHANGES["shift"](one)
+    copy = np.rot90(moved, -turned_deg // 90)
+    copy = copy[:, ::-1] if mirrored else copy
+    images = {f"other-{seed}": texture(seed) for seed in range(1, 9)} | {"one": one, "copy": copy}
+    row = near_duplicates(seen(images), {name: name for name in images}).row(0, named=True)
+
+    assert {row["sample_a"], row["sample_b"]} == {"one", "copy"}
+    assert (row["mirrored"], row["turned_deg"]) == (mirrored, turned_deg)
+
+
+def test_a_window_that_clips_hides_no_copy() -> None:
+    """What another window shows as plain black or white does not count against a copy."""
+    images = {"one": texture(0), "copy": texture(0).clip(100, 150), "other": texture(1)}
+
+    assert pairs(images) == {frozenset({"one", "copy"})}
+
+
+def test_where_people_look_alike_more_is_asked_of_a_copy() -> None:
+    """Images that share most of what they show raise the score that a copy has to reach; unrelated ones do not."""
+    shared = texture(999)
+    alike = seen({str(seed): shared + 0.2 * texture(seed) for seed in range(260)}).grey
+    unrelated = seen({str(seed): texture(seed) for seed in range(260)}).grey
+
+    assert least_score(unrelated) == LEAST_SCORE
+    assert LEAST_SCORE < least_score(alike) <= MOST_SCORE
+
+
+def test_people_who_look_alike_are_not_taken_for_one() -> None:
+    """Where all images share most of what they show, the copy is found and nobody else is."""
+    shared = texture(999)
+    images = {str(seed): shared + 0.2 * texture(seed) for seed in range(260)}
+    images["copy"] = CHANGES["noise"](images["7"])
+
+    assert pairs(images) == {frozenset({"7", "copy"})}
 
 
 def test_images_without_content_match_nothing() -> None:

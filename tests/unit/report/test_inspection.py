@@ -18,8 +18,8 @@ SPAN = {"low": 1.0, "median": 2.0, "high": 3.0}
 
 def made_up(word: str = "scan", **changes: Any) -> inspection.InspectionContent:
     """Return the content of a page on which `word` stands wherever the data have a say."""
-    pair = {"a": f"{word}-1", "b": f"{word}-2", "mirrored": True, "correlation": 0.99,
-            "patients": "different", "labels": "different", "roles": "same"}  # fmt: skip
+    pair = {"a": f"{word}-1", "b": f"{word}-2", "mirrored": True, "turned_deg": 90,
+            "correlation": 0.99, "patients": "different", "labels": "different", "roles": "same"}  # fmt: skip
     group = {"what": f"the column {word!r}", "shapes": [f"[{word}]_9"], "n_groups": 4, "smallest": 1, "median": 2.0,
              "largest": 3, "n_pairs": 5, "n_inside": 4, "n_by_chance": 0.2, "n_one_label": 3,
              "option": f"--patient {word}"}  # fmt: skip
@@ -72,7 +72,7 @@ def test_every_part_stands_on_the_page() -> None:
 
     assert anchors == ["look", "who", "measures", "pairs", "shortcuts", "flow", "bad", "notes"]
     assert all(f'id="{anchor}"' in page for anchor in anchors)
-    assert "different labels, different patients, mirrored" in page
+    assert "different labels, different patients, mirrored, turned by 90°" in page
     assert "0.910" in page
     assert "0.880 to 0.940" in page
 
