@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -10,28 +10,45 @@ from grandrounds.data.series_spec import SeriesSpec
 
 
 def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
-    """Return the series with the columns `chosen` and `reason`.
+    """Return the series with the columns `chosen`, `reason` and `channel`, the number of the channel it is to be.
 
     Args:
         series: One row per series, with `exam, plane, thickness_mm, kernel, contrast, description, n_slices, kind`.
         spec: What fits.
     """
     reasons = [_misfit(row, spec) for row in series.iter_rows(named=True)]
-    fitting = series.with_columns(reason=pl.Series(reasons, dtype=pl.String()))
+    channels = [_channel(row, spec.channels) for row in series.iter_rows(named=True)]
+    fitting = series.with_columns(
+        reason=pl.Series(reasons, dtype=pl.String()), channel=pl.Series(channels, dtype=pl.Int64())
+    )
     fits = pl.col("reason").is_null()
-    if spec.pick == "one":
+    if spec.pick == "one" or spec.channels:
         rank = (
             pl.struct(pl.col("thickness_mm").fill_null(float("inf")), -pl.col("n_slices"), "series")
             .rank("ordinal")
-            .over("exam", fits)
+            .over("exam", "channel", fits)
         )
         best = fitting.with_columns(rank=rank)
         words = "another series of the exam has thinner slices, or more of them"
         reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(words)).otherwise("reason")
         fitting = best.with_columns(reason=reason).drop("rank")
+    n_channels = pl.col("channel").filter(fits).n_unique().over("exam")
+    if spec.channels:
+        lacks = pl.when(fits & (n_channels < len(spec.channels))).then(pl.lit("the exam lacks one of the channels"))
+        fitting = fitting.with_columns(reason=lacks.otherwise("reason"))
     return fitting.with_columns(
         chosen=pl.col("reason").is_null(), reason=pl.col("reason").fill_null(pl.lit(_praise(spec)))
     )
+
+
+def _channel(row: dict[str, object], channels: Sequence[str]) -> int:
+    """Return which channel a series is to be, the first where nothing is said of channels."""
+    fitting = [at for at, part in enumerate(channels) if _holds(row["description"], part)]
+    return max(fitting, key=lambda at: len(channels[at]), default=0)
+
+
+def _holds(text: object, part: str) -> bool:
+    return part.lower() in str(text or "").lower()
 
 
 def _misfit(row: dict[str, object], spec: SeriesSpec) -> str | None:
@@ -47,11 +64,17 @@ def _misfits(row: dict[str, object], spec: SeriesSpec) -> Iterator[str]:
     if spec.contrast is not None and contrast != spec.contrast:
         yield "without contrast medium" if spec.contrast else "with contrast medium"
     for name, part in (("kernel", spec.kernel), ("description", spec.description)):
-        if part is not None and part.lower() not in str(row[name] or "").lower():
+        if part is not None and not _holds(row[name], part):
             yield f"another {name}"
+    if spec.channels and not any(_holds(row["description"], part) for part in spec.channels):
+        yield "none of the channels"
 
 
 def _praise(spec: SeriesSpec) -> str:
-    asked = spec.model_dump(exclude_none=True, exclude={"pick"})
+    asked = spec.model_dump(exclude_defaults=True, exclude={"pick"})
     told = f"they fit what was asked ({', '.join(asked)})" if asked else "no series was asked for"
-    return f"{told}; of each exam the thinnest slices, then the most of them" if spec.pick == "one" else told
+    return (
+        f"{told}; of each exam the thinnest slices, then the most of them"
+        if spec.pick == "one" or spec.channels
+        else told
+    )

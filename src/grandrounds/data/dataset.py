@@ -103,7 +103,7 @@ class Dataset:
         return digest([rows.sort("sample", "task").rows(), facts, self.task.model_dump(), self.flips])
 
     def load(self, sample: str) -> Image:
-        """Return one image as its file has it, before any preparation.
+        """Return one image as its file has it, before any preparation; of several series the first.
 
         Raises:
             BadData: There is no such sample, or its file cannot be read any more.
@@ -112,7 +112,9 @@ class Dataset:
         if rows.is_empty():
             raise BadData(f"there is no sample called {sample!r}", where=self.name)
         if rows.height > 1:
-            places = rows.sort("order").select("path", "member", "frame").iter_rows()
+            rows = rows.sort("order")
+            series = pl.col("series").eq_missing(rows["series"][0])
+            places = rows.filter(series).select("path", "member", "frame").iter_rows()
             return formats.read_stack([formats.Part(Path(path), member, frame) for path, member, frame in places])
         row = rows.row(0, named=True)
         image = formats.read(Path(row["path"]), member=row["member"], frame=row["frame"], box=row["box"])

@@ -21,7 +21,7 @@ from grandrounds.data.draft import Draft, free_name, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
 
 _EXAM = "#exam"
@@ -48,6 +48,8 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     Raises:
         BadData: There is no DICOM image, or the labels do not fit.
     """
+    if options.series.channels and options.unit != "volume":
+        raise BadSpec("series become the channels of volumes, not of slices", remedy="say --unit volume")
     named = Path(options.labels).expanduser().absolute() if options.labels else table_in(source)
     tree = survey(source, crew=crew)
     _check(tree, source)
@@ -57,7 +59,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     read = chosen.filter(is_read)
     if read.is_empty():
         raise BadData("no series fits what was asked", where=source, remedy="; ".join(_reasons(chosen)))
-    rows, files = _rows(tree, read, labelled.clinical, options.unit)
+    rows, files = _rows(tree, read, labelled.clinical, options)
     return Draft(
         name=source.resolve().stem,
         root=source,
@@ -66,7 +68,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
         refused=_refused(tree),
         before=tuple(_before(tree, chosen, named)),
         unmatched=_a_file_of_each(tree, labelled.without_row),
-        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), UNITS[options.unit]),
+        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), *_units(options)),
     )
 
 
@@ -135,7 +137,7 @@ def _refuse_contradictions(ratings: pl.DataFrame, path: Path) -> None:
 
 
 def _rows(
-    tree: Tree, read: pl.DataFrame, clinical: tuple[str, ...], unit: str
+    tree: Tree, read: pl.DataFrame, clinical: tuple[str, ...], options: SourceOptions
 ) -> tuple[pl.DataFrame, pl.DataFrame | None]:
     """Return the draft's rows, and the files of samples that are volumes."""
     role = next((name for name in clinical if name.lower() in ("split", "role", "set")), None)
@@ -150,12 +152,19 @@ def _rows(
         pl.col("plane").alias("series_kind"),
         *stated,  # the table's word goes before the header's
         *(value.alias(free_name(name)) for name, value in rest.items()),
-        pl.col("series").map_elements(_short, return_dtype=pl.String()).alias("sample"),
+        "channel",
+        pl.col("exam" if options.series.channels else "series")
+        .map_elements(_short, return_dtype=pl.String())
+        .alias("sample"),
         (pl.col(_of_table(role)).map_elements(official_role, return_dtype=pl.String()) if role else pl.lit(None))
         .cast(pl.String())
         .alias("role"),
     )
-    return by_unit(tree.files.join(facts, on="series", how="inner", maintain_order="left"), unit)
+    slices = tree.files.join(facts, on="series", how="inner", maintain_order="left")
+    if options.series.channels:
+        slices = slices.sort("sample", "channel", maintain_order=True)
+        slices = slices.with_columns(order=pl.int_range(pl.len()).over("sample"))
+    return by_unit(slices.drop("channel"), options.unit)
 
 
 def _short(series: str) -> str:
@@ -167,6 +176,13 @@ def _a_file_of_each(tree: Tree, series: Sequence[str]) -> tuple[str, ...]:
     """Return the first slice of each series, in a folder by its path, in a ZIP by its member."""
     first = tree.files.filter(pl.col("series").is_in(list(series))).unique("series", keep="first", maintain_order=True)
     return tuple(first.select(pl.coalesce("member", "path")).to_series())
+
+
+def _units(options: SourceOptions) -> tuple[str, ...]:
+    channels = options.series.channels
+    if not channels:
+        return (UNITS[options.unit],)
+    return (f"A sample is a whole exam; its channels are {', '.join(channels)}, laid on the first.",)
 
 
 def _refused(tree: Tree) -> pl.DataFrame:

@@ -5,6 +5,7 @@ Memory stays flat: one image is held at a time, or one volume where that is what
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,7 @@ class _Place(NamedTuple):
     path: str
     member: str | None
     frame: int | None
+    series: str | None = None
     box: Sequence[int] | None = None
 
 
@@ -84,7 +86,7 @@ def measure(
         crew: Who reads side by side where there is enough to read.
         also: What else is done with the images of single files; None for nothing.
     """
-    rows = rows.select("sample", "side", "path", "member", "frame", "box").with_row_index("row")
+    rows = rows.select("sample", "side", "path", "member", "frame", "series", "box").with_row_index("row")
     stacked = [] if files is None else _stacked(rows, files)
     several = {stack[0].row for stack in stacked}
     places = (_Place(*row) for row in rows.select(_Place._fields).iter_rows())
@@ -148,10 +150,17 @@ def _of_stacks(stacks: Sequence[Sequence[_Place]]) -> _Piece:
 
 
 def _of_stack(stack: Sequence[_Place]) -> _Facts | str:
+    """Return the facts of a volume, or why there are none; of several series those of the first, and a hash of all."""
     try:
-        return _facts(read_stack([Part(Path(place.path), place.member, place.frame) for place in stack]))
+        told = [
+            _facts(read_stack([Part(Path(place.path), place.member, place.frame) for place in places]))
+            for places in _by(stack, lambda place: place.series)
+        ]
     except BadData as error:
         return error.what
+    if len(told) == 1:
+        return told[0]
+    return told[0] | {"sha256": hashlib.sha256("".join(one["sha256"] for one in told).encode()).hexdigest()}
 
 
 def _images(path: str, member: str | None, frames: Sequence[int | None]) -> Iterator[Image | BadData]:

@@ -20,6 +20,9 @@ class SeriesSpec(Spec):
         description: Part of the series description, upper or lower case; None for any.
         pick: `"one"` takes the series with the thinnest slices, then the most of them, of those that fit; `"all"`
             takes every one that fits.
+        channels: Parts of series descriptions. Each exam's series that have them become the channels of one volume, in
+            this order, all laid on the first; of several for one channel, the one that `"one"` would take. Of parts
+            that fit one description the longest counts. Empty: a series is a volume of its own.
     """
 
     plane: Plane | None = None
@@ -28,3 +31,4 @@ class SeriesSpec(Spec):
     contrast: bool | None = None
     description: str | None = None
     pick: Literal["one", "all"] = "one"
+    channels: tuple[str, ...] = ()
