@@ -30,6 +30,7 @@ from grandrounds.splits import ledger
 from grandrounds.study import pseudonyms
 from grandrounds.study.evidence import VERDICT
 from grandrounds.tables import PROB, Role, Task, Unit
+from grandrounds.wording import many
 
 MODEL: Final = "model"
 HOME: Role = "external"
@@ -123,7 +124,8 @@ def _in_our_words(opened: Dataset, task: Task, classes: Mapping[str, str]) -> tu
     if kept.is_empty():
         raise BadData("no case is left", where=opened.root, remedy="leave out fewer classes")
     out = opened.labels.height - kept.height
-    return kept, (f"{out} cases were left out: unlabelled, or of a class that was asked to be.",) if out else ()
+    left_out = f"{many(out, 'case', 'were')} left out: unlabelled, or of a class that was asked to be."
+    return kept, (left_out,) if out else ()
 
 
 def _refuse_seen(
@@ -155,10 +157,11 @@ def _refuse_seen(
         patients = renamed["patient"]
     n_met = len(set(tables.patient_hashes(patients)) & predictor.patients)
     if n_met and namesakes:
-        return (f"{n_met} patients have names of patients in training; they are declared to be other people.",)
+        met = many(n_met, "patient", "have")
+        return (f"{met} names of patients in training, declared to be other people.",)
     if n_met:
         raise BadData(
-            f"{n_met} patients have the names of patients that the model was trained on", where=opened.root,
+            f"{many(n_met, 'patient', 'have')} a name of patients that the model was trained on", where=opened.root,
             remedy="leave them out; or say that they are other people of the same name, with --namesakes",
         )  # fmt: skip
     return ("No image and no patient of these data was in the study.",)

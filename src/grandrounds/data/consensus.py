@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from grandrounds.errors import BadSpec
+from grandrounds.wording import many
 
 Rule = Literal["majority", "unanimous", "any"]
 _WORDS = {
@@ -69,7 +70,7 @@ def _notes(given: pl.DataFrame, labels: pl.DataFrame, per_exam: pl.DataFrame, ru
     return [
         f"{n_raters} raters: {_WORDS[rule]}.",
         f"Of {n_rated} exams that several raters read, all agreed on {n_agreed}{agreement}.",
-        *([f"{n_open} exams have no label after that."] if n_open else []),
+        *([f"{many(n_open, 'exam', 'have')} no label after that."] if n_open else []),
     ]
 
 

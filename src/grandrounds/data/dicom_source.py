@@ -23,6 +23,7 @@ from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.wording import many
 
 _EXAM = "#exam"
 _FROM_SERIES = ("patient", "site", "modality", "body_part", "side")
@@ -130,7 +131,7 @@ def _refuse_contradictions(ratings: pl.DataFrame, path: Path) -> None:
     n = several.filter(pl.col("label") > 1).height
     if n:
         raise BadData(
-            f"{n} exams have contradictory labels",
+            f"{many(n, 'exam', 'have')} contradictory labels",
             where=path,
             remedy="name the column of who gave them with --rater, and a rule with --consensus; or mend the table",
         )
@@ -203,9 +204,10 @@ def _reasons(chosen: pl.DataFrame) -> list[str]:
     """Return how many series were chosen, and how many were not, by reason."""
     named = chosen.filter("is_named")
     taken = named.filter("chosen")
-    notes = [f"{taken.height} of {named.height} series are read: {taken['reason'][0]}."] if taken.height else []
+    read = f"{taken.height} of {named.height} series {'is' if taken.height == 1 else 'are'} read"
+    notes = [f"{read}: {taken['reason'][0]}."] if taken.height else []
     counts = named.filter(~pl.col("chosen"))["reason"].value_counts(sort=True)
-    return notes + [f"{n} series are not read: {reason}." for reason, n in counts.iter_rows()]
+    return notes + [f"{many(n, 'series', 'are')} not read: {reason}." for reason, n in counts.iter_rows()]
 
 
 def _before(tree: Tree, chosen: pl.DataFrame, named: Path | None) -> list[dict[str, Any]]:

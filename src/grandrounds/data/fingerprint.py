@@ -12,6 +12,7 @@ from grandrounds.data.dataset import Dataset
 from grandrounds.data.grouping import Grouping
 from grandrounds.specs import Spec
 from grandrounds.tables import FILES, ROLES, SAMPLES
+from grandrounds.wording import many
 
 _ALL = "all"
 _FEW_PATIENTS = 10
@@ -305,12 +306,3 @@ def _about_clinical(rows: pl.DataFrame) -> list[str]:
         if told.group_by(name).agg(pl.col("label").n_unique())["label"].max() == 1:
             found.append(f"The column {name!r} tells the label of every image exactly: is it the label in other words?")
     return found
-
-
-def many(n: int, what: str) -> str:
-    """Return a number and what it counts.
-
-    >>> many(1, "set"), many(1200, "pair")
-    ('1 set', '1,200 pairs')
-    """
-    return f"{n:,} {what}{'s' if n != 1 else ''}"

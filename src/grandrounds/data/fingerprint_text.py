@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from grandrounds.data.fingerprint import BadFile, Fingerprint, NearPair, Range, many
+from grandrounds.data.fingerprint import BadFile, Fingerprint, NearPair, Range
 from grandrounds.data.flow import lines as flow_lines
+from grandrounds.wording import many
 
 _VERDICTS = (("finding", "tip"), ("passed",), ("not applicable",))
 

@@ -19,6 +19,7 @@ from grandrounds.data.draft import Draft
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.specs import Spec
 from grandrounds.tables import SAMPLES
+from grandrounds.wording import many
 
 LONGEST_PATTERN = 200
 _WORDS = "patients?|patid|pat|pt|subjects?|subj|sub|participants?|person|pid"
@@ -184,7 +185,7 @@ def _measured(candidate: _Candidate, rows: pl.DataFrame, alike: Sequence[tuple[s
             f" Of {len(alike):,} pairs of identical or nearly identical images {n_inside:,} fall into one group; by "
             f"chance it would be {by_chance:.1f}."
         )
-    sentence += f" {n_one_label:,} groups have one label each. If that is right, say {candidate.option}"
+    sentence += f" {many(n_one_label, 'group', 'have')} one label each. If that is right, say {candidate.option}"
     return Grouping(
         what=candidate.what, shapes=candidate.shapes, n_groups=sizes.height, smallest=smallest,
         median=float(np.median(n.to_numpy())),

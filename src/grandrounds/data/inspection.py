@@ -11,10 +11,11 @@ import polars as pl
 from grandrounds.data.contact_sheet import Picture, contact_sheet, pictures
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import Progress
-from grandrounds.data.fingerprint import Fingerprint, NearPair, fingerprint, labelled, many, without_names
+from grandrounds.data.fingerprint import Fingerprint, NearPair, fingerprint, labelled, without_names
 from grandrounds.data.glance import Glances, glances
 from grandrounds.data.grouping import groupings
 from grandrounds.data.near import near_duplicates
+from grandrounds.wording import many
 
 BAND_YEARS, OLDEST_YEARS = 20, 80
 N_BINS = 24

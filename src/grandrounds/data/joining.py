@@ -11,6 +11,7 @@ from typing import Literal
 import polars as pl
 
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.wording import many
 
 Key = Literal["accession", "series", "study", "patient"]
 # What joins, in the order in which it is tried, and how tables call it.
@@ -122,7 +123,7 @@ def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> 
         row = "1 row of the table has" if len(without_images) == 1 else f"{len(without_images)} rows of the table have"
         notes.append(f"{row} no images here: {_listed(without_images)}, counted below the heading.")
     if without_label:
-        notes.append(f"{len(without_label)} series have no row in the table (inspect --names lists them).")
+        notes.append(f"{many(len(without_label), 'series', 'have')} no row in the table (inspect --names lists them).")
     return Joined(matched.drop(_PLAIN), key, column, without_images, without_label, tuple(notes))
 
 

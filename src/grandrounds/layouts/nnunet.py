@@ -32,6 +32,7 @@ from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec, Refusal
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import UNITS, Chosen, choose, first_of_each, samples_of, stem
+from grandrounds.wording import many
 
 DESCRIPTION = "dataset.json"
 PRESENT = ("absent", "present")
@@ -190,7 +191,7 @@ def _from_masks(
     if found and len({facts["label"] for facts in found.values()}) == 1:
         return {}, (f"The masks tell no classes: {what} is in all cases or in none. Name a table with --labels.",)
     note = f"No table gives labels, so the masks do: {what} is present or absent, in any slice of the case."
-    return found, (note, *([f"{n} cases have no mask." for n in [len(cases) - len(found)] if n]))
+    return found, (note, *([f"{many(n, 'case', 'have')} no mask." for n in [len(cases) - len(found)] if n]))
 
 
 def _masks(folder: Path) -> Mapping[str, Path]:

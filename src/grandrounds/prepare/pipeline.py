@@ -16,6 +16,7 @@ from grandrounds.prepare.catalogue import STEPS
 from grandrounds.prepare.step import Step
 from grandrounds.shapes import Batch
 from grandrounds.specs import Spec
+from grandrounds.wording import many
 
 
 def build_step(content: Mapping[str, Any]) -> Step:
@@ -77,7 +78,7 @@ class Pipeline(Spec):
         n_met = len(set(tables.patient_hashes(patients)) & self.patients)
         if n_met:
             raise Leak(
-                f"{n_met} patients of valid or test are among those whose images the model behind a mask learned from",
+                f"the model behind a mask learned from images of {many(n_met, 'patient')} of valid or test",
                 where='step "masked"',
                 remedy="take masks of a model that was trained on other patients, such as the simulated ones",
             )

@@ -10,6 +10,7 @@ from grandrounds.splits import schemes
 from grandrounds.splits.calib import set_apart
 from grandrounds.splits.plan import SplitPlan
 from grandrounds.splits.spec import SplitSpec
+from grandrounds.wording import many
 
 _SCHEMES = {"official": schemes.official, "holdout": schemes.holdout, "kfold": schemes.kfold}
 _CASES = {name: pl.String() for name in ("case", "patient", "label", "role")}
@@ -92,7 +93,7 @@ def _with_pool(table: pl.DataFrame, pool: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pooled(pool: pl.DataFrame) -> list[str]:
-    return [f"{pool.height} cases are trained on in every fold, as the data ask for."] if pool.height else []
+    return [f"{many(pool.height, 'case', 'are')} trained on in every fold, as the data ask for."] if pool.height else []
 
 
 def _unlabelled(cases: pl.DataFrame) -> list[str]:

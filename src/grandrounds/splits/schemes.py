@@ -13,6 +13,7 @@ from grandrounds import seeds, tables
 from grandrounds.errors import BadData
 from grandrounds.splits.deal import Counts, absent, deal
 from grandrounds.splits.spec import SplitSpec
+from grandrounds.wording import many
 
 TOGETHER = "together"  # the column of those who share an image, where there are any
 Roles = NDArray[np.str_]  # (G,): the role of each group
@@ -43,7 +44,7 @@ class Groups:
         of_case: (N,) number of the group of each case.
         counts: (G, K) cases of each class in each group.
         classes: The classes, sorted.
-        noun: What a group is called in messages.
+        noun: What one group is called in messages.
     """
 
     of_case: NDArray[np.int64]
@@ -59,7 +60,7 @@ class Groups:
         of_case, of_class = places.to_numpy().astype(np.int64), labels.to_numpy()
         counts = np.zeros((len(known), len(classes)), dtype=np.int64)
         np.add.at(counts, (of_case, of_class), 1)
-        noun = "patients" if spec.group == "patient" else "cases"
+        noun = "patient" if spec.group == "patient" else "case"
         return cls(of_case, counts, tuple(classes), noun)
 
     def rarest(self) -> tuple[str, int]:
@@ -72,7 +73,7 @@ class Groups:
         name, n = self.rarest()
         if len(self.classes) == 1:
             return BadData(f"every labelled case is of the class {name!r}", remedy="give cases of a second class")
-        return BadData(f"the class {name!r} has {n} {self.noun}: too few for {purpose}", remedy=_REMEDY)
+        return BadData(f"the class {name!r} has {many(n, self.noun)}: too few for {purpose}", remedy=_REMEDY)
 
 
 def keys_of(cases: pl.DataFrame) -> pl.Series:
@@ -97,7 +98,7 @@ def kfold(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
         repeats = [_repeat(cases, groups, resolved, seed, repeat) for repeat in range(spec.repeats)]
         found = [frame for frame in repeats if frame is not None]
         if len(found) == spec.repeats:
-            fewer = f"{n_folds} folds instead of {spec.folds}: the class {rarest!r} has {n_rarest} {groups.noun}."
+            fewer = f"{n_folds} folds instead of {spec.folds}: the class {rarest!r} has {many(n_rarest, groups.noun)}."
             return Drawn(pl.concat(found), resolved, (fewer,) if n_folds < spec.folds else ())
     raise groups.too_few("two folds that have it on both sides")
 
@@ -159,7 +160,8 @@ def official(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
         remedy = "choose the scheme kfold or holdout"
         raise BadData("the data have no official split with train and test", where=sorted(roles) or None, remedy=remedy)
     if given.height < cases.height:
-        notes.append(f"{cases.height - given.height} cases have no role in the official split and take no part.")
+        left = many(cases.height - given.height, "case", "have")
+        notes.append(f"{left} no role in the official split, and no part in this one.")
     if "test" not in roles:
         given = given.with_columns(pl.col("role").replace({"valid": "test"}))
         notes.append("The official split has no test: its valid serves as test.")

@@ -23,6 +23,7 @@ from grandrounds.splits.twins import with_twins
 from grandrounds.study.pseudonyms import key_of, renamed, under_pseudonyms
 from grandrounds.study.spec import Ask
 from grandrounds.study.store import Store
+from grandrounds.wording import many
 
 Say = Callable[[str], None]
 
@@ -110,7 +111,7 @@ def _refuse_unlabelled(dataset: Dataset, say: Say) -> None:
             remedy="name a table of labels with --labels, or put the images into one folder per class",
         )
     if n_unknown := dataset.labels["label"].null_count():
-        say(f"{n_unknown} cases have no known label: they are neither trained on nor tested.")
+        say(f"{many(n_unknown, 'case', 'have')} no known label: neither trained on nor tested.")
 
 
 def _refuse_torn_patients(dataset: Dataset, unit: str) -> None:
@@ -121,7 +122,7 @@ def _refuse_torn_patients(dataset: Dataset, unit: str) -> None:
     torn = owned.group_by("patient").agg(pl.col("label").n_unique().alias("n")).filter(pl.col("n") > 1).height
     if torn:
         raise BadData(
-            f"{torn} patients have cases of several classes, which have no order: nobody can judge by patient",
+            f"{many(torn, 'patient', 'have')} cases of several classes without an order: nobody can judge by patient",
             where=dataset.root, remedy="judge by case or by sample: --by case",
         )  # fmt: skip
 

@@ -95,7 +95,7 @@ def test_an_exam_without_one_of_the_channels_is_left_out_with_the_reason(export)
     """Who lacks a series is said, and so is a series that is none of the channels."""
     notes = " ".join(open_dataset(export, CHANNELS).notes)
 
-    assert "1 series are not read: the exam lacks one of the channels." in notes
+    assert "1 series is not read: the exam lacks one of the channels." in notes
     assert "2 series are not read: none of the channels." in notes
     assert "its channels are t1, t2 fat sat, laid on the first" in notes
 

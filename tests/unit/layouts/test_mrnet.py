@@ -115,7 +115,7 @@ def test_an_exam_without_one_of_its_series(knees):
     dataset = open_dataset(knees, ACL)
 
     assert set(dataset.files.filter(dataset.samples["case"] == "0003")["series"]) == {"sagittal", "axial"}
-    assert "1 series are missing; their exams are read without." in dataset.notes
+    assert "1 series is missing; other series of the exam are read." in dataset.notes
 
 
 def test_shadow_files_are_no_exams(knees):

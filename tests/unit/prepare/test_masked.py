@@ -109,5 +109,5 @@ def test_a_patient_whom_the_model_had_seen_is_not_judged(tmp_path):
     pipeline = Pipeline(whole=(step(made(tmp_path, [chest()], patients=["SIM-1", "SIM-2"])),))
 
     pipeline.refuse_tested(pl.Series(["SIM-3"]))
-    with pytest.raises(Leak, match="1 patients of valid or test"):
+    with pytest.raises(Leak, match="1 patient of valid or test"):
         pipeline.refuse_tested(pl.Series(["sim-2", "SIM-3"]))

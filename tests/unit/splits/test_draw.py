@@ -97,7 +97,7 @@ def test_a_rare_class_means_fewer_folds_and_says_so():
 @pytest.mark.parametrize("scheme", ["kfold", "holdout"])
 def test_too_few_patients_of_a_class_are_refused_by_name_and_number(scheme):
     """One patient cannot stand in train and test."""
-    with pytest.raises(BadData, match="the class 'b' has 1 patients: too few"):
+    with pytest.raises(BadData, match="the class 'b' has 1 patient: too few"):
         draw(cohort((12, 1)), scheme=scheme)
 
 

@@ -1,0 +1,16 @@
+"""Numbers and what they count, in words."""
+
+from __future__ import annotations
+
+_ONE = {"are": "is", "have": "has", "were": "was", "take": "takes", "stand": "stands"}
+
+
+def many(n: int, what: str, do: str = "") -> str:
+    """Return a number and what it counts, and what that does where a sentence goes on.
+
+    >>> many(1, "set"), many(1200, "pair"), many(1, "exam", "have"), many(2, "series", "are")
+    ('1 set', '1,200 pairs', '1 exam has', '2 series are')
+    """
+    several = what if what.endswith("s") else f"{what}s"
+    words = f"{n:,} {what if n == 1 else several}"
+    return f"{words} {_ONE[do] if n == 1 else do}" if do else words
