@@ -161,7 +161,7 @@ def _refuse_seen(
         return (f"{met} names of patients in training, declared to be other people.",)
     if n_met:
         raise BadData(
-            f"{many(n_met, 'patient', 'have')} a name of patients that the model was trained on", where=opened.root,
+            f"{many(n_met, 'patient', 'have')} the names of patients that the model was trained on", where=opened.root,
             remedy="leave them out; or say that they are other people of the same name, with --namesakes",
         )  # fmt: skip
     return ("No image and no patient of these data was in the study.",)

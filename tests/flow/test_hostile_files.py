@@ -82,6 +82,15 @@ def _npy(shape):
 SHAPES = [(30000, 30000, 300), (32767, 32767, 32767), (20000, 20000, 20), (1, 32767, 32767), (32767, 1, 32767)]
 
 
+def _deflated(content, how):
+    """Return content deflated by itself, so that it may be repeated."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush(how)
+
+
+ZEROS, DEFLATED_END = _deflated(bytes(2**20), zlib.Z_FULL_FLUSH), _deflated(b"", zlib.Z_FINISH)
+
+
 def _bombs(folder):
     """Write sixty-five files that claim or unpack to far more than they are."""
     made = []
@@ -105,8 +114,7 @@ def _bombs(folder):
             archive.writestr("image.npy", _npy(shape) + bytes(10_000_000))
         made.append((folder / f"claim{at}.npz", None))
     for at, mib in enumerate((5, 20, 100, 400, 544)):  # only the last is beyond what one image may have
-        packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-        packed = b"".join(packer.compress(bytes(2**20)) for _ in range(mib)) + packer.flush()
+        packed = ZEROS * mib + DEFLATED_END
         path = _slice(folder, f"deflated{at}.dcm", InstanceNumber=at)
         one = pydicom.dcmread(path)
         one.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -125,13 +133,16 @@ def _bombs(folder):
             inner = outer
         (folder / f"zip{at}.zip").write_bytes(inner.getvalue())
         made.append((folder / f"zip{at}.zip", "a.dcm"))
-    for at, name in enumerate(("a.dcm", "../../a.dcm", "/etc/a.dcm", "C:\\a.dcm", "a\x01.dcm")):
-        with (
-            zipfile.ZipFile(folder / f"big{at}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-            archive.open(name, "w", force_zip64=True) as file,
-        ):
-            for _ in range(520):
-                file.write(bytes(2**20))
+    with (
+        zipfile.ZipFile(folder / "big.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("written.dcm", "w", force_zip64=True) as file,
+    ):
+        for _ in range(520):
+            file.write(bytes(2**20))
+    content = (folder / "big.zip").read_bytes()
+    (folder / "big.zip").unlink()
+    for at, name in enumerate((b"aaaaaaa.dcm", b"../../a.dcm", b"/etc/aa.dcm", b"C:\\aaaa.dcm", b"a\x01aaaaa.dcm")):
+        (folder / f"big{at}.zip").write_bytes(content.replace(b"written.dcm", name))
         with zipfile.ZipFile(folder / f"big{at}.zip") as archive:
             made.append((folder / f"big{at}.zip", archive.namelist()[0]))
     return made
