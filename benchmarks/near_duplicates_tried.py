@@ -1,10 +1,12 @@
 """What else was tried to find near duplicates: ways to propose pairs, and ways to confirm them.
 
-Result    RESULT
+Result    proposed: hashes 0.96 to 1.00, cosines and spectrum 1.00. Confirmed: grey values and details of what is not
+          clipped 0.995 to 1.00, with what is clipped 0.99 to 1.00, phase correlation 0.82 to 0.99, local correlation
+          0.76 to 1.00. One bar for all sets finds 0.975 of the patches of CT, a bar of the set's own 0.998
 Caution   the choice was made on these images, so the figures flatter what was chosen; benchmarks/near_duplicates.py
           measures it on the other half of the patients
 Hardware  two cores of an Intel Xeon, no GPU, much other work
-n         60 planted pairs of each of ten kinds in each set, seed 12
+n         40 planted pairs of each of ten kinds in each set, seed 12
 Run       python benchmarks/near_duplicates_tried.py [pairs of each kind] [seed]
 
 Proposed: the original is among the four nearest of its copy, turned as it was planted. Confirmed: once laid over each
@@ -131,7 +133,7 @@ def confirmed(grey, copies, n_own):
 
 
 def main():
-    n_each = int(sys.argv[1]) if len(sys.argv) > 1 else 60
+    n_each = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 12
     folder = Path(os.environ["GRANDROUNDS_TEST_DATA"])
     with tempfile.TemporaryDirectory() as cache:

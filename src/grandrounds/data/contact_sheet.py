@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +13,8 @@ import polars as pl
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.glance import Grey, stretched
 from grandrounds.errors import BadData
+from grandrounds.formats.dicom_display import display
+from grandrounds.formats.reading import format_of
 from grandrounds.image import Image
 from grandrounds.seeds import derive
 
@@ -55,12 +58,24 @@ def pictures(dataset: Dataset, samples: Iterable[str], most_bytes: int) -> dict[
             image = dataset.load(sample)
         except BadData:
             continue
-        jpeg = _jpeg(_fitted(stretched(image), _proportions(image)))
+        jpeg = _jpeg(_fitted(_shown(dataset, sample, image), _proportions(image)))
         n_bytes += len(jpeg)
         if n_bytes > most_bytes:
             break
         made[sample] = jpeg
     return made
+
+
+def _shown(dataset: Dataset, sample: str, image: Image) -> Grey:
+    """Return the picture as a DICOM file of its own wants it shown, or stretched where none says how."""
+    path, *parts = dataset.files.filter(pl.col("sample") == sample).select("path", "member", "frame", "box").row(0)
+    try:
+        if len(image.space) == 2 and not any(parts) and format_of(Path(path)).name == "dicom":
+            shown = display(Path(path))
+            return stretched(image) if shown is None else np.rint(shown[0] * 255).astype(np.uint8)
+    except BadData:
+        pass
+    return stretched(image)
 
 
 def _proportions(image: Image) -> float:

@@ -20,26 +20,27 @@ from grandrounds.formats.reading import read
 from grandrounds.shapes import Pixels
 
 
-def display(path: Path, *, frame: int | None = None) -> Pixels:
-    """Return a grey image as its file wants it shown, (1, H, W) float32 from 0 to 1.
+def display(path: Path) -> Pixels | None:
+    """Return a grey image as its file wants it shown, (1, H, W) float32 from 0 to 1; None where it does not say.
 
-    The first window or VOI LUT counts (PS3.3 C.11.2); without either, the range of the values.
+    The first window or VOI LUT counts (PS3.3 C.11.2). Images in colour and files of several frames have none here.
 
     Raises:
-        BadData: As `read`; or the image is in colour.
+        BadData: As `read`; or the window or table is broken.
     """
-    image = read(path, frame=frame)  # checks sizes and refuses what is hostile before anything else is done
+    image = read(path)  # checks sizes and refuses what is hostile before anything else is done
     with warnings.catch_warnings(action="ignore"):
         dataset = pydicom.dcmread(path, force=True)
         if len(image.pixels) > 1 or int(dataset.get("NumberOfFrames") or 1) > 1:
-            raise BadData("only a grey image of one frame has a window", where=path)
+            return None
         if not any(word in dataset for word in ("WindowCenter", "VOILUTSequence")):
-            shown = image.pixels[0].astype(np.float64)
-            low, high = float(shown.min()), float(shown.max())
-            return np.asarray(((shown - low) / ((high - low) or 1.0)).astype(np.float32)[None])
-        stored = pixel_array(dataset)
-        shown = apply_voi_lut(apply_modality_lut(stored, dataset), dataset).astype(np.float64)
-        low, high = _range(dataset, shown)
+            return None
+        try:
+            values = apply_modality_lut(pixel_array(dataset), dataset)
+            shown = apply_voi_lut(values, dataset).astype(np.float64)
+            low, high = _range(dataset, shown)
+        except Exception:  # noqa: BLE001  (pydicom raises whatever a broken table makes it trip over)
+            raise BadData("the window or table to show this image with is broken", where=path) from None
     shown = ((shown - low) / ((high - low) or 1.0)).clip(0, 1)
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
         shown = 1 - shown

@@ -102,8 +102,9 @@ def _look(content: InspectionContent) -> Section | None:
     if not sheets:
         return None
     how = (
-        "A few images of every class, drawn by a seed, of as many patients as there are. Each is stretched between its "
-        "own 1st and 99th percentile; of a volume the middle slice is shown."
+        "A few images of every class, drawn by a seed, of as many patients as there are. DICOM files are shown "
+        "through the window that they ask for, others between their own 1st and 99th percentile, volumes by their "
+        "middle slice."
     )
     return Section("look", "What the images look like", (Prose((how,)), *sheets))
 

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from grandrounds import data
 from grandrounds.data import contact_sheet as sheets
 from grandrounds.data.contact_sheet import EDGE_PX, contact_sheet
+from grandrounds.data.pacs_copy import SeriesFacts, write_series
 
 
 @pytest.fixture
@@ -53,6 +54,22 @@ def test_pictures_are_small_and_keep_their_proportions(tmp_path: Path) -> None:
 
     assert picture.shape == (EDGE_PX // 2, EDGE_PX, 3)
     assert picture[..., 2].mean() > picture[..., 0].mean() + 80
+
+
+def test_dicom_is_shown_through_its_window(tmp_path: Path) -> None:
+    """What a file wants black is black on the sheet; without a window the same pixels are stretched."""
+    hu = np.linspace(-1000, 1000, 64 * 64).reshape(64, 64).round().astype(int)
+    for exam, extra in enumerate(({"WindowCenter": 500, "WindowWidth": 1000}, {}), start=1):
+        write_series(tmp_path, SeriesFacts(f"SIM-{exam}", exam, extra=extra), hu[None])
+    (tmp_path / "labels.csv").write_text("patient,finding\nSIM-1,present\nSIM-2,absent\n")
+    sheet = contact_sheet(data.open_dataset(tmp_path))
+    windowed, plain = (
+        cv2.imdecode(np.frombuffer(sheet[label][0].jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+        for label in ("present", "absent")
+    )
+
+    assert (windowed < 10).mean() > 0.45
+    assert (plain < 10).mean() < 0.1
 
 
 def test_bytes_are_bounded(dataset: data.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
