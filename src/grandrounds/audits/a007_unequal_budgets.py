@@ -42,4 +42,4 @@ def _faults(trials: pl.DataFrame, family: str, share_s: float | None) -> Iterato
     mean_s = trials["fit_s"].mean()
     if share_s is not None and isinstance(mean_s, float) and mean_s > TOO_MUCH * share_s:
         times = f"{mean_s / share_s:.1f} times"
-        yield f"{family}: {mean_s:,.1f} s of training a trial, {times} its share of {share_s:,.1f} s"
+        yield f"{family}: {mean_s:,.0f} s of training a trial, {times} its share of {share_s:,.0f} s"
