@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from grandrounds.errors import BadData
 from grandrounds.families.state import Arrays
-from grandrounds.shapes import Images, Mask
+from grandrounds.shapes import Images
+from grandrounds.training.canvas import inside_of
 from grandrounds.training.spec import InputKind
 
 _MOST_VALUES = 64 * 64  # whitening decomposes a matrix of these squared, which takes a core half a minute
@@ -74,7 +75,7 @@ class InputLayer(nn.Module):
         return nn.functional.pad(components, (0, n_absent)).view(centred.shape)  # (B, C, …), components row by row
 
 
-def fitted(kind: InputKind, pixels: Images, inside: Mask | None = None) -> InputLayer:
+def fitted(kind: InputKind, pixels: Images, *, canvas: bool = False) -> InputLayer:
     """Return the layer fitted on training images (N, C, …).
 
     PCA whitening divides each principal component by its standard deviation; ZCA turns the result back, which changes
@@ -83,7 +84,7 @@ def fitted(kind: InputKind, pixels: Images, inside: Mask | None = None) -> Input
     Args:
         kind: What is to be done.
         pixels: The images.
-        inside: Where they have a pixel, (N, 1, …); None for everywhere. Only `"channel"` asks.
+        canvas: Whether they may lie on a canvas, of which what is inside an image counts. Only `"channel"` asks.
 
     Raises:
         BadData: The images have too many values for whitening.
@@ -95,7 +96,7 @@ def fitted(kind: InputKind, pixels: Images, inside: Mask | None = None) -> Input
         half = np.full((pixels.shape[1], *(1,) * (n_axes - 2)), 0.5)
         return InputLayer(kind, {"mean": half, "sd": half})
     if kind == "channel":
-        mean, sd = _moments(pixels, (0, *range(2, n_axes)), inside)  # (C,)
+        mean, sd = _moments(pixels, (0, *range(2, n_axes)), canvas=canvas)  # (C,)
         return InputLayer(kind, {"mean": _of_channels(mean, n_axes), "sd": _of_channels(_no_zero(sd), n_axes)})
     mean, sd = _moments(pixels, (0,))  # (C, …)
     if kind == "mean":
@@ -107,7 +108,7 @@ def fitted(kind: InputKind, pixels: Images, inside: Mask | None = None) -> Input
     return InputLayer(kind, {"mean": mean, "into": into} | ({"back": directions} if kind == "zca" else {}))
 
 
-def _moments(pixels: Images, axes: tuple[int, ...], inside: Mask | None = None) -> tuple[_Float, _Float]:
+def _moments(pixels: Images, axes: tuple[int, ...], *, canvas: bool = False) -> tuple[_Float, _Float]:
     """Return mean and standard deviation along axes, of which the first is that of the images, read block by block.
 
     Reference: Chan, Golub, LeVeque, Algorithms for computing the sample variance, Am Stat 1983;37:242.
@@ -115,10 +116,10 @@ def _moments(pixels: Images, axes: tuple[int, ...], inside: Mask | None = None) 
     n_rows = max(1, _BLOCK // math.prod(pixels.shape[1:]))
     mean, variance, n = np.float64(0), np.float64(0), 0
     for start in range(0, len(pixels), n_rows):
-        block = slice(start, start + n_rows)
-        values, where = np.asarray(pixels[block]), True if inside is None else inside[block]
+        values = np.asarray(pixels[start : start + n_rows])
+        where = inside_of(values) if canvas else True
         its_mean, its_variance = (of(axis=axes, dtype=np.float64, where=where) for of in (values.mean, values.var))
-        n_new = len(values) if inside is None else int(np.count_nonzero(where))
+        n_new = int(np.count_nonzero(where)) if canvas else len(values)
         n += n_new
         share = n_new / n
         gap = its_mean - mean

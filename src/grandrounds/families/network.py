@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -18,10 +19,11 @@ from grandrounds.families.built import Network, Shape, resize, resized_to
 from grandrounds.families.input_layer import InputLayer
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
+from grandrounds.nets.slices import Slices
 from grandrounds.shapes import Probs, Weights
 from grandrounds.specs import parse
 from grandrounds.training import machine, simsiam
-from grandrounds.training.canvas import by_size, inside_of
+from grandrounds.training.canvas import by_size, outside_slices
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.imbalance import class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, lay_out, predict, train
@@ -50,7 +52,10 @@ class WithInput(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K)."""
+        outside = outside_slices(images) if _reads_any_depth(self.network) else None
         images = resize(self.first(images), self.side_px)
+        if outside is not None:
+            images = images.masked_fill(outside[:, None, :, None, None], math.nan)  # no slice
         logits: Tensor = self.network(images)
         if self.training:
             return logits
@@ -156,8 +161,8 @@ class NetworkFamily:
         smallest = _smallest(ARCHITECTURES[name], self.params, train_view, valid)
         built = self._built(ARCHITECTURES[name], smallest, train_view.n_classes)
         any_size = _reads_any_size(ARCHITECTURES[name], self.params)
-        inside = inside_of(train_view.array) if smallest != shape else None
-        first = input_layer.fitted(self.params.input, train_view.pixels, inside)
+        canvas = smallest != shape or _reads_any_depth(built.module)
+        first = input_layer.fitted(self.params.input, train_view.pixels, canvas=canvas)
         module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
         lay_out(module)
         weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
@@ -241,6 +246,10 @@ class NetworkFamily:
         teaching = architecture.teaching(self.params)
         teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
         return _distilled(of_labels, teaching, teacher, budget.device), teacher.record
+
+
+def _reads_any_depth(network: nn.Module) -> bool:
+    return isinstance(network, Slices)
 
 
 def _reads_any_size(architecture: Architecture, params: TrainingSpec) -> bool:

@@ -17,7 +17,7 @@ _ATTENTION_UNITS = 32
 
 
 class Slices(nn.Module):
-    """Volumes (B, C, D, H, W) to logits (B, K).
+    """Volumes (B, C, D, H, W) to logits (B, K); what is no number is no slice, so that volumes may differ in depth.
 
     Args:
         network: Reads planes (B, C, H, W) and gives features (B, F).
@@ -35,22 +35,28 @@ class Slices(nn.Module):
 
     def forward(self, volumes: Tensor) -> Tensor:
         """Return logits (B, K)."""
-        n_volumes, n_slices = volumes.shape[0], volumes.shape[2]
-        planes = volumes.transpose(1, 2).flatten(0, 1)  # (B·D, C, H, W)
-        features: Tensor = self.network(planes).unflatten(0, (n_volumes, n_slices))  # (B, D, F)
-        logits: Tensor = self.head(self._pooled(features))
+        inside = ~volumes[:, 0, :, 0, 0].isnan()  # (B, D)
+        planes = volumes.transpose(1, 2)  # (B, D, C, H, W)
+        if inside.all():
+            features: Tensor = self.network(planes.flatten(0, 1)).unflatten(0, inside.shape)  # (B, D, F)
+        else:
+            read = self.network(planes[inside])  # (slices, F)
+            features = read.new_zeros(*inside.shape, read.shape[1]).index_put(inside.nonzero(as_tuple=True), read)
+        logits: Tensor = self.head(self._pooled(features, inside[..., None]))
         return logits
 
-    def _pooled(self, features: Tensor) -> Tensor:
-        """Return the features of each volume, (B, F)."""
+    def _pooled(self, features: Tensor, inside: Tensor) -> Tensor:
+        """Return the features of each volume, (B, F), from those of its slices (B, D, F), as far as they are inside."""
         if self.attention is not None:
-            weights: Tensor = self.attention(features)
+            weights: Tensor = self.attention(features, inside)
             return (weights * features).sum(dim=1)
-        return features.amax(dim=1) if self.pooling == "max" else features.mean(dim=1)
+        if self.pooling == "max":
+            return features.masked_fill(~inside, -torch.inf).amax(dim=1)
+        return features.sum(dim=1) / inside.sum(dim=1)
 
 
 class GatedAttention(nn.Module):
-    """Features of slices (B, D, F) to the weight of each slice in its volume, (B, D, 1); weights sum to one."""
+    """Features of slices (B, D, F) to the weight of each in its volume, (B, D, 1); those inside sum to one."""
 
     def __init__(self, n_features: int) -> None:
         super().__init__()
@@ -58,8 +64,8 @@ class GatedAttention(nn.Module):
         self.gate = nn.Linear(n_features, _ATTENTION_UNITS)
         self.weight = nn.Linear(_ATTENTION_UNITS, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return weights (B, D, 1)."""
+    def forward(self, features: Tensor, inside: Tensor) -> Tensor:
+        """Return weights (B, D, 1); `inside` says of each slice, (B, D, 1), whether there is one."""
         gated = torch.tanh(self.content(features)) * torch.sigmoid(self.gate(features))
-        weights: Tensor = torch.softmax(self.weight(gated), dim=1)
+        weights: Tensor = torch.softmax(self.weight(gated).masked_fill(~inside, -torch.inf), dim=1)
         return weights

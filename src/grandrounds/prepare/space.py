@@ -85,11 +85,13 @@ class Canvas(Step):
     Args:
         height_px: Rows of the canvas.
         width_px: Columns of the canvas.
+        depth_px: Its slices, for volumes of several depths, which take the first ones; None for as many as each has.
     """
 
     step: Literal["canvas"] = "canvas"
     height_px: int = Field(ge=1)
     width_px: int = Field(ge=1)
+    depth_px: int | None = Field(default=None, ge=1)
 
     def __call__(self, image: Image) -> Image:
         """Return the canvas with the image, as float32.
@@ -97,10 +99,14 @@ class Canvas(Step):
         Raises:
             BadData: The image is larger than the canvas, or dark enough to be taken for what lies outside.
         """
-        height, width = image.space[-2:]
-        if height > self.height_px or width > self.width_px:
+        outer = image.space[:-2] if self.depth_px is None else (self.depth_px,)
+        sizes = (*outer, self.height_px, self.width_px)
+        if len(sizes) != len(image.space):
+            raise BadData("the step 'canvas' has a depth, and this is a plane", remedy="leave depth_px out")
+        if any(length > size for length, size in zip(image.space, sizes, strict=True)):
+            space, canvas = (" × ".join(map(str, one)) for one in (image.space, sizes))
             raise BadData(
-                f"an image of {height} × {width} pixels does not fit a canvas of {self.height_px} × {self.width_px}",
+                f"an image of {space} pixels does not fit a canvas of {canvas}",
                 remedy="make the canvas as large as the largest image",
             )
         if image.pixels.min(initial=0) <= OUTSIDE:
@@ -109,7 +115,6 @@ class Canvas(Step):
                 remedy='bring grey values to 0 to 1 before the step "canvas", for example by "percentiles"',
             )
         floats = dataclasses.replace(image, pixels=image.pixels.astype(np.float32, copy=False))
-        sizes = (*image.space[:-2], self.height_px, self.width_px)
         return window(floats, [0] * len(sizes), sizes, OUTSIDE)
 
 

@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.shapes import ClassIndex, Images, Probs
 from grandrounds.training import augment, machine
-from grandrounds.training.canvas import OfOneSize, by_size
+from grandrounds.training.canvas import OfOneSize, by_size, changed_inside
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.losses import Loss, Mixed, Outputs, Truth
 from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
@@ -289,7 +290,8 @@ class _Steps:
             places = torch.cat(some)
             rows = torch.from_numpy(group.rows)[places]
             pixels = self._read(rows)[inside]  # (B, H, W, C)
-            images = augment.apply(as_channels_first(pixels), changes.of(places), self._augment)
+            change = partial(augment.apply, change=changes.of(places), generator=self._augment)
+            images = changed_inside(as_channels_first(pixels), change)
             images = images.contiguous(memory_format=_LAYOUT[images.ndim])
             sizes = [len(batch) for batch in some]
             weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]
