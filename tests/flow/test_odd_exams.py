@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
+from grandrounds import specs
 from grandrounds.cli import main
 from grandrounds.data import open_dataset
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 from grandrounds.layouts.copies import COPIES
 from grandrounds.specs import parse
-from grandrounds.study.spec import Ask, DataSpec
+from grandrounds.study.spec import Ask, DataSpec, Study, for_volumes
 from grandrounds.study.workspace import open_workspace
 
 RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # as ITK writes it: columns run to the right, rows to the front
@@ -140,14 +141,15 @@ def test_an_exam_with_a_label_for_one_task_alone(tmp_path):
 
 
 def test_a_whole_set_of_chests_from_the_disk_to_the_report(tmp_path, capsys):
-    """COV19-CT-DB, with a scan of a single slice, with one command."""
+    """COV19-CT-DB, with a scan of a single slice, with one command that names no family."""
     COPIES["cov19-ct-db"](tmp_path / "chests")
     out = tmp_path / "run"
     command = ["run", str(tmp_path / "chests" / "COV19-CT-DB"), "--unit", "volume", "--budget", "5s", "-o", str(out)]
     with pytest.raises(SystemExit) as done:
-        main([*command, "--families", "prior,slices:li2014"])
+        main(command)
     said = " ".join(capsys.readouterr().err.split())
 
     assert done.value.code == 0
+    assert {recipe.family for recipe in specs.read(Study, out / "study.toml").recipes} == set(for_volumes())
     assert (out / "report.html").stat().st_size > 10_000
     assert "Volumes of 1 to 11 slices of 16 to 24×16 to 24 become 16×24×24" in said

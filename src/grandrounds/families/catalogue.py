@@ -31,11 +31,12 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
     FamilyEntry(
         name="thumbnail",
         kind="floor",
-        summary="logistic regression on 8×8 grey values",
+        summary="logistic regression on 8×8 grey values, of volumes the means over their slices",
         build="grandrounds.families.thumbnail:ThumbnailFamily",
         params=_PARAMS + "ThumbnailParams",
         fitted="grandrounds.families.thumbnail:FittedThumbnail",
         reference="what brightness and coarse layout already tell",
+        dims=(2, 3),
     ),
     FamilyEntry(
         name="lbp-svm",

@@ -34,8 +34,8 @@ class RecipeFile(Spec):
 
 @cache
 def shipped() -> Mapping[str, Path]:
-    """Return the file of each recipe that comes with grandrounds, by the recipe's name."""
-    return {path.stem: path for path in sorted(_FOLDER.glob("*.toml"))}
+    """Return the file of each recipe that comes with grandrounds, by the recipe's name, whose colon is `--` there."""
+    return {path.stem.replace("--", ":"): path for path in sorted(_FOLDER.glob("*.toml"))}
 
 
 def read(path: Path) -> RecipeFile:

@@ -25,7 +25,7 @@ class FittedThumbnail:
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K)."""
-        return self.softmax.probs(thumbnails(view.array, self.side_px))
+        return self.softmax.probs(thumbnails(view.pixels, self.side_px))
 
     def save(self, folder: Path) -> None:
         """Write the weights."""
@@ -48,7 +48,7 @@ class ThumbnailFamily:
         """Return the regression fitted on `train`, its penalty chosen on `valid`."""
         side = self.params.side_px
         fit = regress(
-            train, valid, thumbnails(train.array, side), thumbnails(valid.array, side),
+            train, valid, thumbnails(train.pixels, side), thumbnails(valid.pixels, side),
             penalties=self.params.penalties, imbalance=self.params.imbalance,
         )  # fmt: skip
         record = FitRecord(patients_of(train, valid), n_parameters=(side**2 + 1) * train.n_classes, notes=fit.notes)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.shapes import Batch, Features
+from grandrounds.shapes import Batch, Features, Images
+
+_BLOCK = 2**24  # values of images that are read at a time
 
 
-def thumbnails(pixels: Batch, side: int = 8) -> Features:
-    """Return each image as `side` × `side` grey values, (N, side²); each is the mean over its area."""
-    rows = area_matrix(pixels.shape[2], side)
-    columns = area_matrix(pixels.shape[3], side)
-    grey = pixels.mean(axis=1)  # (N, H, W)
-    small = rows @ grey @ columns.T  # (N, side, side)
-    flat: Features = small.reshape(len(pixels), side * side).astype(np.float32)  # (N, side²)
-    return flat
+def thumbnails(pixels: Images, side: int = 8) -> Features:
+    """Return each image as `side` × `side` grey values, (N, side²); each is the mean over its area, and over slices."""
+    rows, columns = (area_matrix(length, side) for length in pixels.shape[-2:])
+    n_abreast = max(1, _BLOCK // math.prod(pixels.shape[1:]))
+    parts = []
+    for at in range(0, max(1, len(pixels)), n_abreast):
+        block: Batch = np.asarray(pixels[at : at + n_abreast])
+        grey = block.mean(axis=tuple(range(1, block.ndim - 2)))  # (B, H, W)
+        small = rows @ grey @ columns.T  # (B, side, side)
+        parts.append(small.reshape(len(block), side * side).astype(np.float32))  # (B, side²)
+    return np.concatenate(parts)
 
 
 def area_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:

@@ -35,8 +35,10 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
         executor: Who measures prices.
         say: Told what a reader should know, in sentences.
     """
-    recipes = with_controls(ask.wanted, workspace.dataset.samples)
-    for note in (*told(recipes, ask.wanted), *_in_parts(recipes, workspace.prepared.pixels.shape[2:])):
+    space = workspace.prepared.pixels.shape[2:]
+    asked = ask.suiting(len(space)).wanted
+    recipes = with_controls(asked, workspace.dataset.samples)
+    for note in (*told(recipes, asked), *_in_parts(recipes, space)):
         say(note)
     prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +18,9 @@ from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec, digest, parse
 from grandrounds.splits import SplitSpec
 
+VOLUME_FAMILIES = (
+    "prior", "metadata", "thumbnail", "slices:resnet-18", "slices:resnet-18@attention", "monai:resnet18",
+)  # fmt: skip
 DEFAULT_FAMILIES = ("prior", "metadata", "thumbnail", "lbp-svm", "li2014", "resnet-18", "vit-tiny")
 FLOORS = ("prior", "metadata", "thumbnail")
 
@@ -150,11 +154,23 @@ class Ask(Spec):
         _refuse_twice([*self.families, *(recipe.family for recipe in self.recipes)])
         return self
 
+    def suiting(self, n_axes: int) -> Self:
+        """Return the request with families for volumes where it names none and images have three axes of space."""
+        if n_axes != 3 or self.families != DEFAULT_FAMILIES:
+            return self
+        return self.replaced(families=for_volumes())
+
     @property
     def wanted(self) -> dict[str, Recipe]:
         """Every recipe that is to run, by the name under which it stands in every table."""
         named = {name: parse(Recipe, {"family": name}) for name in self.families}
         return named | {recipe.family: recipe for recipe in self.recipes}
+
+
+def for_volumes() -> tuple[str, ...]:
+    """Return the families of a study of volumes that names none: those whose packages are installed."""
+    needs = {name: families.FAMILIES.get(name).requires for name in VOLUME_FAMILIES}
+    return tuple(name for name in VOLUME_FAMILIES if all(importlib.util.find_spec(one) for one in needs[name]))
 
 
 def _refuse_twice(names: Sequence[str]) -> None:
@@ -204,11 +220,12 @@ class Study(Spec):
             means=ask.means.replaced(workers=self.means.workers).model_dump(), seeds=ask.seeds or self.seeds
         )
         own = {recipe.family: recipe.params for recipe in self.recipes}
-        planned, asked = _but_controls(self.recipes), [*ask.families, *_but_controls(ask.recipes)]
+        planned = _but_controls(self.recipes)
+        asked = [[*one.families, *_but_controls(ask.recipes)] for one in (ask, ask.suiting(3))]
         changed = any(own.get(recipe.family) != recipe.params for recipe in ask.recipes)
         shared = [name for name in Ask.model_fields if name not in ("families", "recipes")]
         return [
-            *(["families"] if planned != asked else []),
+            *(["families"] if planned not in asked else []),
             *(["recipes"] if changed else []),
             *(name for name in shared if getattr(self, name) != getattr(alike, name)),
         ]

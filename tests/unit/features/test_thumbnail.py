@@ -16,6 +16,13 @@ def test_equals_opencv_area(shape):
     assert np.allclose(thumbnails(images), expected, atol=1e-5)
 
 
+def test_a_volume_has_the_thumbnail_of_its_mean_slice():
+    """However it is read."""
+    volumes = np.random.default_rng(0).random((3, 2, 5, 16, 12), dtype=np.float32)
+
+    assert np.allclose(thumbnails(volumes), thumbnails(volumes.mean(axis=2)), atol=1e-6)
+
+
 def test_smaller_than_the_thumbnail():
     """An image smaller than the thumbnail is spread out, and keeps its mean."""
     images = np.random.default_rng(0).random((2, 3, 5, 5), dtype=np.float32)

@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from grandrounds import families
 from grandrounds.errors import BadData
 from grandrounds.prepare import PreparedArray
 from grandrounds.specs import parse
 from grandrounds.study import pictures, planning
-from grandrounds.study.spec import Recipe
+from grandrounds.study.spec import Ask, DataSpec, Recipe, Study
 
 
 def test_volumes_are_refused_before_training_by_families_that_read_planes():
@@ -39,3 +40,26 @@ def test_volumes_and_images_of_two_series_have_pictures(tmp_path):
     folder = pictures.write(tmp_path / "pictures", samples, labels, PreparedArray(pixels, tmp_path), 0)
 
     assert len(list(folder.glob("*.png"))) == 2
+
+
+def test_a_study_that_names_no_family_gets_those_that_read_its_images(monkeypatch):
+    """Volumes have a ladder of their own, without what is not installed; named families stay as they are."""
+    ask = Ask(name="x", data=DataSpec(source="x"))
+    found = [one for one in ask.suiting(3).families if not one.startswith("monai")]
+
+    assert found == ["prior", "metadata", "thumbnail", "slices:resnet-18", "slices:resnet-18@attention"]
+    assert all(3 in families.FAMILIES.get(name).dims for name in ask.suiting(3).families)
+    assert ask.suiting(2) == ask
+    assert ask.replaced(families=("prior",)).suiting(3).families == ("prior",)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "monai" else object())
+    assert "monai:resnet18" not in ask.suiting(3).families
+
+
+def test_a_study_of_volumes_is_gone_on_with():
+    """The request that named no family is still the one that it came from; one that names another is not."""
+    ask = Ask(name="x", data=DataSpec(source="x"))
+    recipes = [{"family": name} for name in ask.suiting(3).families]
+    study = parse(Study, {"name": "x", "data": {"source": "x"}, "prepare": {}, "recipes": recipes})
+
+    assert study.differences(ask) == []
+    assert study.differences(ask.replaced(families=("prior",))) == ["families"]
