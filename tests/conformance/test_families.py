@@ -58,6 +58,15 @@ QUICK = {
         "head_dim": 8,
         "shift": 0.0,
     },
+    "unet-swin": {
+        "batch_size": 8,
+        "learning_rate": 2e-3,
+        "dim": 16,
+        "depths": (1, 1),
+        "patch_px": 2,
+        "head_dim": 8,
+        "shift": 0.0,
+    },
     "vit-tiny": {"batch_size": 8, "learning_rate": 2e-3, "dim": 48, "depth": 2, "shift": 0.0},
 }
 

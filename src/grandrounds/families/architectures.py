@@ -167,6 +167,7 @@ ARCHITECTURES = {
     "vit": Architecture(kinds.ViTParams, transformers.vit),
     "deit": Architecture(DeiTParams, transformers.deit, teaching=_deit_teaching),
     "swin": Architecture(kinds.SwinParams, transformers.swin),
+    "unet-swin": Architecture(kinds.UNetSwinParams, transformers.unet_swin),
     "monai": Architecture(MonaiParams, volumetric.of_monai),
     "nin": Architecture(kinds.NinParams, plain.nin),
     "alexnet": Architecture(kinds.AlexNetParams, plain.alexnet),

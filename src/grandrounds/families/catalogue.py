@@ -274,6 +274,18 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
         n_parameters=1_267_004,
     ),
     FamilyEntry(
+        name="unet-swin",
+        kind="transformer",
+        summary="swin-tiny that reads only what a mask has kept of an image, such as lungs found by a U-Net",
+        params=_PARAMS + "UNetSwinParams",
+        reference="Zhang, Wen, github.com/leizhangtech/COVID19T; transformer: Liu et al., ICCV 2021",
+        requires=("torch", "timm"),
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        n_parameters=1_267_004,
+    ),
+    FamilyEntry(
         name="efficientnet-lite0",
         kind="pretrained",
         summary="EfficientNet-Lite0 with ImageNet weights from a package, all of it trained on; needs no network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ def _described(note: str, network: nn.Module, shape: Shape) -> Description:
     hooks = [module.register_forward_hook(noting(name)) for name, module in modules.items() if name]
     # Fused attention is not counted; the plain products that it stands for are.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-        network(torch.zeros(1, *shape))
+        network(torch.linspace(0, 1, math.prod(shape)).view(1, *shape))  # dark nowhere, or unet-swin would skip it
     for hook in hooks:
         hook.remove()
     operations = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}

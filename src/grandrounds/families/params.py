@@ -6,9 +6,9 @@ defaults here.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
@@ -172,6 +172,24 @@ class SwinParams(TrainingSpec):
     head_dim: int = Field(default=16, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.1, ge=0, lt=1)
+
+
+class UNetSwinParams(SwinParams):
+    """A Swin transformer that reads only what a mask has kept of an image.
+
+    Args:
+        skips: Whether windows outside of the mask are left out; the answers are the same, the time is not.
+    """
+
+    skips: bool = True
+
+    @model_validator(mode="after")
+    def _outside_stays_dark(self) -> Self:
+        if self.noise or self.input not in ("channel", "none", "half"):
+            raise ValueError(
+                'noise, and an input other than "channel", "none" or "half", would light up what is masked'
+            )
+        return self
 
 
 class NinParams(TrainingSpec):

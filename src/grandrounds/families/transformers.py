@@ -10,8 +10,9 @@ from timm.layers.hybrid_embed import HybridEmbed
 
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.built import Network, Shape, at_least
-from grandrounds.families.params import DeiTParams, SwinParams, ViTParams
+from grandrounds.families.params import DeiTParams, SwinParams, UNetSwinParams, ViTParams
 from grandrounds.nets.conv_stem import ConvStem
+from grandrounds.nets.masked_swin import MaskedSwin
 
 _SMALL_PX = 64  # images up to here get patches of about 8 pixels, larger ones of about 16
 _SMALLEST_PX = 8
@@ -45,6 +46,13 @@ def swin(params: SwinParams, shape: Shape, n_classes: int) -> Network:
     blocks = "-".join(map(str, params.depths))
     words = f"Swin with stages of {blocks} blocks from {params.dim} channels, patches of {params.patch_px} px, windows"
     return Network(module, f"{words} of {params.window}×{params.window}, trained from scratch")
+
+
+def unet_swin(params: UNetSwinParams, shape: Shape, n_classes: int) -> Network:
+    """Return a Swin transformer that reads what a mask has kept of an image."""
+    plain = swin(params, shape, n_classes)
+    module = MaskedSwin(plain.module, params.patch_px, skips=params.skips)
+    return Network(module, f"{plain.note}; what a mask has turned to the darkest value is not read")
 
 
 def fitting_patch(height: int, width: int) -> int:
