@@ -1,5 +1,11 @@
 """What reading masked lung alone saves: seconds and multiply-adds of `unet-swin` with the mask used and not used.
 
+Result    with lungs in 21 % of the patches of images of 128 pixels 0.58 of the multiply-adds and 0.77 of the time; in
+          27 % of those of 64 pixels 0.77 and 0.70; cut to the lungs 0.79 and 0.68, and 0.93 and 1.03
+Hardware  one of two threads of an Intel Xeon, with much other work beside, which the times show
+Versions  torch 2.14.1, timm 1.0.31
+n         16 sections of 8 simulated patients
+
     python benchmarks/unet_swin.py
 
 16 simulated chest sections, everything but the true lungs turned to air, and the same cut to the box about the lungs as
