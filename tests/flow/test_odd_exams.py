@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
-from grandrounds import specs
+from grandrounds import api, specs
 from grandrounds.cli import main
 from grandrounds.data import open_dataset
 from grandrounds.data.options import SourceOptions
@@ -153,3 +153,6 @@ def test_a_whole_set_of_chests_from_the_disk_to_the_report(tmp_path, capsys):
     assert {recipe.family for recipe in specs.read(Study, out / "study.toml").recipes} == set(for_volumes())
     assert (out / "report.html").stat().st_size > 10_000
     assert "Volumes of 1 to 11 slices of 16 to 24×16 to 24 become 16×24×24" in said
+    slices = sorted((tmp_path / "chests" / "COV19-CT-DB" / "val" / "covid" / "ct_scan_0").glob("[0-9]*.jpg"))
+    refused = api.predict(out, slices)["refused"]
+    assert refused.str.contains("needs a volume").sum() == len(slices) > 0  # a slice is no exam
