@@ -110,7 +110,7 @@ def price_table(study: Study, prices: pl.DataFrame) -> Table:
         title_justify="left",
     )
     for name in ("family", "trials", "epochs", "minutes", "images/s", "parameters", "memory"):
-        table.add_column(name, justify="left" if name == "family" else "right")
+        table.add_column(name, justify="left" if name == "family" else "right", overflow="fold")
     for row in prices.iter_rows(named=True):
         table.add_row(
             row["family"], str(row["trials"]), str(row["epochs"] or "–"), f"{row['minutes']:.1f}",

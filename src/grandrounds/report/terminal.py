@@ -23,7 +23,7 @@ def ranking(content: ReportContent) -> Table:
     ranked, spent = Ranked.of(content), costs(content.trials)
     title = " · ".join((content.title, *content.watermarks))
     table = Table(title=Text(title), caption=Text(f"{ranked.words(content.primary)} on the test role"))
-    table.add_column("family")
+    table.add_column("family", overflow="fold")  # cut short, two recipes of one network would be called alike
     priced = ("fit s", "ms / image") if spent else ()
     for name in (ranked.words(content.primary), "95 % interval", "balanced accuracy", *priced):
         table.add_column(Text(name), justify="right")

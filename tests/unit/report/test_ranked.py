@@ -6,6 +6,7 @@ import dataclasses
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 from rich.console import Console
 
@@ -67,6 +68,17 @@ def test_terminal_shows_names_as_they_are(content: ReportContent) -> None:
     assert "[bold]x[/bold]" in capture.get()
     assert "lbp-svm (ships)" in capture.get()
     assert capture.get().index("resnet-18") < capture.get().index("prior")
+
+
+def test_narrow_terminal_keeps_long_names_whole(content: ReportContent) -> None:
+    """A name that is longer than its column goes on below, so that two recipes of one network can be told apart."""
+    name = "slices:resnet-18@attention"
+    scores = content.scores.with_columns(family=pl.col("family").replace("prior", name))
+    console = Console(width=80, record=True, file=None, quiet=False, force_terminal=False)
+    console.print(ranking(dataclasses.replace(content, scores=scores)))
+    first_column = "".join(line.split("│")[1].strip() for line in console.export_text().splitlines() if "│" in line)
+
+    assert name in first_column
 
 
 def test_report_imports_nothing_heavy() -> None:
