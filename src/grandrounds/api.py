@@ -20,6 +20,7 @@ from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.families import FAMILIES
+from grandrounds.formats.abreast import Crew
 from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
 from grandrounds.splits import SplitSpec
@@ -74,6 +75,7 @@ class Outcome:
 def inspect(
     source: str | Path, options: SourceOptions | None = None,
     *, cache: Path | None = None, page: Path | None = None, watch: Watch | None = None, names: bool = False,
+    workers: int = 1,
 ) -> Fingerprint:  # fmt: skip
     """Return what a set of images holds: patients, classes, sizes, intensities, duplicates, shortcuts, bad files.
 
@@ -84,6 +86,7 @@ def inspect(
         page: File for the same as a page with pictures; None for none.
         watch: Told what is being done, and how far it is.
         names: Whether images are called by their names, which may tell who somebody is; otherwise by their row.
+        workers: Processes that read side by side.
     """
     # Both open pixels and scikit-learn, and judging needs neither.
     from grandrounds.data import inspection as looking  # noqa: PLC0415
@@ -91,8 +94,10 @@ def inspect(
     from grandrounds.study import probes as probing  # noqa: PLC0415
 
     tell = watch or _unwatched
-    opened = data.open_dataset(source, options, cache=cache, progress=partial(tell, "Reading every image"))
-    seen = looking.inspect(opened, progress=partial(tell, "Looking for nearly identical images"), names=names)
+    with Crew(workers) as crew:
+        reading, searching = partial(tell, "Reading every image"), partial(tell, "Looking for nearly identical images")
+        opened = data.open_dataset(source, options, cache=cache, progress=reading, crew=crew)
+        seen = looking.inspect(opened, progress=searching, crew=crew, names=names)
     tell("Probing for shortcuts", 0, 1)
     probes = probing.probe(opened, seen.glances)
     warnings = (*seen.found.warnings, *probed.warnings(probes))
@@ -214,7 +219,7 @@ def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
 def evaluate(
     model: Path, source: str, options: SourceOptions | None = None,
     *, classes: Mapping[str, str] | None = None, out: Path | None = None, skip_bad: bool = False,
-    namesakes: bool = False,
+    namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge the model that a run ships on data from elsewhere, and return what came of it; no ranking changes.
 
@@ -226,11 +231,12 @@ def evaluate(
         out: Folder for the tables; None for `external/NAME` in the run folder.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
+        workers: Processes that read side by side.
     """
     from grandrounds import external  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     return external.evaluate(
-        model, source, options, classes or {}, out=out, skip_bad=skip_bad, namesakes=namesakes
+        model, source, options, classes or {}, out=out, skip_bad=skip_bad, namesakes=namesakes, workers=workers,
     )  # fmt: skip
 
 
@@ -327,16 +333,6 @@ def names(folder: Path) -> pl.DataFrame:
 def content(folder: Path) -> ReportContent:
     """Return everything that the report of a finished run shows, as tables and words."""
     return gather.gather(folder)
-
-
-def save_fingerprint(found: Fingerprint, path: Path) -> Path:
-    """Write a fingerprint as JSON, whole or not at all, and return the file; without names where it has none."""
-    if not found.named:
-        bad = tuple(row.model_copy(update={"path": f"file {turn}"}) for turn, row in enumerate(found.bad, 1))
-        found = found.model_copy(update={"bad": bad})
-    with tables.atomic(path) as temporary:
-        temporary.write_text(found.model_dump_json(indent=2), encoding="utf-8")
-    return path
 
 
 def save_csv(frame: pl.DataFrame, path: Path) -> Path:

@@ -20,6 +20,7 @@ from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import assemble, checked
 from grandrounds.evaluate.external import Side, external
 from grandrounds.families.protocol import View
+from grandrounds.formats.abreast import Crew
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.serve.answers import answers, in_words, with_shipped
@@ -56,7 +57,7 @@ class Elsewhere:
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None, classes: Mapping[str, str], *, out: Path | None,
-    skip_bad: bool = False, namesakes: bool = False,
+    skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge a model on data from elsewhere, write the tables and the report.
 
@@ -68,6 +69,7 @@ def evaluate(
         out: Folder for the tables; None for `external/NAME` in the run folder.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
+        workers: Processes that read side by side.
 
     Raises:
         BadData: Images or patients were in the study, a class has no partner, or images do not fit the model.
@@ -77,7 +79,8 @@ def evaluate(
     if run is None and out is None:
         raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
     ahead = prepare.Ahead(predictor.bundle.pipeline, out or run or model)
-    opened = data.open_dataset(source, options, also=ahead)
+    with Crew(workers) as crew:
+        opened = data.open_dataset(source, options, crew=crew, also=ahead)
     if opened.bad.height and not skip_bad:
         raise BadData(
             f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,7 @@ from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
 from grandrounds.data import SourceOptions
+from grandrounds.data.fingerprint import save_fingerprint
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
@@ -47,7 +49,10 @@ def demo_(out: Out = None, *, json_: Json = False) -> None:
     _conclude(outcome, json_)
 
 
-def inspect_(source: str, /, out: Out = None, *, json_: Json = False, names: Names = False, read: Read = None) -> None:
+def inspect_(
+    source: str, /, out: Out = None, *, json_: Json = False, names: Names = False, workers: int | None = None,
+    read: Read = None,
+) -> None:  # fmt: skip
     """Show what a set of images holds: patients, classes, sizes, intensities, duplicates, files that cannot be read.
 
     Args:
@@ -55,14 +60,18 @@ def inspect_(source: str, /, out: Out = None, *, json_: Json = False, names: Nam
         out: File for the fingerprint as JSON, with the page beside it; in runs/NAME by default.
         json_: Print the fingerprint as JSON.
         names: Call images by their names; by default by their row, since names may tell who somebody is.
+        workers: Processes that read side by side; one per core by default.
         read: How the source is read.
     """
     folder = options.RUNS / options.name_of(source)
     path = out or folder / "fingerprint.json"
     page = folder / "inspection.html" if out is None else out.with_suffix(".html")
     with show.watching() as watch:
-        found = api.inspect(options.located(source), read, cache=folder / "data", page=page, watch=watch, names=names)
-    api.save_fingerprint(found, path)
+        found = api.inspect(
+            options.located(source), read, cache=folder / "data", page=page, watch=watch, names=names,
+            workers=workers or os.cpu_count() or 1,
+        )  # fmt: skip
+    save_fingerprint(found, path)
     if json_:
         _console.print_json(found.model_dump_json())
         return
@@ -236,6 +245,7 @@ def evaluate_(
     classes: Annotated[list[str] | None, Parameter(negative="")] = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     namesakes: Annotated[bool, Parameter(negative="")] = False,
+    workers: int | None = None,
     json_: Json = False,
     read: Read = None,
 ) -> None:
@@ -248,12 +258,13 @@ def evaluate_(
         classes: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
         skip_bad: Go on without images that cannot be read.
         namesakes: Patients of the same name as in training are other people.
+        workers: Processes that read side by side; one per core by default.
         json_: Print the table as JSON.
         read: How the source is read.
     """
     found = api.evaluate(
         model, options.located(source), read, classes=options.pairs(classes or []), out=out, skip_bad=skip_bad,
-        namesakes=namesakes,
+        namesakes=namesakes, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if json_:
         _console.print_json(json.dumps(found.found.to_dicts()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.grouping import Grouping
 from grandrounds.specs import Spec
-from grandrounds.tables import FILES, ROLES, SAMPLES
+from grandrounds.tables import FILES, ROLES, SAMPLES, atomic
 from grandrounds.wording import many
 
 _ALL = "all"
@@ -306,3 +307,13 @@ def _about_clinical(rows: pl.DataFrame) -> list[str]:
         if told.group_by(name).agg(pl.col("label").n_unique())["label"].max() == 1:
             found.append(f"The column {name!r} tells the label of every image exactly: is it the label in other words?")
     return found
+
+
+def save_fingerprint(found: Fingerprint, path: Path) -> Path:
+    """Write a fingerprint as JSON, whole or not at all, and return the file; without names where it has none."""
+    if not found.named:
+        bad = tuple(row.model_copy(update={"path": f"file {turn}"}) for turn, row in enumerate(found.bad, 1))
+        found = found.model_copy(update={"bad": bad})
+    with atomic(path) as temporary:
+        temporary.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +16,15 @@ from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import Progress
 from grandrounds.data.traces import TRACES, traces_of
 from grandrounds.errors import BadData
+from grandrounds.formats import Part
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 
 EDGE_PX = 64
 _CLIPPED = 1.0  # percent of the pixels at either end
 _STRAIGHT = 0.9  # cosine to the nearest axis of the body
+_EACH = 16  # files a piece
 _MOST_MEASURED = 1 << 16  # pixels; more do not change a percentile
 
 Grey = NDArray[np.uint8]
@@ -43,21 +46,45 @@ class Glances(NamedTuple):
     traces: pl.DataFrame = pl.DataFrame(schema=TRACES)
 
 
-def glances(dataset: Dataset, progress: Progress | None = None) -> Glances:
-    """Return a small grey picture of every sample that can still be read; each file is read once."""
-    names: list[str] = []
-    planes: list[str | None] = []
-    traces: list[dict[str, str | float | None]] = []
-    pictures = np.zeros((dataset.samples.height, EDGE_PX, EDGE_PX), np.uint8)
-    for n_done, (name, image) in enumerate(_images(dataset)):
-        if image is not None:
-            pictures[len(names)] = squared(image)
-            names.append(name)
-            planes.append(plane_of(image.geometry.direction))
-            traces.append({"sample": name, **traces_of(image)})
+class _Place(NamedTuple):
+    """Where some samples lie: boxes of one file, or a volume in several.
+
+    Args:
+        samples: Their names.
+        boxes: Where in the image each is; None for all of it.
+        parts: The file, or the slices of a volume.
+    """
+
+    samples: Sequence[str]
+    boxes: Sequence[Sequence[int] | None]
+    parts: Sequence[Part]
+
+
+class _Glance(NamedTuple):
+    """One sample at a glance."""
+
+    grey: Grey
+    plane: str | None
+    traces: dict[str, str | float | None]
+
+
+def glances(dataset: Dataset, progress: Progress | None = None, crew: Crew = ALONE) -> Glances:
+    """Return a small grey picture of every sample that can still be read; each file is read once.
+
+    Args:
+        dataset: The samples.
+        progress: Called with the number of files read and of all.
+        crew: Who reads side by side where there is enough to read.
+    """
+    places = _places(dataset.files)
+    seen: list[_Glance] = []
+    for n_done, piece in enumerate(crew.abreast(_seen, places, n_each=_EACH), start=1):
+        seen += piece
         if progress is not None:
-            progress(n_done + 1, dataset.samples.height)
-    return Glances(tuple(names), pictures[: len(names)], tuple(planes), pl.DataFrame(traces, schema=TRACES))
+            progress(min(n_done * _EACH, len(places)), len(places))
+    pictures = np.stack([one.grey for one in seen]) if seen else np.zeros((0, EDGE_PX, EDGE_PX), np.uint8)
+    traces = pl.DataFrame([one.traces for one in seen], schema=TRACES)
+    return Glances(tuple(traces["sample"]), pictures, tuple(one.plane for one in seen), traces)
 
 
 def plane_of(direction: tuple[float, ...] | None) -> str | None:
@@ -97,22 +124,38 @@ def stretched(image: Image) -> Grey:
     return levels
 
 
-def _images(dataset: Dataset) -> Iterator[tuple[str, Image | None]]:
-    """Yield each sample with its image, None where its file has become unreadable; boxes of one file in one go."""
-    counted = dataset.files.with_columns(n_files=pl.len().over("sample"))
-    single = counted.filter(pl.col("n_files") == 1)
-    for path, member, frame, names, boxes in (
-        single.group_by("path", "member", "frame", maintain_order=True).agg("sample", "box").iter_rows()
-    ):
+def _places(files: pl.DataFrame) -> list[_Place]:
+    """Return where to look: each file once, and each volume that lies in several; of several series the first."""
+    several = pl.len().over("sample") > 1
+    single = files.filter(~several).group_by("path", "member", "frame", maintain_order=True).agg("sample", "box")
+    places = [
+        _Place(samples, boxes, (Part(Path(path), member, frame),))
+        for path, member, frame, samples, boxes in single.iter_rows()
+    ]
+    slices = files.filter(several).sort("order", maintain_order=True)
+    slices = slices.filter(pl.col("series").eq_missing(pl.col("series").first().over("sample")))
+    for (sample,), part in slices.group_by("sample", maintain_order=True):
+        rows = part.select("path", "member", "frame").iter_rows()
+        places.append(
+            _Place((str(sample),), (None,), [Part(Path(path), member, frame) for path, member, frame in rows])
+        )
+    return places
+
+
+def _seen(places: Sequence[_Place]) -> list[_Glance]:
+    """Return the samples of some places, without those that can no longer be read."""
+    found: list[_Glance] = []
+    for samples, boxes, parts in places:
         try:
-            image = formats.read(Path(path), member=member, frame=frame)
+            image = (
+                formats.read_stack(parts)
+                if len(parts) > 1
+                else formats.read(parts[0].path, member=parts[0].member, frame=parts[0].frame)
+            )
         except BadData:
-            yield from ((name, None) for name in names)
             continue
-        for name, box in zip(names, boxes, strict=True):
-            yield name, image if box is None else crop(image, tuple(box))
-    for name in counted.filter(pl.col("n_files") > 1)["sample"].unique(maintain_order=True):
-        try:
-            yield name, dataset.load(name)
-        except BadData:
-            yield name, None
+        for sample, box in zip(samples, boxes, strict=True):
+            one = image if box is None else crop(image, tuple(box))
+            traces = {"sample": sample, **traces_of(one)}
+            found.append(_Glance(squared(one), plane_of(one.geometry.direction), traces))
+    return found

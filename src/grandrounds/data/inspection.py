@@ -15,6 +15,7 @@ from grandrounds.data.fingerprint import Fingerprint, NearPair, fingerprint, lab
 from grandrounds.data.glance import Glances, glances
 from grandrounds.data.grouping import groupings
 from grandrounds.data.near import near_duplicates
+from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.wording import many
 
 BAND_YEARS, OLDEST_YEARS = 20, 80
@@ -52,16 +53,19 @@ class Inspection:
     glances: Glances
 
 
-def inspect(dataset: Dataset, seed: int = 0, progress: Progress | None = None, *, names: bool = False) -> Inspection:
+def inspect(
+    dataset: Dataset, seed: int = 0, progress: Progress | None = None, crew: Crew = ALONE, *, names: bool = False
+) -> Inspection:  # fmt: skip
     """Return all that looking tells of a set; nothing of it is used to plan a study.
 
     Args:
         dataset: The set.
         seed: Root of what is drawn.
-        progress: Called with the number of images looked at and of all.
+        progress: Called with the number of files looked at and of all.
+        crew: Who reads side by side where there is enough to read.
         names: Whether images are called by their names, which may tell who somebody is; otherwise by their row.
     """
-    seen = glances(dataset, progress)
+    seen = glances(dataset, progress, crew)
     near = near_pairs(dataset, seen)
     facts = fingerprint(dataset)
     alike = [(group[0], other) for group in facts.duplicates.groups for other in group[1:]]
