@@ -49,5 +49,4 @@ def test_memory_does_not_grow_with_the_number_of_exams(tmp_path):
     """Four times the exams are 60 MiB more of pixels, and next to nothing more in memory."""
     few, many = peak_mib(tmp_path / "few", 50), peak_mib(tmp_path / "many", 200)
 
-    print(few, many)
     assert many - few < MOST_MIB

@@ -21,7 +21,7 @@ _MOST_VALUES = 64 * 64  # whitening decomposes a matrix of these squared, which 
 _MOST_DIRECTIONS = 1024  # those of least variance are mostly noise
 _EPSILON = 0.01  # part of the mean variance that is added to each, so that hardly any variance is not blown up
 _ROWS = 1024  # images in double precision at a time
-_BLOCK = 2**22  # values of images that are read at a time
+_BLOCK = 2**20  # values of images that are read at a time
 _Float = NDArray[np.float64]
 
 ANY_SIZE: frozenset[InputKind] = frozenset({"channel", "none", "half"})  # the others have a number for each pixel

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from grandrounds.shapes import Batch, Features, Images
 
-_BLOCK = 2**24  # values of images that are read at a time
+_BLOCK = 2**20  # values of images that are read at a time
 
 
 def thumbnails(pixels: Images, side: int = 8) -> Features:
