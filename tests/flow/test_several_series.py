@@ -95,7 +95,7 @@ def test_a_modality_dealt_out_anew_gains_nothing(run, page):
     assert found.row(0, named=True)["low"] < 0 < found.row(0, named=True)["high"]
     assert CONTROLS[3] in content.floors
     assert "Beside front, columns dealt out anew gains" in page
-    assert "as good as nothing, as it should be" in page
+    assert "no gain is shown, as it should be" in page
 
 
 def test_the_report_sets_the_fusion_beside_its_modalities(page):

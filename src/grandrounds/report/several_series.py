@@ -137,7 +137,7 @@ def _nothing(beside: str, other: str, versus: Difference) -> str:
     text = f"Beside {beside}, {other} dealt out anew gains {signed(versus.difference)} ({_span(versus)})"
     if versus.verdict == "better":
         return f"{text}: it should gain nothing, so look for a leak before believing any gain here."
-    return f"{text}: as good as nothing, as it should be."
+    return f"{text}: no gain is shown, as it should be."
 
 
 def _at_chance(ranked: Ranked, names: dict[str, str]) -> Iterator[str]:

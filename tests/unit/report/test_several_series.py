@@ -1,0 +1,88 @@
+"""What the report says of a fusion, its modalities alone, its control and a network that reads all jointly."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from grandrounds import tables
+from grandrounds.report.blocks import Prose, Table
+from grandrounds.report.content import ReportContent
+from grandrounds.report.ranked import Ranked
+from grandrounds.report.several_series import several_series
+from grandrounds.tables import Task
+
+FUSION, JOINT = "fusion:cnn", "exams:cnn"
+FRONT, SIDE, SHUFFLED = f"{FUSION}@only-front", f"{FUSION}@only-side", f"{FUSION}@front-shuffled-side"
+
+
+def content(aucs, verdicts, samples=None):
+    """A content with these AUCs, each within 0.1, and these verdicts of pairs."""
+    scores = [
+        {"family": name, "metric": "auc", "estimate": auc, "low": auc - 0.1, "high": auc + 0.1}
+        for name, auc in aucs.items()
+    ]
+    pairs = []
+    for (a, b), verdict in verdicts.items():
+        gain = aucs[a] - aucs[b]
+        span = {"difference": gain, "low": gain - 0.05, "high": gain + 0.05}
+        pairs.append({"family_a": a, "family_b": b, "metric": "auc", "verdict": verdict} | span)
+    return ReportContent(
+        title="exams",
+        task=Task(kind="binary", classes=("no", "yes"), positive="yes"),
+        scores=tables.check(pl.DataFrame(scores), tables.SCORES),
+        comparisons=tables.check(pl.DataFrame(pairs), tables.COMPARISONS),
+        samples=tables.empty(tables.SAMPLES) if samples is None else tables.check(samples, tables.SAMPLES),
+    )
+
+
+def words(content):
+    section = several_series(Ranked.of(content))
+    return " ".join(text for block in section.blocks if isinstance(block, Prose) for text in block.sentences)
+
+
+@pytest.mark.parametrize(
+    ("front", "verdict", "said"),
+    [(0.8, "better", "the gain is real"), (0.88, "undecided", "no gain is shown"), (0.95, "worse", "it is worse")],
+)
+def test_a_gain_over_the_best_modality_is_called_real_or_not(front, verdict, said):
+    """It is the best of the modalities alone that counts, and the verdict of the comparison that is told."""
+    aucs = {FUSION: 0.9, FRONT: front, SIDE: 0.7}
+
+    text = words(content(aucs, {(FUSION, FRONT): verdict, (FUSION, SIDE): "better"}))
+
+    assert f"The fusion differs from the best modality alone, front, by {0.9 - front:+.3f}".replace("-", "−") in text
+    assert said in text
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("undecided", "as it should be"), ("better", "look for a leak")])
+def test_a_modality_dealt_out_anew_must_gain_nothing(verdict, said):
+    """Where it does, the report says to look for a leak."""
+    aucs = {FUSION: 0.9, FRONT: 0.8, SIDE: 0.7, SHUFFLED: 0.81}
+
+    assert said in words(content(aucs, {(SHUFFLED, FRONT): verdict}))
+
+
+def test_what_no_series_shows_alone():
+    """Where a joint network alone is better than chance, the report says what that means."""
+    aucs = {JOINT: 0.95, FUSION: 0.55, FRONT: 0.5, SIDE: 0.52}
+    text = words(content(aucs, {(JOINT, FUSION): "better", (FUSION, SIDE): "undecided"}))
+
+    assert "exams:cnn is better than the fusion by +0.400" in text
+    assert "the series show something together that none of them shows alone" in text
+    assert "Not shown to be better than chance: the fusion, front and side." in text
+
+
+def test_missing_series_are_counted():
+    """Without a fusion too: how many cases lack which series."""
+    samples = pl.DataFrame({"case": ["1", "1", "2"], "series_kind": ["front", "side", "front"]})
+    samples = samples.with_columns(sample=pl.int_range(3).cast(pl.String), patient=pl.col("case"))
+    section = several_series(Ranked.of(content({JOINT: 0.9}, {(JOINT, JOINT): "undecided"}, samples)))
+    table = next(block for block in section.blocks if isinstance(block, Table))
+
+    assert [[cell.text for cell in row[:2]] for row in table.rows] == [["lacks side", "1"], ["has side", "1"]]
+
+
+def test_studies_of_one_series_have_no_such_section():
+    """Neither a fusion nor a missing series: nothing to say."""
+    assert several_series(Ranked.of(content({"cnn": 0.9}, {("cnn", "cnn"): "undecided"}))) is None
