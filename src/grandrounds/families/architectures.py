@@ -15,13 +15,15 @@ from grandrounds.families import plain, transformers, volumetric, zoo
 from grandrounds.families.built import Network, Shape, at_least
 from grandrounds.families.params import DeiTParams, Li2014Params, ResNetParams
 from grandrounds.families.params_of_monai import MonaiParams
-from grandrounds.families.params_of_others import SlicesParams, TransMedParams
+from grandrounds.families.params_of_others import JointParams, SlicesParams, TransMedParams
+from grandrounds.nets.joint import Joint
 from grandrounds.nets.li2014 import MIN_SIDE_PX, Li2014
 from grandrounds.nets.shortcut import PaddedIdentity
 from grandrounds.nets.slices import Slices
 from grandrounds.nets.transmed import TransMed
 from grandrounds.training.spec import TrainingSpec
 
+_OfPlanes = SlicesParams | TransMedParams | JointParams  # what lets a network of planes read volumes
 _SMALL_PX = 64  # up to here a network may not shrink the image before its first block
 
 
@@ -99,7 +101,22 @@ def transmed(params: TransMedParams, shape: Shape, n_classes: int) -> Network:
     return Network(module, f"transformer of {params.depth} layers over {tokens}, each read by: {built.note}")
 
 
-def _of_planes(params: SlicesParams | TransMedParams, shape: Shape) -> Network:
+def joint(params: JointParams, shape: Shape, n_classes: int) -> Network:
+    """Return a network that reads each series of exams (C, D, H, W) and joins them with clinical columns.
+
+    Raises:
+        BadSpec: The network of planes has several heads.
+    """
+    built, n_series = _of_planes(params, shape), params.n_series or shape[0] - params.n_columns
+    module = Joint(
+        built.module, params.n_features, n_classes, n_series=n_series, n_columns=params.n_columns, way=params.way,
+        hidden=params.hidden, left_out=params.left_out,
+    )  # fmt: skip
+    columns = f" and {params.n_columns} numbers of clinical columns" if params.n_columns else ""
+    return Network(module, f"{params.way} of {n_series} series{columns}, each series read by: {built.note}")
+
+
+def _of_planes(params: _OfPlanes, shape: Shape) -> Network:
     """Return the network of planes that gives features instead of classes."""
     member, architecture, plane = _member(params, shape)
     if architecture.teaching is not None or architecture.side_heads:
@@ -107,7 +124,7 @@ def _of_planes(params: SlicesParams | TransMedParams, shape: Shape) -> Network:
     return architecture.network(member, plane, params.n_features)
 
 
-def start_planes(params: SlicesParams | TransMedParams, shape: Shape, built: Network) -> Network:
+def start_planes(params: _OfPlanes, shape: Shape, built: Network) -> Network:
     """Return the network with published weights for its planes where the member's parameters name some."""
     member, architecture, plane = _member(params, shape)
     if architecture.start is None:
@@ -118,10 +135,10 @@ def start_planes(params: SlicesParams | TransMedParams, shape: Shape, built: Net
     return Network(volume, started.note, trunk, started.licence)
 
 
-def _member(params: SlicesParams | TransMedParams, shape: Shape) -> tuple[TrainingSpec, Architecture, Shape]:
+def _member(params: _OfPlanes, shape: Shape) -> tuple[TrainingSpec, Architecture, Shape]:
     """Return the network that reads slices: its parameters, how it is built, and the (C, H, W) that it reads."""
     member = families.params_of(params.member, params.of)
-    n_channels = params.n_group if isinstance(params, TransMedParams) else shape[0]
+    n_channels = shape[0] if isinstance(params, SlicesParams) else getattr(params, "n_group", 1)
     for architecture in ARCHITECTURES.values():
         if isinstance(member, TrainingSpec) and architecture.params is type(member):
             return member, architecture, (n_channels, *shape[2:])
@@ -174,6 +191,7 @@ ARCHITECTURES = {
     "vgg": Architecture(kinds.VggParams, plain.vgg),
     "googlenet": Architecture(kinds.GoogLeNetParams, plain.googlenet, side_heads=True),
     "slices": Architecture(SlicesParams, slices, start_planes),
+    "joint": Architecture(JointParams, joint, start_planes),
     "transmed": Architecture(TransMedParams, transmed, start_planes),
     "spp": Architecture(kinds.SppParams, plain.pyramid, any_size=True),
     "timm": Architecture(kinds.TimmParams, zoo.of_timm, zoo.start_timm),

@@ -17,7 +17,7 @@ from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
 
 _OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion", "exams")
-_OF_PLANES = ("slices", "transmed")
+_OF_PLANES = ("slices", "transmed", "joint")
 _OF_VOLUMES = "monai"
 _READS = ("sample", "case")
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)

@@ -17,10 +17,12 @@ from grandrounds.families.params_of_others import ExamsParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
 from grandrounds.families.selection import patients_of
 from grandrounds.families.stacked import stacked
+from grandrounds.features.clinical import Column, encode, learn_columns
 from grandrounds.shapes import Probs
 
 _MEMBER = "member"
 _SERIES = "n_series"  # the parameter of networks that tell series and flags apart
+_COLUMNS = "n_columns"  # that of networks which read clinical columns besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,13 @@ class FittedExams:
     Args:
         kind: Its family.
         series: What its channels are, in order.
+        columns: Clinical columns that it reads besides.
     """
 
     record: FitRecord
     kind: str
     series: tuple[str, ...]
+    columns: tuple[Column, ...]
     member: Fitted
 
     def predict(self, view: View) -> Probs:
@@ -45,11 +49,12 @@ class FittedExams:
         """
         if not exam.kinds(view).is_in(list(self.series)).any():
             raise exam.none_known(self.series)
-        return self.member.predict(stacked(view, self.series))[Cases.of(view).place(view)]
+        return self.member.predict(stacked(view, self.series, self.columns))[Cases.of(view).place(view)]
 
     def save(self, folder: Path) -> None:
         """Write the network into a folder of its own."""
-        state.save(folder, self.record, {"kind": self.kind, "series": self.series}, {})
+        columns = [column.model_dump(mode="json") for column in self.columns]
+        state.save(folder, self.record, {"kind": self.kind, "series": self.series, "columns": columns}, {})
         (folder / _MEMBER).mkdir()
         self.member.save(folder / _MEMBER)
 
@@ -58,7 +63,8 @@ class FittedExams:
         """Return what `save` wrote."""
         saved = state.load(folder)
         kind, series = saved.content["kind"], tuple(saved.content["series"])
-        return cls(saved.record, kind, series, families.load(kind, folder / _MEMBER))
+        columns = tuple(Column(**one) for one in saved.content["columns"])
+        return cls(saved.record, kind, series, columns, families.load(kind, folder / _MEMBER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +83,23 @@ class ExamsFamily:
         series = there if self.params.only is None else list(self.params.only)
         if absent := [one for one in series if one not in there]:
             raise BadData(f"no series is called {absent[0]!r}", remedy=f"name one of: {', '.join(there)}")
-        exams, watched = (stacked(view, series) for view in (train, valid))
-        of = self.params.of
-        if hasattr(families.params_of(self.params.member, of), _SERIES):
-            of = {**of, _SERIES: len(series) * train.pixels.shape[1]}
+        spec, of = families.params_of(self.params.member, self.params.of), dict(self.params.of)
+        columns = learn_columns(train.samples) if hasattr(spec, _COLUMNS) else ()
+        exams, watched = (stacked(view, series, columns) for view in (train, valid))
+        if hasattr(spec, _SERIES):
+            if train.pixels.shape[1] != 1:
+                raise BadData("this network reads grey series, these have colours", remedy="add a step grayscale")
+            of[_SERIES] = len(series)
+        if columns:
+            of[_COLUMNS] = encode(train.samples.head(1), columns).shape[1]
         member = families.build(self.params.member, of).fit(exams, watched, budget, seed, watch)
         record = replace(
             member.record,
             patients=patients_of(train, valid),
             notes=(
-                f"reads {', '.join(series)} of an exam as channels",
+                f"reads {', '.join([*series, *(one.name for one in columns)])} of an exam as channels",
                 *exam.lacking(train, series),
                 *member.record.notes,
             ),
         )
-        return FittedExams(record, self.params.member, tuple(series), member)
+        return FittedExams(record, self.params.member, tuple(series), columns, member)

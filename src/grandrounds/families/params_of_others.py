@@ -60,6 +60,33 @@ class TransMedParams(TrainingSpec):
     batch_size: int = Field(default=8, ge=2)
 
 
+class JointParams(TrainingSpec):
+    """A network of planes that reads each series, and a layer that joins them with the clinical columns.
+
+    Args:
+        member: The network's family; the family's name sets it.
+        of: Parameters of that network, such as its width; how it is trained stands here, not there.
+        n_series: How many channels, from the first on, are series; None where all are. `exams:` sets it.
+        n_columns: How many channels, the last ones, hold numbers of clinical columns. `exams:` sets it.
+        way: How the modalities are joined: one after another into a hidden layer, or by a mean whose weights are
+            learned (gated attention).
+        n_features: Numbers that the network gives for a series.
+        hidden: Units of the hidden layer, or of the attention.
+        left_out: How often a modality is left out in training, so that none is relied upon alone.
+    """
+
+    member: str = "resnet-18"
+    of: dict[str, Any] = Field(default_factory=dict)
+    n_series: int | None = Field(default=None, ge=1)
+    n_columns: int = Field(default=0, ge=0)
+    way: Literal["concatenation", "attention"] = "concatenation"
+    n_features: int = Field(default=32, ge=1)
+    hidden: int = Field(default=32, ge=1)
+    left_out: float = Field(default=0.2, ge=0, lt=1)
+    max_epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=8, ge=2)
+
+
 class MemberParams(Spec):
     """Some other family, of which this one makes use.
 

@@ -72,6 +72,17 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         dims=(3,),
     ),
     FamilyEntry(
+        name="joint:<network>",
+        kind="by name",
+        summary="a network of planes that reads each series, joined with clinical columns; behind exams:",
+        params=_OF_OTHERS + "JointParams",
+        reference="Neverova et al., IEEE TPAMI 2016; attention: Ilse, Tomczak, Welling, ICML 2018",
+        build=_NETWORK + "NetworkFamily",
+        fitted=_NETWORK + "FittedNetwork",
+        iterates=True,
+        dims=(3,),
+    ),
+    FamilyEntry(
         name="sweep:<family>",
         kind="by name",
         summary="a family at three learning rates, of which valid keeps one; they share the budget of one family",

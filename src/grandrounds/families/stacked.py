@@ -13,30 +13,34 @@ from numpy.typing import NDArray
 from grandrounds.errors import BadData
 from grandrounds.families import exam
 from grandrounds.families.protocol import View
-from grandrounds.shapes import Images, Mask
+from grandrounds.features.clinical import Column, encode
+from grandrounds.shapes import Features, Images, Mask
 
 _NOT_THERE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Stacked:
-    """Exams (N, S·(C + 1), …): the series one after another, then of each whether it is there, as 1 or −1.
+    """Exams (N, S·(C + 1) + M, …): the series one after another, then of each whether it is there, as 1 or −1.
 
     A series that is not there is 0 everywhere.
 
     Args:
         series: The images of all series, (M, C, …).
         rows: (N, S) which of them each exam has, −1 for none.
+        columns: (N, M) numbers of clinical columns, which fill a channel each behind all others.
     """
 
     series: Images
     rows: NDArray[np.int64]
+    columns: Features
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, S·(C + 1), …)."""
+        """(N, S·(C + 1) + M, …)."""
         n_exams, n_series = self.rows.shape
-        return (n_exams, n_series * (self.series.shape[1] + 1), *self.series.shape[2:])
+        n_channels = n_series * (self.series.shape[1] + 1) + self.columns.shape[1]
+        return (n_exams, n_channels, *self.series.shape[2:])
 
     def __len__(self) -> int:
         """Return N."""
@@ -44,7 +48,7 @@ class Stacked:
 
     def __getitem__(self, which: slice | NDArray[np.integer] | Mask, /) -> Stacked:
         """Return some of the exams; nothing is read."""
-        return replace(self, rows=self.rows[which])
+        return replace(self, rows=self.rows[which], columns=self.columns[which])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401, FBT001  (numpy's)
         """Return all of them, in memory."""
@@ -53,15 +57,20 @@ class Stacked:
         images = np.zeros((n_exams, n_series, n_channels, *self.series.shape[2:]), dtype=np.float32)
         there = self.rows != _NOT_THERE
         images[there] = np.asarray(self.series[self.rows[there]])
-        flags = np.where(there, np.float32(1), np.float32(-1))
-        space = (1,) * (images.ndim - 3)
-        flags = np.broadcast_to(flags.reshape(n_exams, n_series, *space), (n_exams, n_series, *images.shape[3:]))
-        stacked = np.concatenate([images.reshape(n_exams, n_series * n_channels, *images.shape[3:]), flags], axis=1)
+        numbers = np.concatenate([np.where(there, 1, -1), self.columns], axis=1, dtype=np.float32)  # (N, S + M)
+        space = images.shape[3:]
+        filled = np.broadcast_to(numbers.reshape(*numbers.shape, *(1,) * len(space)), (*numbers.shape, *space))
+        stacked = np.concatenate([images.reshape(n_exams, n_series * n_channels, *space), filled], axis=1)
         return stacked if dtype is None else stacked.astype(dtype, copy=False)
 
 
-def stacked(view: View, series: Sequence[str]) -> View:
+def stacked(view: View, series: Sequence[str], columns: tuple[Column, ...] = ()) -> View:
     """Return the view of exams: one row a case, whose channels are the series; of a series twice, the first.
+
+    Args:
+        view: The samples.
+        series: Which series, in order.
+        columns: Clinical columns that come along, as training has learned them.
 
     Raises:
         BadData: Samples are slices of series, of which nobody knows which belong together.
@@ -79,4 +88,6 @@ def stacked(view: View, series: Sequence[str]) -> View:
     at = numbered["case"].replace_strict(cases.names, pl.int_range(len(cases.names), eager=True)).to_numpy()
     of = numbered["kind"].replace_strict(list(series), range(len(series))).to_numpy()
     rows[at, of] = numbered["row"].to_numpy()
-    return replace(exam.one_each(view), pixels=Stacked(view.pixels, rows))
+    one_each = exam.one_each(view)
+    numbers = encode(one_each.samples, columns) if columns else np.zeros((len(rows), 0), dtype=np.float32)
+    return replace(one_each, pixels=Stacked(view.pixels, rows, numbers))

@@ -18,6 +18,7 @@ from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.families.selection import macro_auc
 from grandrounds.families.stacked import stacked
+from grandrounds.nets.joint import Joint
 from grandrounds.nets.transmed import TransMed
 from grandrounds.tables import SAMPLES, check
 
@@ -37,6 +38,7 @@ def knees(n, seed, task, missing=0.1):
             "patient": [f"{seed}-{exam.patient}" for exam, _ in rows],
             "series_kind": [plane for _, plane in rows],
             "onset": [exam.onset for exam, _ in rows],
+            "locking": [exam.locking for exam, _ in rows],
         }
     )
     return dataclasses.replace(
@@ -74,6 +76,16 @@ def test_what_one_series_shows_is_learned_either_way(name):
     assert auc(fitted(name, "one-series", 12, of=QUICK), "one-series") > 0.9
 
 
+@pytest.mark.parametrize("way", ["concatenation", "attention"])
+@pytest.mark.parametrize(("task", "least"), [("one-series", 0.9), ("columns", 0.75)])
+def test_images_and_columns_are_joined(way, task, least):
+    """Either way of joining finds what one series shows, and what stands in the clinical columns alone."""
+    model = fitted("exams:joint:spp", task, 15, of=QUICK | {"way": way})
+
+    assert "sagittal, onset, locking of an exam" in model.record.notes[0]
+    assert auc(model, task) > least
+
+
 def test_an_exam_becomes_one_row():
     """Series are channels in the order asked for; what is absent is 0, and its flag −1; nothing else is read."""
     view = knees(20, 5, "one-series", 0.5)
@@ -103,11 +115,12 @@ def test_slices_of_series_are_refused():
         stacked(planes, ("images",))
 
 
-def test_saves_and_loads(tmp_path):
+@pytest.mark.parametrize("name", ["exams:transmed:spp", "exams:joint:spp"])
+def test_saves_and_loads(name, tmp_path):
     """What was saved decides as before, to the last bit, also for exams that lack a series."""
-    model = fitted("exams:transmed:spp", "one-series", 1, of=QUICK)
+    model = fitted(name, "one-series", 1, of=QUICK)
     model.save(tmp_path)
-    loaded, test = families.load("exams:transmed:spp", tmp_path), knees(20, 5, "one-series", 0.5)
+    loaded, test = families.load(name, tmp_path), knees(20, 5, "one-series", 0.5)
 
     assert np.array_equal(loaded.predict(test), model.predict(test))
     assert loaded.record == model.record
@@ -157,6 +170,25 @@ def test_an_absent_series_says_nothing():
     assert torch.allclose(said(series), said(other))
     assert not torch.allclose(said(series), said(changed))
     assert not torch.allclose(module(series), module(other))
+
+
+@pytest.mark.parametrize("way", ["concatenation", "attention"])
+def test_a_joined_modality_that_is_absent_or_left_out_says_nothing(way):
+    """Whatever the pixels of an absent series hold; and in training no exam loses all of its modalities."""
+    torch.manual_seed(0)
+    module = Joint(torch.nn.Flatten(), 4, 2, n_series=2, n_columns=1, way=way, hidden=8, left_out=0.9).eval()
+    series, number = torch.rand(1, 2, 3, 2, 2), torch.full((1, 1, 3, 2, 2), 0.3)
+    flags = torch.tensor([1.0, -1.0])[None, :, None, None, None].expand(1, 2, 3, 2, 2)
+    other = series.clone()
+    other[:, 1] += 1
+
+    def said(images, column=number):
+        return module(torch.cat([images, flags, column], dim=1))
+
+    assert torch.allclose(said(series), said(other))
+    assert not torch.allclose(said(series), said(series + 1))
+    assert not torch.allclose(said(series), said(series, number + 1))
+    assert torch.isfinite(module.train()(torch.cat([series, flags, number], dim=1).repeat(64, 1, 1, 1, 1))).all()
 
 
 def test_reads_cases_and_volumes():
