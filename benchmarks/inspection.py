@@ -1,7 +1,7 @@
 """How long `grandrounds inspect` takes on 10,000 small images, part by part.
 
-Result    28.5 s of a core in all, of which near duplicates 15.9 (all 100 copies found) and probes 2.7; on the clock
-          298.6 s beside other work at load 16, when a core gave a tenth of itself. Target 60
+Result    57.0 s in all beside other work at load 9.3 (target 60), 24.1 s of a core; of these near duplicates 13.0 (all
+          100 copies found) and probes 2.0; page 0.25 MB
 Hardware  two cores of an Intel Xeon, no GPU, much other work
 n         10,000 files, 64 × 64 pixels, 8-bit PNG, 2,500 patients, one run
 Run       python benchmarks/inspection.py [images]
