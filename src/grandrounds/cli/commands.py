@@ -164,7 +164,7 @@ def mask_(
     """Find the lungs in a set of chest CT with a U-Net, and keep the masks for a study.
 
     Args:
-        source: Data as for `plan`; labels are not needed.
+        source: Data as for `plan`, best the same as the study will read.
         out: Folder of the masks and the U-Net; masks/NAME by default.
         hounsfield: Pixels are Hounsfield units, although NIfTI and NRRD files cannot say so.
         wanted: How the U-Net is trained, where the folder has none yet.
