@@ -74,7 +74,8 @@ SECTIONS: tuple[Builder, ...] = (
 # Where there are several tasks: what is said of all of them first, and what is the same for each.
 OVER_TASKS: tuple[Builder, ...] = (results.ranking, tasks.by_task, results.differences, cohort.findings, tasks.notes)
 ONCE: tuple[Builder, ...] = (appendix.study,)
-OPEN = ("ranking", "tasks", "differences", "readers")  # what a reader sees at once; all else opens on a click or key
+# What a reader sees at once; all else opens on a click or key.
+OPEN = ("ranking", "tasks", "differences", "several-series", "readers")
 MOST_BYTES = 3_000_000  # of a page over several tasks
 ANSWER = 2  # sentences that stand on top; the others explain them
 _RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one

@@ -27,6 +27,8 @@ _HOW = (
     "it. A modality that was dealt out anew among the training cases says nothing, so it must gain nothing."
 )
 
+_UNDEFINED = "Undefined: fewer than ten patients lack it, or have it, or all of them are of one class."
+
 
 class _Fusion(NamedTuple):
     """A fusion, its modalities alone by their names, and controls with a modality dealt out anew."""
@@ -148,6 +150,9 @@ def _at_chance(ranked: Ranked, names: dict[str, str]) -> Iterator[str]:
             found.append(words)
     if found:
         yield f"Not shown to be better than chance: {listed(found)}."
+    better = [name for name in _joint(ranked) if (ranked.score(name, "auc").low or 0) > _CHANCE]
+    if better and len(found) == len(names):
+        yield f"Shown to be better than chance, reading all series jointly: {listed(better)}."
 
 
 def _lacking(ranked: Ranked) -> Table | None:
@@ -166,7 +171,7 @@ def _lacking(ranked: Ranked) -> Table | None:
             rows.append((Cell(word), Cell(count(part["case"].n_unique())), *cells))
     heads = (Column(name, "95 % interval") for name in families)
     caption = f"Missing series: cases in all, and {ranked.words(ranked.content.primary)} on those of test."
-    return Table(caption, (Column("Cases", numeric=False), Column("How many"), *heads), tuple(rows))
+    return Table(caption, (Column("Cases", numeric=False), Column("How many"), *heads), tuple(rows), (_UNDEFINED,))
 
 
 def _of_slice(scores: pl.DataFrame, family: str, name: str) -> Cell:
@@ -174,6 +179,4 @@ def _of_slice(scores: pl.DataFrame, family: str, name: str) -> Cell:
     if found.is_empty():
         return Cell(share(None))
     row = found.row(0, named=True)
-    if row["estimate"] is None:
-        return Cell(share(None), str(row["note"] or ""))
     return Cell(share(row["estimate"]), interval(row["low"], row["high"]))

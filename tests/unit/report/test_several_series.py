@@ -71,6 +71,7 @@ def test_what_no_series_shows_alone():
     assert "exams:cnn is better than the fusion by +0.400" in text
     assert "the series show something together that none of them shows alone" in text
     assert "Not shown to be better than chance: the fusion, front and side." in text
+    assert "Shown to be better than chance, reading all series jointly: exams:cnn." in text
 
 
 def test_missing_series_are_counted():
