@@ -154,7 +154,7 @@ def test_a_bundle_keeps_the_rule_of_each_model(by_patient, tmp_path):
     alone = api.evaluate(by_patient / "model", source, out=tmp_path / "out").found
     beside = api.evaluate(by_patient, source).found
 
-    assert alone["external"].to_list()[:3] == beside["external"].to_list()[:3]
+    assert alone["external"].to_list()[:3] == pytest.approx(beside["external"].to_list()[:3])  # sums in any order
     assert set(alone["unit"]) == {"patient"}
 
 
