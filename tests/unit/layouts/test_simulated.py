@@ -81,8 +81,12 @@ def test_the_draft_says_what_it_is(cache):
 
 def test_the_set_is_written_once(cache, monkeypatch):
     """The second call reads what the first one wrote."""
+
+    def again(*_, **__):
+        raise AssertionError("it was written a second time")
+
     simulated.draft(cache, SPEC)
-    monkeypatch.setattr(simulated, "write", None)
+    monkeypatch.setattr(simulated, "write", again)
 
     assert simulated.draft(cache, SPEC).rows.height > 0
 
