@@ -46,12 +46,13 @@ Ctrl-C loses at most the trials in hand; the same command goes on. A finished st
     grandrounds run breastmnist.npz -o runs/breast --seeds 3
     grandrounds run images/ --budget 5m --families prior,lbp-svm,resnet-18
     grandrounds run runs/breast""",
-    "tune": """Compare recipes of one family on valid alone; the test role stays closed.
+    "tune": """Compare recipes of one family on train and valid; the test role stays closed.
 
-Prints what each recipe gave on valid, and writes the best one as a .toml file that `run` takes among its families. The
-same command goes on where it stopped.
+Prints what each recipe gave on valid, with intervals, and its difference from the family's own recipe, and writes the
+best one as a .toml file that `run` takes among its families. The same command goes on where it stopped.
 
     grandrounds tune breastmnist.npz resnet-18
+    grandrounds tune breastmnist.npz resnet-18 --across 5 --one-by-one --set mixup=0.2 --set erase=0.3
     grandrounds tune breastmnist.npz resnet-18 --set learning_rate=1e-3,3e-3 --set mixup=0,0.2 --full
     grandrounds tune breastmnist.npz vit-tiny --random 20 --set learning_rate=1e-4..3e-3""",
     "mask": """Find the lungs in a set of chest CT with a U-Net, and keep the masks for a study.

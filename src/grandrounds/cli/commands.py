@@ -130,7 +130,7 @@ def run_(
 def tune_(
     what: str, family: str, /, out: Out = None, *, wanted: Tried | None = None, read: Read = None, json_: Json = False
 ) -> None:
-    """Compare recipes of one family on valid alone, and write the best one as a recipe.
+    """Compare recipes of one family without the test role, and write the best one as a recipe.
 
     Args:
         what: Data as for `plan`, a run folder, or a study.toml.
@@ -144,14 +144,14 @@ def tune_(
 
     tried = wanted or Tried()
     planned = api.study_in(Path(what))
-    task: Ask | Study = planned[0] if planned is not None else tried.ask(what, read)
+    task: Ask | Study = tried.over(planned[0], read) if planned is not None else tried.ask(what, read)
     folder = out or (planned and planned[1]) or options.RUNS / task.name
     with show.Terminal() as listener:
         found = tune(task, folder if out else folder / "tuning", tried.tuning(task, family), listener)
     if json_:
         _console.print_json(json.dumps(found.table.to_dicts()))
         return
-    _console.print(listing.tried_table(family, found.table))
+    _console.print(listing.tried_table(family, found.table, found.metric))
     for sentence in found.sentences:
         _say(sentence)
     _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")

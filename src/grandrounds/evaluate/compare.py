@@ -13,7 +13,7 @@ Reference: Holm, Scandinavian Journal of Statistics 6:65 (1979).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,9 @@ class _Pair:
         return bool(~np.isnan(self.differences).all())
 
 
-def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin: float, seed: int) -> pl.DataFrame:
+def compare(
+    cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin: float, seed: int, against: str | None = None
+) -> pl.DataFrame:  # fmt: skip
     """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
 
     It is null where the resamples cannot tell: where none differs, or where a handful of patients carry the metric.
@@ -71,12 +73,10 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
         primary: The metric.
         margin: Differences within this much, in units of the metric, count as equal.
         seed: Of the draws that made `replicates`; needed where two families did not finish the same folds.
+        against: The family that every other one is compared with; None for every pair.
     """
     carried = _carried(cohort, replicates, primary)
-    pairs = [
-        _pair(cohort, replicates, carried, primary, a, b, seed)
-        for a, b in itertools.combinations(replicates.families, 2)
-    ]
+    pairs = [_pair(cohort, replicates, carried, primary, a, b, seed) for a, b in _named(replicates.families, against)]
     raw = [p_value(pair.differences) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
@@ -91,6 +91,12 @@ def compare(cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin
         )  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns) | {"error": pl.Float64()})
     return tables.check(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), tables.COMPARISONS)
+
+
+def _named(families: Sequence[str], against: str | None) -> Iterable[tuple[str, str]]:
+    if against is None:
+        return itertools.combinations(families, 2)
+    return ((one, against) for one in families if one != against)
 
 
 def judged(low: float, high: float, p_adjusted: float, margin: float, sign: int) -> str:

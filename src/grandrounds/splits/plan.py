@@ -14,6 +14,7 @@ from grandrounds import specs, tables
 from grandrounds.errors import BadData, BadSpec, Leak
 from grandrounds.splits import schemes
 from grandrounds.splits.spec import SplitSpec
+from grandrounds.tables import Role
 
 _FOLD = ("repeat", "fold")
 
@@ -92,14 +93,14 @@ class SplitPlan:
         """Return the columns `case, role` of one fold."""
         return self._rows(fold).select("case", "role")
 
-    def inner(self, fold: Fold, n_folds: int, seed: int) -> SplitPlan:
-        """Return a plan of folds inside the train role of one fold, for what needs out-of-fold predictions.
+    def inner(self, fold: Fold, n_folds: int, seed: int, roles: tuple[Role, ...] = ("train",)) -> SplitPlan:
+        """Return a plan of folds inside some roles of one fold, for what needs out-of-fold predictions.
 
         Raises:
-            BadData: The train role has too few patients of a class.
+            BadData: These roles have too few patients of a class.
         """
-        train = self._rows(fold).filter(pl.col("role") == "train")
-        drawn = schemes.kfold(train, self.spec.replaced(folds=n_folds, repeats=1), seed)
+        inside = self._rows(fold).filter(pl.col("role").is_in(list(roles)))
+        drawn = schemes.kfold(inside, self.spec.replaced(folds=n_folds, repeats=1), seed)
         return SplitPlan(drawn.table, drawn.spec, seed, self.fingerprint, drawn.notes)
 
     def straddlers(self) -> str:

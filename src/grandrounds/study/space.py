@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,20 +46,27 @@ class Tuning:
         family: Name of the family.
         base: Its parameters but for what is tried.
         tried: What differs from them, one a recipe.
+        usual: Place among them of the recipe that the others are held against; None for none.
         primary: The metric that decides, on `valid`.
+        margin: Differences within this much count as equal.
         seeds: How often each recipe is trained on each fold.
         seed: Root of all randomness.
         folds: On how many folds.
+        across: Into how many folds train and valid of the first fold are dealt anew, so that each of their cases is
+            scored once; None: `valid` is scored as it is.
         halving: Whether a third of the passes with one seed first decides which third is trained in full.
     """
 
     family: str
     base: Spec
     tried: Sequence[Values]
+    usual: int | None = None
     primary: str = "auc"
+    margin: float = 0.02
     seeds: int = 3
     seed: int = 0
     folds: int = 1
+    across: int | None = None
     halving: bool = True
 
 
@@ -111,14 +118,46 @@ def candidates(space: Space, n_random: int | None, seed: int) -> list[Values]:
         BadSpec: A range was given, of which there is no every value.
     """
     if n_random is None:
-        ranges = [name for name, values in space.items() if isinstance(values, Between)]
-        if ranges:
-            raise BadSpec(f"{', '.join(ranges)}: of a range only some values can be tried", remedy="add --random 20")
-        combinations = itertools.product(*(values for values in space.values() if not isinstance(values, Between)))
+        combinations = itertools.product(*_listed(space).values())
         return _different([dict(zip(space, one, strict=True)) for one in combinations])
     random = seeds.generator(seed, "tuning candidates")
     drawn = [{name: _drawn(values, random) for name, values in space.items()} for _ in range(20 * n_random)]
     return _different(drawn)[:n_random]
+
+
+def one_by_one(space: Space) -> list[Values]:
+    """Return recipes of which each departs from the usual one in a single value.
+
+    Raises:
+        BadSpec: A range was given, of which there is no every value.
+    """
+    return _different([{name: value} for name, values in _listed(space).items() for value in values])
+
+
+def shared(space: Space) -> Values:
+    """Return the values that all combinations have in common; none where there is one combination alone."""
+    single = {name: values[0] for name, values in space.items() if not isinstance(values, Between) and len(values) == 1}
+    return single if len(single) < len(space) else {}
+
+
+def with_usual(tried: Sequence[Values], usual: Values, built: Callable[[Values], Spec]) -> tuple[list[Values], int]:
+    """Return what is tried, the usual recipe among it, and the place of that one.
+
+    Args:
+        tried: What differs from the parameters of the family.
+        usual: Of the usual recipe; set in front where none that is tried is the same.
+        built: The parameters of a family with these values.
+    """
+    own = built(usual)
+    place = next((place for place, values in enumerate(tried) if built(values) == own), None)
+    return ([usual, *tried], 0) if place is None else (list(tried), place)
+
+
+def _listed(space: Space) -> dict[str, Sequence[Any]]:
+    ranges = [name for name, values in space.items() if isinstance(values, Between)]
+    if ranges:
+        raise BadSpec(f"{', '.join(ranges)}: of a range only some values can be tried", remedy="add --random 20")
+    return {name: values for name, values in space.items() if not isinstance(values, Between)}
 
 
 def _drawn(values: Sequence[Any] | Between, random: np.random.Generator) -> Any:  # noqa: ANN401

@@ -94,6 +94,8 @@ class Job:
         data: The folder or file of the images, beside which the ledger lies.
         flips: Whether mirroring keeps label and anatomy plausible.
         opens_test: Whether the test role is predicted; tuning leaves it closed, and keeps no model.
+        inside: Whether the plan's folds divide train and valid of the data alone: what such a fold tests is predicted
+            all the same, and the ledger does not count it.
     """
 
     trial: Trial
@@ -102,6 +104,7 @@ class Job:
     data: Path
     flips: bool
     opens_test: bool = True
+    inside: bool = False
 
 
 def run_trial(job: Job) -> str:
@@ -166,6 +169,7 @@ def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str,
         ledger.open_test(
             job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
         )
+    if job.opens_test or job.inside:
         predicted.append(_predicted(views, fitted, "test"))
     predict_s = time.perf_counter() - started
     frame = pl.concat(predicted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +17,9 @@ from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.record import processor
 from grandrounds.study.space import Tuning, Values
 from grandrounds.study.spec import Ask, Means, Study
-from grandrounds.study.tuning import PLACE, compare
-from grandrounds.study.workspace import Workspace, open_workspace
+from grandrounds.study.tuning import PLACE, compare, scored_on
+from grandrounds.study.workspace import Workspace, inside, open_workspace
+from grandrounds.wording import many
 
 LABEL = "tuned"
 
@@ -26,18 +28,21 @@ class Tuned(NamedTuple):
     """The outcome of tuning.
 
     Args:
-        table: One row a recipe, the best first, with its values and what they gave on `valid`.
+        table: One row a recipe, the best first, with its values, what they gave with its interval, and the paired
+            difference from the usual recipe with its own.
         recipe: The best one, as a file.
         sentences: What a reader should be told.
+        metric: What decided, in words.
     """
 
     table: pl.DataFrame
     recipe: Path
     sentences: tuple[str, ...]
+    metric: str
 
 
 def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | None = None) -> Tuned:
-    """Return the recipes of one family compared on `valid` alone; write their table and the best of them.
+    """Return the recipes of one family compared on train and valid; write their table and the best of them.
 
     The same call goes on where it stopped. The test role is neither read nor predicted.
 
@@ -54,7 +59,8 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
     ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
     workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
     with engine.workers(ask.means.workers) as executor:
-        table = compare(tuning, workspace, ask.means, executor, listener)
+        looked_at, tuning = _looked_at(workspace, tuning, listener)
+        table = compare(tuning, looked_at, ask.means, executor, listener)
     best = table.row(0, named=True)
     chosen = tuning.tried[best[PLACE]]
     name = tuning.family.replace(":", "-")
@@ -62,11 +68,31 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
         temporary.write_text(table.write_csv(), encoding="utf-8")
     text = _recipe(tuning, chosen, _head(tuning, best, table.height, workspace, ask.means))
     path = workspace.store.write_text(f"{name}.toml", text)
-    return Tuned(table, path, tuple(_told(tuning, table.height, workspace)))
+    metric = spoken(METRICS.get(tuning.primary), workspace.dataset.task)
+    return Tuned(table, path, tuple(_told(tuning, table, workspace)), metric)
 
 
-def _told(tuning: Tuning, n_recipes: int, workspace: Workspace) -> list[str]:
-    sentences = []
+def _looked_at(workspace: Workspace, tuning: Tuning, listener: Listener) -> tuple[Workspace, Tuning]:
+    """Return where recipes are compared, and what is to be compared with the number of folds that were possible."""
+    if tuning.across is None:
+        return workspace, tuning
+    within = inside(workspace, tuning.across)
+    for note in within.plan.notes:
+        listener.says(note)
+    return within, replace(tuning, across=len(within.plan.folds()))
+
+
+def _told(tuning: Tuning, table: pl.DataFrame, workspace: Workspace) -> list[str]:
+    sentences, n_recipes = [], table.height
+    if tuning.usual is not None and n_recipes > 1:
+        better = int(table["verdict"].eq("better").sum())
+        shown = "None is" if not better else many(better, "recipe", "are")
+        sentences.append(
+            f"{shown} shown to be better than the usual recipe. Differences are from that one, with 95 % intervals "
+            "over patients, corrected for the number of recipes; training anew is no part of them."
+        )
+    if not workspace.dataset.patient_known:
+        sentences.append("Nobody knows whose images these are: the intervals assume independent images.")
     if n_recipes > 1:
         sentences.append(
             f"The best of {n_recipes} recipes was picked by the cases that score it: expect less than its value above."
@@ -82,15 +108,18 @@ def _told(tuning: Tuning, n_recipes: int, workspace: Workspace) -> list[str]:
 
 def _head(tuning: Tuning, best: dict[str, Any], n_recipes: int, workspace: Workspace, means: Means) -> list[str]:
     metric = spoken(METRICS.get(tuning.primary), workspace.dataset.task)
-    spread = "" if best["sd"] is None else f" (SD {best['sd']:.4f} over {best['trials']} trainings)"
-    seen = f"{tuning.folds} of {len(workspace.plan.folds())} folds of split {workspace.plan.identity}"
+    spread = "" if best["sd"] is None else f"; SD {best['sd']:.4f} over {best['trials']} trainings"
+    bounds = f" ({best['low']:.3f} to {best['high']:.3f}{spread})" if best["low"] is not None else ""
+    n_folds = len(workspace.plan.folds())
+    seen = f"{tuning.folds if tuning.across is None else 1} of {n_folds} folds of split {workspace.plan.identity}"
+    where = scored_on(tuning)
     cost = f"{best['fit_s']:.0f} s a training with {means.threads} threads of {processor()}"
     return [
         f"{tuning.family} as tuned on {workspace.dataset.name}.",
         f"Reference: {families.FAMILIES.get(tuning.family).reference}",
-        f"Our choice: the best of {n_recipes} recipes by {metric} on valid; {seen}; the test role stayed closed",
+        f"Our choice: the best of {n_recipes} recipes by {metric} on {where}; {seen}; the test role stayed closed",
         f"Expected time: {cost}",
-        f"Expected result: {metric} of {best['mean']:.4f} on valid{spread}",
+        f"Expected result: {metric} of {best['mean']:.4f} on {where}{bounds}",
     ]
 
 

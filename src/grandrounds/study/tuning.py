@@ -1,4 +1,4 @@
-"""Tuning: several recipes of one family, compared on `valid` alone.
+"""Tuning: several recipes of one family, compared on `valid` alone, or on train and valid dealt into folds.
 
 The test role is neither read nor predicted, and the ledger does not move. Trials lie in a folder of their own and are
 kept like those of a study, so that the same call goes on where it stopped and a wider one trains only what is new.
@@ -7,18 +7,17 @@ kept like those of a study, so that the same call goes on where it stopped and a
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from grandrounds import families, registry, tables
+from grandrounds import families, tables
 from grandrounds.errors import BadData
-from grandrounds.evaluate.catalogue import METRICS, positive_of, primary_for
-from grandrounds.evaluate.metrics import tally
+from grandrounds.evaluate import recipes
+from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.seeds import derive
 from grandrounds.specs import parse
 from grandrounds.study.engine import Listener, run_all
@@ -26,9 +25,13 @@ from grandrounds.study.space import Tuning, Values
 from grandrounds.study.spec import Means, Recipe
 from grandrounds.study.trial import Job, Trial
 from grandrounds.study.workspace import Workspace
-from grandrounds.tables import PROB, Task
+from grandrounds.wording import many
 
 PLACE = "recipe"  # which of those that were asked for, from 0: a table may spell a number otherwise
+WORTH = (
+    "mean", "low", "high", "sd", "difference", "difference_low", "difference_high", "verdict", "log_loss",
+)  # fmt: skip
+Row = dict[str, Any]
 _PART = 3  # the first rung takes a third of the passes and keeps a third of the recipes
 
 
@@ -65,28 +68,35 @@ def compare(tuning: Tuning, workspace: Workspace, means: Means, executor: Execut
         BadData: No recipe could be trained.
     """
     workspace.store.sweep()
-    entering, dropped = list(tuning.tried), list[dict[str, Any]]()
+    usual = None if tuning.usual is None else tuning.tried[tuning.usual]
+    entering, dropped = list(tuning.tried), list[Row]()
     steps = rungs(len(entering), tuning.seeds, halving=tuning.halving)
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for number, rung in enumerate(steps, start=1):
-        listener.says(_announced(number, len(steps), len(entering), rung))
-        trials = {place: _trials(tuning, values, rung, workspace, means) for place, values in enumerate(entering)}
-        jobs = [_job(trial, workspace) for some in trials.values() for trial in some]
+        listener.says(_announced(number, len(steps), len(entering), rung, scored_on(tuning)))
+        trials = [_trials(tuning, values, rung, workspace, means) for values in entering]
+        jobs = [_job(trial, tuning, workspace) for some in trials for trial in some]
         run_all(jobs, executor, listener, workers=means.workers)
-        found = [_row(tuning, entering[place], some, workspace, rung) for place, some in trials.items()]
-        rows = sorted(found, key=_order)
+        rows = sorted(_rows(tuning, entering, trials, workspace, rung), key=partial(_order, tuning))
         if number < len(steps):
-            dropped = rows[rung.n_kept :]
-            entering = [row["tried"] for row in rows[: rung.n_kept]]
+            kept = [row for place, row in enumerate(rows) if place < rung.n_kept or row["tried"] == usual]
+            dropped = [row for row in rows if row not in kept]
+            entering = [row["tried"] for row in kept]
     if all(row["mean"] is None for row in rows):
         raise BadData("no recipe could be trained", remedy=f"the family said: {rows[0]['note']}")
-    found = [_flat(row) | {PLACE: tuning.tried.index(row["tried"])} for row in (*rows, *dropped)]
+    found = [_flat(tuning, row) for row in (*rows, *dropped)]
     return pl.DataFrame(found, infer_schema_length=None)
 
 
-def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung) -> str:
+def scored_on(tuning: Tuning) -> str:
+    """Return in words which cases score the recipes."""
+    return "valid" if tuning.across is None else f"train and valid, dealt into {tuning.across} folds"
+
+
+def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung, where: str) -> str:
     passes = "all passes" if rung.part == 1 else f"1/{_PART} of the passes"
-    return f"Round {number} of {n_rungs}: {n_recipes} recipes, {passes}, {rung.seeds} seeds each, valid alone."
+    several, seeds = many(n_recipes, "recipe"), many(rung.seeds, "seed")
+    return f"Round {number} of {n_rungs}: {several}, {passes}, {seeds} each, scored on {where}."
 
 
 def _trials(tuning: Tuning, values: Values, rung: Rung, workspace: Workspace, means: Means) -> list[Trial]:
@@ -101,58 +111,67 @@ def _trials(tuning: Tuning, values: Values, rung: Rung, workspace: Workspace, me
             split=workspace.plan.identity, prepared=workspace.prepared.path.stem,
             threads=means.threads, device=means.device,
         )
-        for fold in workspace.plan.folds()[: tuning.folds]
+        for fold in workspace.plan.folds()[: tuning.across or tuning.folds]
         for number in range(rung.seeds)
     ]  # fmt: skip
 
 
-def _job(trial: Trial, workspace: Workspace) -> Job:
+def _job(trial: Trial, tuning: Tuning, workspace: Workspace) -> Job:
     dataset = workspace.dataset
-    return Job(trial, workspace.store.folder, workspace.prepared.path, dataset.root, dataset.flips, opens_test=False)
+    return Job(
+        trial, workspace.store.folder, workspace.prepared.path, dataset.root, dataset.flips,
+        opens_test=False, inside=tuning.across is not None,
+    )  # fmt: skip
 
 
-def _row(tuning: Tuning, values: Values, trials: Iterable[Trial], workspace: Workspace, rung: Rung) -> dict[str, Any]:
-    names = [trial.name for trial in trials]
-    done = workspace.store.gathered(tables.TRIALS, names)
-    predictions = workspace.store.gathered(tables.PREDICTIONS, names)
-    task = workspace.dataset.task
-    groups = [frame for _, frame in predictions.group_by("trial")] if predictions.height else []
-    scores = [_measured(frame, task, tuning.primary) for frame in groups]
-    losses = [_measured(frame, task, "log_loss") for frame in groups]
-    worst = len(scores) < len(names)  # a recipe that fails with one seed is none to recommend
+def _rows(
+    tuning: Tuning, entering: Sequence[Values], trials: Sequence[Sequence[Trial]], workspace: Workspace, rung: Rung
+) -> list[Row]:
+    """Return what each recipe cost and, where all of its trials gave an answer, what it is worth."""
+    rows, answers = list[Row](), list[pl.DataFrame]()
+    for place, (values, some) in enumerate(zip(entering, trials, strict=True)):
+        names = [trial.name for trial in some]
+        done = workspace.store.gathered(tables.TRIALS, names)
+        rows.append({"tried": values, "passes": rung.part} | _cost(done))
+        predictions = workspace.store.gathered(tables.PREDICTIONS, names)
+        if predictions.height and predictions["trial"].n_unique() == len(names):
+            # A recipe that fails with one seed is none to recommend.
+            answers.append(predictions.with_columns(family=pl.lit(str(place))))
+    worth = _worth(tuning, entering, answers, workspace) if answers else {}
+    return [dict.fromkeys(WORTH) | worth.get(str(place), {}) | row for place, row in enumerate(rows)]
+
+
+def _cost(done: pl.DataFrame) -> Row:
     return {
-        "tried": values,
-        "mean": None if worst else statistics.mean(scores),
-        "sd": statistics.stdev(scores) if len(scores) > 1 and not worst else None,
-        "log_loss": None if worst else statistics.mean(losses),
         "best_epoch": done["best_epoch"].mean(),
         "fit_s": done["fit_s"].mean(),
         "parameters": done["n_parameters"].max(),
-        "trials": len(names),
-        "passes": rung.part,
+        "trials": done.height,
         "note": "; ".join(done.filter(status="failed")["note"].drop_nulls().unique(maintain_order=True)) or None,
-        "sign": -1 if METRICS.get(tuning.primary).better == "lower" else 1,
     }
 
 
-def _measured(predictions: pl.DataFrame, task: Task, metric: str) -> float:
-    """Return the one overall value of a metric on the predictions of one trial."""
-    entry = primary_for(task, metric) if metric != "log_loss" else METRICS.get(metric)
-    probs = predictions.select(PROB + name for name in task.classes).to_numpy()  # (N, K)
-    labels = np.array([task.classes.index(label) for label in predictions["label"]])
-    values = registry.load(entry.measure)(tally(labels, probs))[..., 0]  # one, or (K,)
-    if not entry.by_class:
-        return float(values)
-    positive = positive_of(task)
-    of_positive = entry.overall == "positive" and positive is not None
-    return float(values[task.classes.index(positive)] if of_positive and positive else np.mean(values))
+def _worth(
+    tuning: Tuning, entering: Sequence[Values], answers: Sequence[pl.DataFrame], workspace: Workspace
+) -> dict[str, Row]:
+    usual = None if tuning.usual is None else str(entering.index(tuning.tried[tuning.usual]))
+    frame = recipes.compared(
+        pl.concat(answers), workspace.dataset.task, role="valid" if tuning.across is None else "test",
+        primary=tuning.primary, margin=tuning.margin, usual=usual, seed=derive(tuning.seed, "bootstrap"),
+    )  # fmt: skip
+    return {row.pop("family"): row for row in frame.to_dicts()}
 
 
-def _order(row: Mapping[str, Any]) -> tuple[bool, float, float]:
+def _order(tuning: Tuning, row: Row) -> tuple[bool, float, float]:
     """Return what sorts recipes from good to bad; of equal ones the cheaper comes first."""
-    return row["mean"] is None, -row["sign"] * (row["mean"] or 0.0), row["fit_s"]
+    sign = -1 if METRICS.get(tuning.primary).better == "lower" else 1
+    return row["mean"] is None, -sign * (row["mean"] or 0.0), row["fit_s"]
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    own = {name: str(value) if isinstance(value, list | dict) else value for name, value in row["tried"].items()}
-    return own | {name: value for name, value in row.items() if name not in ("tried", "sign")}
+def _flat(tuning: Tuning, row: Row) -> Row:
+    """Return a row of the table: the value of each parameter that any recipe changes, and what was measured."""
+    usual = tuning.base.model_dump(mode="json")
+    names = dict.fromkeys(name for values in tuning.tried for name in values)
+    own = {name: row["tried"].get(name, usual[name]) for name in names}
+    own = {name: str(value) if isinstance(value, list | dict | tuple) else value for name, value in own.items()}
+    return own | {name: row[name] for name in row if name != "tried"} | {PLACE: tuning.tried.index(row["tried"])}

@@ -5,8 +5,8 @@ Opening the same folder again gives the same workspace, or refuses because the i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +63,34 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     # The same processes read the images for the first time and prepare them.
     with Crew(ask.means.workers) as crew:
         return _opened(ask, folder, say, pipeline, cache or folder, crew)
+
+
+def inside(workspace: Workspace, n_folds: int) -> Workspace:
+    """Return a workspace, in a folder of its own, whose folds divide train and valid of the first fold by patient.
+
+    What these folds test is no test role of the data, which has no part in it.
+
+    Args:
+        workspace: Of the data.
+        n_folds: How many; fewer are drawn where a class has fewer patients.
+
+    Raises:
+        BadData: Train and valid have too few patients of a class.
+    """
+    outer, samples = workspace.plan, workspace.dataset.samples
+    numbers = {
+        column: {name: f"{place:09d}" for place, name in enumerate(samples[column].unique(maintain_order=True))}
+        for column in ("case", "patient")
+    }
+    names = {column: {number: name for name, number in known.items()} for column, known in numbers.items()}
+    # Drawn under numbers in the order of the data, so that the same seed gives the same folds whatever the names are.
+    numbered = outer.renamed(partial(_called, names=numbers))
+    seed = derive(outer.seed, "inside", n_folds=n_folds)
+    drawn = numbered.inner(outer.folds()[0], n_folds, seed, roles=("train", "valid"))
+    plan = drawn.renamed(partial(_called, names=names))
+    store = Store(workspace.store.folder / f"across-{n_folds}")
+    _save(store, workspace.dataset, plan)
+    return replace(workspace, store=store, plan=plan)
 
 
 def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: Path, crew: Crew) -> Workspace:
@@ -157,6 +185,10 @@ def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitP
     # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
     plan = splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
     return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))
+
+
+def _called(table: pl.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pl.DataFrame:
+    return table.with_columns(pl.col(column).replace_strict(known) for column, known in names.items())
 
 
 def _save(store: Store, dataset: Dataset, plan: SplitPlan) -> None:

@@ -236,6 +236,17 @@ def test_inner_folds_stay_inside_train():
     assert inner.identity == plan.inner(fold, 3, seed=5).identity
 
 
+def test_inner_folds_of_train_and_valid_leave_test_out():
+    """What tunes may look at all but the test role."""
+    plan = draw(cohort((20, 20)))
+    fold = plan.folds()[0]
+    inner = plan.inner(fold, 3, seed=5, roles=("train", "valid"))
+    theirs = plan.roles(fold).filter(pl.col("role") != "test")["case"]
+
+    assert set(inner.table["case"]) == set(theirs)
+    assert sorted(inner.table.filter(pl.col("role") == "test")["case"]) == sorted(theirs)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -4,7 +4,8 @@ import pytest
 
 from grandrounds.errors import BadSpec
 from grandrounds.families import params_of
-from grandrounds.study.space import Between, candidates, space_of, usual
+from grandrounds.families.params import ResNetParams
+from grandrounds.study.space import Between, candidates, one_by_one, shared, space_of, usual, with_usual
 
 
 def test_a_space_is_read_as_it_is_written():
@@ -58,3 +59,25 @@ def test_the_usual_space_surrounds_the_recipe():
     assert usual(params_of("resnet-18"))["learning_rate"][1] == rate
     with pytest.raises(BadSpec, match="--set"):
         usual(params_of("thumbnail"))
+
+
+def test_one_by_one_each_recipe_departs_in_one_value():
+    """Values are not combined."""
+    assert one_by_one({"a": [1, 2], "b": ["x"]}) == [{"a": 1}, {"a": 2}, {"b": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("given", "common"),
+    [({"a": [1], "b": [2, 3]}, {"a": 1}), ({"a": [1], "b": [2]}, {}), ({"a": [1], "b": Between(0, 1)}, {"a": 1})],
+)
+def test_what_all_combinations_share_belongs_to_the_usual_recipe(given, common):
+    """A value that never changes is not what is tried, unless nothing else is."""
+    assert shared(given) == common
+
+
+def test_the_usual_recipe_is_tried_once():
+    """It is found under another spelling, and set in front where it is missing."""
+    given = [{"max_epochs": 9}, {"max_epochs": 40}]
+
+    assert with_usual(given, {}, lambda values: ResNetParams(**values)) == (given, 1)
+    assert with_usual(given[:1], {}, lambda values: ResNetParams(**values)) == ([{}, given[0]], 0)

@@ -5,18 +5,35 @@ from rich.console import Console
 
 from grandrounds.cli.listing import tried_table
 
+MEASURED = {
+    "mean": [0.9, 0.8], "low": [0.81, 0.7], "high": [0.95, 0.88], "difference": [0.1, None],
+    "difference_low": [0.02, None], "difference_high": [0.19, None], "verdict": ["better", None],
+    "passes": [1.0, 1.0],
+}  # fmt: skip
+
+
+def printed(tried, width=80):
+    console = Console(width=width, record=True)
+    console.print(tried_table("resnet-18", tried, "AUC of ill"))
+    return console.export_text()
+
 
 def test_values_that_all_recipes_share_stand_below_the_table():
     """A column that never changes would push those that do out of a terminal's width."""
-    tried = pl.DataFrame(
-        {"learning_rate": [0.003, 0.001], "max_epochs": [40, 40], "mean": [0.9, 0.8], "passes": [1.0, 1.0]}
-    )
-    console = Console(width=80, record=True)
-
-    console.print(tried_table("resnet-18", tried))
-    said = console.export_text()
+    said = printed(pl.DataFrame({"learning_rate": [0.003, 0.001], "max_epochs": [40, 40], **MEASURED}))
 
     head = next(line for line in said.splitlines() if "learning_rate" in line)
     assert "max_epochs" not in head
     assert "in all of them: max_epochs = 40" in " ".join(said.split())
     assert "passes" in head
+
+
+def test_a_value_and_its_difference_stand_beside_their_intervals():
+    """What decided is named, and the usual recipe differs from nothing."""
+    said = printed(pl.DataFrame({"learning_rate": [0.003, 0.001], **MEASURED}), width=120)
+    best, usual = (next(line for line in said.splitlines() if f"│{rate}" in line) for rate in ("0.003", "0.001"))
+
+    assert "AUC of ill (95 %)" in said
+    assert "0.900 (0.810 to 0.950)" in best
+    assert "+0.100 (+0.020 to +0.190) better" in best
+    assert usual.split("│")[3].strip() == "–"

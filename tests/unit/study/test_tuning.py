@@ -12,7 +12,7 @@ from grandrounds.study.space import Tuning
 from grandrounds.study.spec import Ask, DataSpec, Means
 from grandrounds.study.tuned import tune
 from grandrounds.study.tuning import compare, rungs
-from grandrounds.study.workspace import open_workspace
+from grandrounds.study.workspace import inside, open_workspace
 
 
 class Counting(Silent):
@@ -65,6 +65,50 @@ def test_two_thirds_are_dropped_after_a_third_of_the_passes(workspace):
     assert table["trials"].to_list() == [2, 2, 1, 1, 1, 1]
     assert run(workspace, wanted)[1] == [(6, 6), (4, 4)]
     assert run(workspace, tuning([1, 2, 3, 5, 8, 12, 16], seeds=2, seed=1))[1][0] == (7, 6)
+
+
+def test_the_usual_recipe_stays_to_the_end_and_every_other_is_held_against_it(workspace):
+    """Differences are paired and have intervals; the worst of all recipes is not dropped where it is the usual one."""
+    table, _ = run(workspace, tuning([1, 8, 12, 16, 5, 3], usual=0, seeds=2))
+    usual = table.row(by_predicate=pl.col("side_px") == 1, named=True)
+    others = table.filter(pl.col("side_px") != 1)
+
+    assert usual["trials"] == 2
+    assert usual["difference"] is None
+    full = others.filter(trials=2)
+    assert full["difference"].to_list() == pytest.approx((full["mean"] - usual["mean"]).to_list())
+    assert (others["difference_low"] <= others["difference"]).all()
+    assert (others["difference"] <= others["difference_high"]).all()
+    assert (table["low"] < table["mean"]).all()
+    assert set(others["verdict"]) <= {"better", "worse", "equivalent", "undecided"}
+
+
+def test_across_folds_every_case_of_train_and_valid_is_scored_once(workspace):
+    """The test role has no part in the folds, and the ledger does not move."""
+    openings = ledger.count(workspace.dataset.root, workspace.dataset.fingerprint).n
+    looked_at = inside(workspace, 4)
+    run(looked_at, tuning([4], seeds=1, across=4))
+    trials = sorted((looked_at.store.folder / "trials").iterdir())
+    scored = pl.concat(tables.read(tables.PREDICTIONS, one / "predictions.parquet").frame for one in trials)
+    roles = workspace.plan.roles(workspace.plan.folds()[0])
+    theirs = roles.filter(pl.col("role") != "test")["case"]
+
+    assert sorted(scored.filter(role="test")["case"]) == sorted(theirs)
+    assert set(scored["case"]) <= set(theirs)
+    assert ledger.count(workspace.dataset.root, workspace.dataset.fingerprint).n == openings
+
+
+def test_folds_inside_are_the_same_under_pseudonyms(archive, tmp_path, workspace):
+    """What is printed does not depend on what patients are called."""
+    hidden = Ask(name="tuning", data=DataSpec(source=str(archive)))
+    other = open_workspace(hidden, tmp_path, lambda _: None, pipeline=None, cache=None)
+    places = [
+        one.dataset.samples.select("case").with_row_index().join(inside(one, 3).plan.table, on="case")
+        for one in (workspace, other)
+    ]
+    own, under = (frame.sort("fold", "index").select("index", "fold", "role") for frame in places)
+
+    assert own.equals(under)
 
 
 @pytest.mark.parametrize("values", [[1, 0.7], [0.7, 1]])
