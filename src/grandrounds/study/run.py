@@ -49,7 +49,9 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
         Job(trial, store.folder, workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips)
         for trial in trials
     ]
-    run_all(jobs, executor, listener, workers=study.means.workers)
+    n_last = len(study.recipes)
+    # A ladder climbs from cheap to dear: its last round goes down, so that no long trial is left to run by itself.
+    run_all([*jobs[:-n_last], *reversed(jobs[-n_last:])], executor, listener, workers=study.means.workers)
     return trials
 
 
