@@ -288,4 +288,7 @@ def _resizing(shape: Shape, inner: Shape) -> str:
 
 
 def _distilled(of_labels: OfLabels, teaching: Teaching, teacher: FittedNetwork, device: str) -> Distilled:
-    return Distilled(of_labels, teacher.module.to(device), teaching.hard, teaching.temperature, teaching.share)
+    precision = machine.precision(teaching.teacher.precision, device)
+    return Distilled(
+        of_labels, teacher.module.to(device), teaching.hard, teaching.temperature, teaching.share, precision
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -113,6 +114,7 @@ class Distilled:
         hard: Whether the second head learns the teacher's decision, else its probabilities.
         temperature: By which logits are divided before probabilities are compared.
         share: Of the second head in the loss.
+        precision: The context in which the teacher is applied, as when it was trained.
     """
 
     of_labels: OfLabels
@@ -120,12 +122,13 @@ class Distilled:
     hard: bool
     temperature: float
     share: float
+    precision: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def __call__(self, outputs: Outputs, images: Tensor, truth: Truth) -> Tensor:
         """Return the mean loss of the two heads."""
         own, taught = outputs
-        with torch.no_grad():
-            teacher: Tensor = self.teacher(images)
+        with torch.no_grad(), self.precision:
+            teacher: Tensor = self.teacher(images).float()
         if self.hard:
             second = F.cross_entropy(taught, teacher.argmax(dim=1))
         else:

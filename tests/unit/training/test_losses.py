@@ -10,6 +10,7 @@ from torch import nn
 
 from grandrounds.training.loop import Labelled, Plan, drive, predict, train
 from grandrounds.training.losses import Distilled, OfLabels
+from grandrounds.training.machine import precision
 from grandrounds.training.spec import TrainingSpec
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 1.0, -2.0]])
@@ -91,6 +92,24 @@ def test_the_second_head_learns_what_the_teacher_says(hard):
 
     assert agreeing < opposed
     assert agreeing == pytest.approx(float(OfLabels()(LOGITS, IMAGES, LABELS)) / 2, abs=0.02)
+
+
+def test_a_teacher_answers_in_the_precision_it_was_trained_in():
+    """Whatever the student is trained in; and what is learnt from the answers stays single."""
+    seen = []
+
+    class Teacher(nn.Module):
+        """Notes in which precision it multiplies."""
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            answers = nn.functional.linear(images.flatten(1), torch.ones(3, images[0].numel()))
+            seen.append(answers.dtype)
+            return answers
+
+    loss = Distilled(OfLabels(), Teacher(), hard=False, temperature=2.0, share=0.5, precision=precision("mixed", "cpu"))
+
+    assert loss((LOGITS, LOGITS), IMAGES, LABELS).dtype == torch.float32
+    assert seen == [torch.bfloat16]
 
 
 class Picky(nn.Module):
