@@ -2,13 +2,16 @@
 
     python benchmarks/dicom.py [slices] [turns]
 
-Result    on a machine to itself, from the tree to the cache 1.41 of the plain loop (1.38 to 1.44) where each image is
-          decoded once, 1.15 (1.09 to 1.18) in two passes; preparing alone 2.18 (2.05 to 2.23); MONAI 0.26 (0.25 to
-          0.27), TorchIO 0.15 (0.15 to 0.17). A slice takes 1.42 ms of a core from the tree in one pass, 1.78 in two,
-          0.93 to prepare alone; the plain loop 1.18, MONAI 8.3, TorchIO 12.4. The target of 1.5 is MISSED by a
-          sixteenth. Memory 181 MiB for 500 and for 4,000 slices. Parts of one pass: header 0.09, image 0.35, hash 0.27,
-          preparation 0.25, order 0.01 ms of a core a slice. Beside other work (load 10.6) 0.73, 0.65 and 1.12; before
-          processes stayed and all series were ordered at once, on a machine to itself, 1.09, 0.86 and 2.09
+Result    on a machine to itself, from the tree to the cache, of the plain loop: 10,000 slices 1.70 (1.42 to 1.85) where
+          each image is decoded once, 1.37 (1.29 to 1.45) in two passes, preparing alone 2.65 (2.39 to 2.74), MONAI 0.28
+          and TorchIO 0.18; 4,000 slices, of three seconds in all, 1.41 (1.38 to 1.44), 1.15, 2.18, 0.26 and 0.15: the
+          start of the other process, half a second, weighs less the more there is to read. The target of 1.5 is met for
+          10,000 slices and missed by a sixteenth for 4,000. The 10,000 were read on a slower day: a slice took 1.68 ms
+          of a core from the tree in one pass (1.42), 2.05 in two (1.78), 1.09 to prepare alone (0.93), the plain loop
+          1.67 (1.18), MONAI 9.2 (8.3), TorchIO 14.4 (12.4). Memory 204 MiB for 1,250 and 206 MiB for 10,000 slices.
+          Parts of one pass: header 0.13, image 0.47, hash 0.29, preparation 0.30, order 0.01 ms of a core a slice.
+          Beside other work (load 10.6) 0.73, 0.65 and 1.12; before processes stayed and all series were ordered at
+          once, on a machine to itself, 1.09, 0.86 and 2.09
 Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.15 ms), whole Hounsfield units in 16
           bits (kept: halves hashing, 0.5 to 0.3 ms, and the mean in OpenCV 0.14 to 0.01), keeping freed memory (kept:
           1.35 to 0.87 ms for reading and preparing), reading into place (kept), plain rows instead of a frame a file
@@ -20,8 +23,8 @@ Tried     walking through plain files without pydicom (kept: a header 0.55 to 0.
           the plain loop: parsing holds Python's lock; dropped)
 Left      SHA-256 of the pixels, a fifth of the whole; half a second of a core for the start of a process, most of it
           imports of numpy, polars and pydicom with all its decoders; half of all time is Python's own, call by call
-Hardware  two cores of an Intel Xeon, load 1.9, which is the benchmark's own
-n         4,000 slices, 3 turns; of these MONAI and TorchIO read 200
+Hardware  two cores of an Intel Xeon, load 1.7 and 1.9, which is the benchmark's own
+n         10,000 and 4,000 slices, 3 turns each; of these MONAI and TorchIO read a twentieth
 Versions  pydicom 3.0.2, MONAI 1.6.1, TorchIO 1.2.1
 
 Targets: 1.5 times the plain loop of pydicom and OpenCV on two cores, not slower than MONAI's LoadImage with transforms

@@ -1,7 +1,7 @@
 """Volumes: slices a second of a network on stacks against the same network on single images, and memory by exams.
 
-Result    resnet-18 reads slices of stacks at 0.87 of the speed of single images on a machine to itself, at 0.93 and once
-          at 0.79 beside other work (loads of 8 and 12); peaks of 833, 838 and 832 MiB
+Result    resnet-18 reads slices of stacks at 0.87 of the speed of single images on a machine to itself, at 0.93 and
+          once at 0.79 beside other work (loads of 8 and 12); peaks of 833, 838 and 832 MiB
 Hardware  one of two threads of an Intel Xeon
 Versions  torch 2.14.1
 n         medians of 5 interleaved pairs; one process for each number of exams
