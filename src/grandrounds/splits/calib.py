@@ -17,7 +17,7 @@ import polars as pl
 from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.splits.deal import deal
-from grandrounds.splits.schemes import Drawn, Groups
+from grandrounds.splits.schemes import Drawn, Groups, by_class
 from grandrounds.splits.spec import SplitSpec
 from grandrounds.tables import CALIB_PATIENTS
 
@@ -42,7 +42,7 @@ def set_apart(drawn: Drawn, seed: int) -> Drawn:
     share = float(SHARE if unasked else spec.calib)
     folds = drawn.table.partition_by("repeat", "fold", maintain_order=True)
     chosen = [_chosen(part, spec, share, seed) for part in folds]
-    classes = drawn.table["label"].unique()
+    classes = by_class(drawn.table)["label"].unique()
     fewest, of_a_class = (min(numbers) for numbers in zip(*(_sizes(one, classes) for one in chosen), strict=True))
     if fewest < CALIB_PATIENTS or of_a_class < OF_A_CLASS:
         if unasked:
@@ -72,7 +72,8 @@ def _chosen(part: pl.DataFrame, spec: SplitSpec, share: float, seed: int) -> pl.
 
 def _sizes(chosen: pl.DataFrame, classes: pl.Series) -> tuple[int, int]:
     """Return how many patients were chosen, and how many of the class that has the fewest."""
-    return chosen["group"].n_unique(), min(chosen.filter(label=label)["group"].n_unique() for label in classes)
+    held = by_class(chosen)
+    return chosen["group"].n_unique(), min(held.filter(label=label)["group"].n_unique() for label in classes)
 
 
 def _with_role(part: pl.DataFrame, chosen: pl.DataFrame) -> pl.DataFrame:

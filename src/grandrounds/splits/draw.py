@@ -13,7 +13,8 @@ from grandrounds.splits.spec import SplitSpec
 from grandrounds.wording import many
 
 _SCHEMES = {"official": schemes.official, "holdout": schemes.holdout, "kfold": schemes.kfold}
-_CASES = {name: pl.String() for name in ("case", "patient", "label", "role")}
+_CASES = ("case", "patient", "label", "role")
+_SEVERAL = pl.List(pl.String())  # labels of several tasks
 
 
 def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -> SplitPlan:
@@ -26,7 +27,8 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
     Args:
         cases: Columns `case, patient, label, role`, one row a case. A null label keeps a case out of every role; `role`
             is the official one, null or absent where there is none. With `together` from `with_twins`, those who share
-            its number are never parted.
+            its number are never parted. For one plan of several tasks `label` is the list of a case's classes, named so
+            that no two tasks share one: each is spread evenly.
         spec: How to divide.
         seed: Root of the draws.
         fingerprint: Of the dataset, so that the plan is refused with other data.
@@ -60,9 +62,8 @@ def _checked(cases: pl.DataFrame) -> pl.DataFrame:
     if "role" not in cases.columns:
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
     bound = [schemes.TOGETHER] if schemes.TOGETHER in cases.columns else []
-    cases = cases.select(pl.col(*_CASES).cast(pl.String()), *bound).sort(
-        "case"
-    )  # the order of the rows must not matter
+    kinds = dict.fromkeys(_CASES, pl.String()) | ({"label": _SEVERAL} if cases["label"].dtype == _SEVERAL else {})
+    cases = cases.select(*_CASES, *bound).cast(pl.Schema(kinds)).sort("case")  # the order of the rows must not matter
     if cases["case"].null_count() or cases["patient"].null_count():
         raise BadData("every case needs a name and a patient", where="cases")
     if cases["case"].is_duplicated().any():

@@ -80,6 +80,20 @@ class SplitPlan:
         """
         return replace(self, table=names(self.table), known_as=self.identity)
 
+    def of_task(self, labels: pl.DataFrame, fingerprint: str) -> SplitPlan:
+        """Return the plan of one of the tasks that this one was drawn for: the same roles, of the cases labelled there.
+
+        Args:
+            labels: Columns `case, label` of the task; null where it is not known.
+            fingerprint: Of the dataset with that task.
+
+        Raises:
+            BadData: A fold has nobody to train on, or nobody to test, whose label is known.
+        """
+        known = labels.select("case", "label").drop_nulls("label")
+        table = self.table.drop("label").join(known, on="case", how="inner")
+        return replace(self, table=table, fingerprint=fingerprint)
+
     @cached_property
     def leaky(self) -> bool:
         """Whether a patient stands on two sides of an official or a by-sample split: to be watermarked."""

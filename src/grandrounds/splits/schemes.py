@@ -43,7 +43,7 @@ class Groups:
     Args:
         of_case: (N,) number of the group of each case.
         counts: (G, K) cases of each class in each group.
-        classes: The classes, sorted.
+        classes: The classes, sorted; of several tasks those of all.
         noun: What one group is called in messages.
     """
 
@@ -56,10 +56,12 @@ class Groups:
     def of(cls, cases: pl.DataFrame, spec: SplitSpec) -> Groups:
         """Return the groups of labelled cases: their patients, or each case for itself."""
         keys = keys_of(cases) if spec.group == "patient" else cases["case"]
-        (known, places), (classes, labels) = tables.numbered(keys), tables.numbered(cases["label"])
-        of_case, of_class = places.to_numpy().astype(np.int64), labels.to_numpy()
+        known, places = tables.numbered(keys)
+        of_case = places.to_numpy().astype(np.int64)
+        held = by_class(cases.select("label", group=pl.Series(of_case)))
+        classes, labels = tables.numbered(held["label"])
         counts = np.zeros((len(known), len(classes)), dtype=np.int64)
-        np.add.at(counts, (of_case, of_class), 1)
+        np.add.at(counts, (held["group"].to_numpy(), labels.to_numpy()), 1)
         noun = "patient" if spec.group == "patient" else "case"
         return cls(of_case, counts, tuple(classes), noun)
 
@@ -74,6 +76,11 @@ class Groups:
         if len(self.classes) == 1:
             return BadData(f"every labelled case is of the class {name!r}", remedy="give cases of a second class")
         return BadData(f"the class {name!r} has {many(n, self.noun)}: too few for {purpose}", remedy=_REMEDY)
+
+
+def by_class(cases: pl.DataFrame) -> pl.DataFrame:
+    """Return one row for each class that a case has: of several tasks, whose `label` is a list, a row for each."""
+    return cases.explode("label") if cases["label"].dtype == pl.List else cases
 
 
 def keys_of(cases: pl.DataFrame) -> pl.Series:
