@@ -41,6 +41,7 @@ class SourceEntry:
         reads: Options of `SourceOptions` that only some sources understand, and this one does; the parts of one with a
             dot, as in `series.plane`. Any other that is given is refused.
         is_shared: Whether its draft takes a `crew` too, which reads headers side by side.
+        tasks: What it can be asked, where that is always the same.
         telltales: What a folder of this layout is known by before the general layouts are tried: of one of these
             groups, every pattern is the folder's name or matches something inside it.
     """
@@ -57,6 +58,7 @@ class SourceEntry:
     telltales: tuple[tuple[str, ...], ...] = ()
     reads: tuple[str, ...] = ()
     is_shared: bool = False
+    tasks: tuple[str, ...] = ()
 
 
 SOURCES: Registry[SourceEntry] = Registry(
@@ -77,7 +79,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             "grandrounds.layouts.table:draft",
             "grandrounds inspect TABLE.csv",
             suffixes=(".csv", ".tsv"),
-            reads=("image", "label", "patient", "case", "site", "side", "role", "unit"),
+            reads=("image", "label", "patient", "case", "site", "side", "role", "unit", "tasks"),
         ),
         SourceEntry(
             "medmnist",
@@ -89,7 +91,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             suffixes=(".npz",),
             names=MEDMNIST,
             named="grandrounds.layouts.named:medmnist",
-            reads=("unit",),
+            reads=("unit", "tasks"),
         ),
         SourceEntry(
             "simulated-hrct",
@@ -109,7 +111,8 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="CC0 1.0",
             names=("simulated-knee",),
             named="grandrounds.layouts.named:knees",
-            reads=("knee", "unit"),
+            reads=("knee", "unit", "tasks"),
+            tasks=("one-series", "two-series", "columns"),
         ),
         SourceEntry(
             "geneva-ild",
@@ -137,7 +140,8 @@ SOURCES: Registry[SourceEntry] = Registry(
             ask="https://stanfordmlgroup.github.io/competitions/mrnet",
             suffixes=("/",),
             telltales=(("*-acl.csv", "*-meniscus.csv"), ("*/*-acl.csv", "*/*-meniscus.csv")),
-            reads=("unit", "series.plane"),
+            reads=("unit", "series.plane", "tasks"),
+            tasks=("abnormal", "acl", "meniscus"),
         ),
         SourceEntry(
             "glas",

@@ -16,7 +16,7 @@ from grandrounds import tables
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import COLUMNS, Draft, Progress, refusals, with_columns
 from grandrounds.data.flow import flow, left_out
-from grandrounds.data.measuring import HEADER, Also, measure
+from grandrounds.data.measuring import HEADER, Also, Measured, measure
 from grandrounds.errors import BadData
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task
@@ -40,9 +40,41 @@ def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, 
         BadData: No image can be used, a class has none, fewer than two classes are left, or the table contradicts
             itself (a case with two labels, patients or roles).
     """
-    rows = with_columns(draft.rows)
-    rows = rows.with_columns(pl.Series("sample", _unique(rows["sample"].to_list()), dtype=pl.String()))
-    measured = measure(rows, draft.files, volumes=draft.volumes, progress=progress, crew=crew, also=also)
+    return scan_tasks([draft], progress=progress, crew=crew, also=also)[0]
+
+
+def scan_tasks(
+    drafts: Sequence[Draft], *, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None
+) -> list[Dataset]:
+    """Return the data set of each task of the same samples, every image read once; see `scan`.
+
+    Args:
+        drafts: What the source says of each task; they have the same rows but for the label.
+        progress: Called with the number of images read and of all.
+        crew: Who reads side by side where there is enough to read.
+        also: What else is done with each image while it is in memory; None for nothing.
+
+    Raises:
+        BadData: A task cannot be learned from these images; where there are several, the message names it.
+    """
+    first, rows_of = drafts[0], [with_columns(draft.rows) for draft in drafts]
+    if any(not rows.drop("label").equals(rows_of[0].drop("label")) for rows in rows_of):
+        raise BadData("the tasks of this source are not of the same samples", where=first.root)
+    samples = pl.Series("sample", _unique(rows_of[0]["sample"].to_list()), dtype=pl.String())
+    measured = measure(
+        rows_of[0].with_columns(samples), first.files, volumes=first.volumes, progress=progress, crew=crew, also=also
+    )
+    found = []
+    for draft, rows in zip(drafts, rows_of, strict=True):
+        try:
+            found.append(_dataset(draft, rows.with_columns(samples), measured))
+        except BadData as error:
+            of_task = f"task {draft.task}: " if len(drafts) > 1 else ""
+            raise BadData(of_task + error.what, where=error.where, remedy=error.remedy) from None
+    return found
+
+
+def _dataset(draft: Draft, rows: pl.DataFrame, measured: Measured) -> Dataset:
     kept = _with_facts(rows, measured.facts)
     bad = _bad(draft, rows, measured.reasons)
     _check_left(kept, bad, draft)

@@ -12,12 +12,14 @@ from grandrounds.data.dataset import Dataset
 from grandrounds.data.draft import Draft, Progress
 from grandrounds.data.exports import is_container
 from grandrounds.data.grouping import with_patients
-from grandrounds.data.manifest import scan
+from grandrounds.data.manifest import scan, scan_tasks
 from grandrounds.data.measuring import Also
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.registry import nearest
+
+_ALL = "all"  # the word for every task of a set
 
 
 def open_dataset(
@@ -45,6 +47,61 @@ def open_dataset(
     """
     options = options or SourceOptions()
     dataset = scan(draft_of(source, options, cache=cache, crew=crew), progress=progress, crew=crew, also=also)
+    return _mirrored(dataset, options)
+
+
+def open_tasks(
+    source: str | Path,
+    options: SourceOptions,
+    *,
+    cache: Path | None = None,
+    crew: Crew = ALONE,
+    also: Also | None = None,
+) -> dict[str, Dataset]:
+    """Return the data set of each task that `options.tasks` names: the same samples, every image read once.
+
+    Args:
+        source: As for `open_dataset`.
+        options: What looking does not tell, with the tasks by their names, as `tasks_of` gives them.
+        cache: Where fetched and computed sets are kept; None for `~/.cache/grandrounds`.
+        crew: Who reads side by side where there is enough to read.
+        also: What else is done with each image while it is in memory, as `prepare.Ahead`; None for nothing.
+
+    Raises:
+        BadData: There is nothing to open, or nothing can be learned from it in a task; the message names the task.
+        BadSpec: An option does not fit the source.
+    """
+    asked = [options.replaced(task=name) for name in options.tasks]
+    drafts = [draft_of(source, one, cache=cache, crew=crew) for one in asked]
+    found = scan_tasks(drafts, crew=crew, also=also)
+    return {one.task.name: _mirrored(one, of_task) for one, of_task in zip(found, asked, strict=True)}
+
+
+def tasks_of(source: str | Path, options: SourceOptions) -> tuple[str, ...]:
+    """Return the tasks that are asked for by their names: `"all"` is those that the source always has.
+
+    Raises:
+        BadSpec: The source knows no such task, or it cannot say which there are; or fewer than two are named.
+    """
+    path = Path(source).expanduser().absolute()
+    entry = _entry(path) if path.exists() else next((one for one in SOURCES if str(source) in one.names), None)
+    known = () if entry is None else entry.tasks
+    wanted = (known or options.tasks) if options.tasks == (_ALL,) else options.tasks
+    unknown = [name for name in wanted if (known and name not in known) or name == _ALL]
+    if unknown:
+        raise BadSpec(
+            f"there is no task {unknown[0]!r}", where=source,
+            remedy=f"name some of: {', '.join(known)}" if known else "name the columns of labels: --tasks FIRST,SECOND",
+        )  # fmt: skip
+    if len(set(wanted)) < max(len(wanted), 2):
+        raise BadSpec(
+            "several tasks have to be two or more, each named once", where=source, remedy="name one with --task alone"
+        )
+    return tuple(wanted)
+
+
+def _mirrored(dataset: Dataset, options: SourceOptions) -> Dataset:
+    """Return the data set without mirroring where its label names a side and nobody said otherwise."""
     if options.flips is None and dataset.flips and dataset.task.names_side:
         note = "The label names a side, so no image is mirrored at random; --flips says otherwise."
         return replace(dataset, flips=False, notes=(*dataset.notes, note))
@@ -54,6 +111,10 @@ def open_dataset(
 def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None = None, crew: Crew = ALONE) -> Draft:
     """Return what the source says before any image is read."""
     path = Path(source).expanduser().absolute()
+    if options.tasks and options.task is None:
+        raise BadSpec(
+            "several tasks are for a study: this asks for one", where=source, remedy="name one of them with --task"
+        )
     if path.exists():
         draft = _from_path(path, options, crew)
     else:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.knee_spec import KneeSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.specs import Spec
+
+
+def _apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names that a command line may have put into one word with commas between them."""
+    parts = ",".join([names] if isinstance(names, str) else names).split(",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 class SourceOptions(Spec):
@@ -25,6 +33,8 @@ class SourceOptions(Spec):
         side: Table column of the side imaged.
         role: Table column of the official split.
         task: Name of the task; None for `"label"`.
+        tasks: Tasks of a study of several, with commas between them: columns of labels of a table, or what a set is
+            asked; `"all"` for all that a set has.
         kind: `"auto"` takes two classes for binary, more for multiclass.
         classes: Class names in order; None for the labels that occur, sorted.
         positive: The class that sensitivity speaks of; None for the last of two.
@@ -52,6 +62,7 @@ class SourceOptions(Spec):
     side: str | None = None
     role: str | None = None
     task: str | None = None
+    tasks: Annotated[tuple[str, ...], BeforeValidator(_apart)] = ()
     kind: Literal["auto", "binary", "multiclass", "ordinal"] = "auto"
     classes: tuple[str, ...] | None = None
     positive: str | None = None

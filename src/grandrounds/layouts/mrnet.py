@@ -75,9 +75,9 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     name = options.task
     if name is None or name not in TASKS:
         raise BadSpec(
-            f"every exam has {len(TASKS)} labels, and one study asks for one of them",
+            f"every exam has {len(TASKS)} labels, and this asks for one of them",
             where=source,
-            remedy=f"choose the task: {', '.join(TASKS)}",
+            remedy=f"choose the task: {', '.join(TASKS)}; or study all of them with --tasks all",
         )
     task = TASKS[name]
     tables = sorted([*source.glob("*-acl.csv"), *source.glob("*/*-acl.csv")])

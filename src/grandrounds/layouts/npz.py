@@ -86,7 +86,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
             remedy="name the arrays {train,val,test}_images and {train,val,test}_labels",
         )
     known = _known(source, parts)
-    finding = _finding(source, parts[0], known, options.task)
+    finding = _finding(source, parts[0], known, options)
     rows = pl.concat([_part(source, part, names, finding) for part in parts], how="diagonal_relaxed")
     if finding is not None:
         known = _of_finding(known or KnownArchive(), finding)
@@ -176,17 +176,21 @@ def _named(labels: pl.Series, classes: tuple[str, ...], source: Path) -> pl.Seri
     return labels.replace_strict(names, return_dtype=pl.String())
 
 
-def _finding(source: Path, part: str, known: KnownArchive | None, wanted: str | None) -> Finding | None:
+def _finding(source: Path, part: str, known: KnownArchive | None, options: SourceOptions) -> Finding | None:
     """Return which column of the labels is asked for; None where there is only one."""
-    shape = _shape(source, f"{part}_labels")
+    shape, wanted = _shape(source, f"{part}_labels"), options.task
     if len(shape) != 2 or shape[1] == 1:
+        if options.tasks:
+            raise BadSpec(
+                "every image has one label, so that there is one task", where=source, remedy="leave out tasks"
+            )
         return None
     names = known.findings if known else tuple(str(column) for column in range(shape[1]))
     if wanted not in names:
         raise BadSpec(
-            f"every image has {shape[1]} labels, and one study asks for one of them",
+            f"every image has {shape[1]} labels, and this asks for one of them",
             where=source,
-            remedy=f"choose the task: {', '.join(names)}",
+            remedy=f"choose the task: {', '.join(names)}; or study several with --tasks FIRST,SECOND",
         )
     return Finding(names.index(wanted), wanted)
 

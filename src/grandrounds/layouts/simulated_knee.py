@@ -46,9 +46,9 @@ def draft(cache: Path, options: SourceOptions) -> Draft:
     """
     if options.task not in TASKS:
         raise BadSpec(
-            f"every exam has {len(TASKS)} labels, and one study asks for one of them",
+            f"every exam has {len(TASKS)} labels, and this asks for one of them",
             where=NAME,
-            remedy=f"choose the task: {', '.join(TASKS)}",
+            remedy=f"choose the task: {', '.join(TASKS)}; or study all of them with --tasks all",
         )
     spec = options.knee
     size = f"about {spec.n_exams * 3 * spec.n_slices * spec.size_px**2 / 2**20:.0f} MB"

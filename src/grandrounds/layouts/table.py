@@ -46,7 +46,8 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     """
     table = _read(source)
     columns = _columns(table.columns, options, source)
-    taken = set(columns.values())
+    taken, answers = {*columns.values(), *options.tasks}, options.tasks or (columns["label"],)
+    unlabelled = table.select(pl.all_horizontal(pl.col(*answers).is_null())).to_series()
     rows = table.select(
         *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()),
         *(pl.col(name).alias(free_name(name)) for name in table.columns if name not in taken),
@@ -54,7 +55,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     rows = _with_roles(_with_files(rows, source.parent), source)
     if "side" in rows.columns:
         rows = rows.with_columns(pl.col("side").str.to_lowercase().replace_strict(_SIDES, default=None))
-    kept, refused = _without_gaps(rows)
+    kept, refused = _without_gaps(rows, unlabelled)
     if kept.is_empty():
         raise BadData(
             f"none of the {rows.height:,} rows has both a label and an image that exists",
@@ -86,10 +87,15 @@ def _columns(names: Sequence[str], options: SourceOptions, source: Path) -> dict
     found = {}
     said = options.model_dump(exclude_none=True)
     chosen = {ours: str(said[ours]) for ours in COLUMN_OPTIONS if ours in said}
+    if options.tasks:
+        chosen["label"] = str(options.task)  # each task is a column of labels
+        if absent := [name for name in options.tasks if name not in names]:
+            raise _unclear(f"the table has no column {absent[0]!r} for the task", names, source, "tasks")
     for ours, synonyms in _SYNONYMS.items():
         theirs = chosen.get(ours)
         if theirs is None:
-            theirs = _recognised(ours, [name for name in names if name not in chosen.values()], synonyms, source)
+            free = [name for name in names if name not in {*chosen.values(), *options.tasks}]
+            theirs = _recognised(ours, free, synonyms, source)
         elif theirs != _NO_COLUMN and theirs not in names:
             raise _unclear(f"the table has no column {theirs!r}", names, source, ours)
         if theirs is not None and theirs != _NO_COLUMN:
@@ -158,9 +164,14 @@ def _with_roles(rows: pl.DataFrame, source: Path) -> pl.DataFrame:
     return rows.with_columns(pl.col("role").replace_strict(roles, return_dtype=pl.String()))
 
 
-def _without_gaps(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that can be used and a table of the others, with the reason."""
-    checks = [(pl.col("path").is_null(), "the row names no image"), (pl.col("label").is_null(), "the row has no label")]
+def _without_gaps(rows: pl.DataFrame, unlabelled: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows that can be used and a table of the others, with the reason.
+
+    Args:
+        rows: One row per image.
+        unlabelled: Whether nobody knows the label of a row, of several tasks in none.
+    """
+    checks = [(pl.col("path").is_null(), "the row names no image"), (pl.lit(unlabelled), "the row has no label")]
     partial = [name for name in ("patient", "case", "role") if name in rows.columns]
     partial = [name for name in partial if rows[name].null_count() < rows.height]
     checks += [(pl.col(name).is_null(), f"the row has no {name}, others have one") for name in partial]
