@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grandrounds import registry
 from grandrounds.errors import BadSpec
-from grandrounds.families import FAMILIES
+from grandrounds.families import FAMILIES, recipes
 from grandrounds.families.params_of_monai import MONAI
 from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
@@ -19,7 +19,9 @@ from grandrounds.families.protocol import FamilyEntry
 _OF_A_FAMILY = ("ensemble", "folds", "sweep", "fusion", "exams")
 _OF_PLANES = ("slices", "transmed", "joint")
 _OF_VOLUMES = "monai"
+_OF_TASKS = "multitask"
 _READS = ("sample", "case")
+_NETWORK = next(one.fitted for one in PREFIXED if one.name.startswith("slices:"))
 _DEFINED = re.compile(r"^@register_model\b.*?^def (\w+)", re.MULTILINE | re.DOTALL)
 
 
@@ -32,6 +34,8 @@ def entry(name: str) -> FamilyEntry:
     library, _, model = name.partition(":")
     if library in _OF_A_FAMILY:
         return _of_members(name, library, model)
+    if library == _OF_TASKS:
+        return _of_tasks(name, model)
     if library in _OF_PLANES:
         return _of_planes(name, library, model)
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{library}:"))
@@ -70,6 +74,7 @@ def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
         pattern, name=name, defaults=(("member", family),), requires=member.requires, iterates=member.iterates,
         fitted=pattern.fitted or member.fitted,
         reads=max(pattern.reads, member.reads, key=_READS.index), smallest_px=member.smallest_px, dims=member.dims,
+        learns_several=member.learns_several,
     )  # fmt: skip
 
 
@@ -84,6 +89,22 @@ def _of_planes(name: str, kind: str, network: str) -> FamilyEntry:
     return dataclasses.replace(
         pattern, name=name, defaults=(("member", network),), requires=member.requires, smallest_px=member.smallest_px
     )
+
+
+def _of_tasks(name: str, network: str) -> FamilyEntry:
+    """Return the family of a network, or of one that reads exams, that learns all tasks of a study at once."""
+    pattern = next(one for one in PREFIXED if one.name.startswith(f"{_OF_TASKS}:"))
+    member = FAMILIES.get(network)
+    if FAMILIES.get(network.removeprefix("exams:")).fitted != _NETWORK:
+        raise BadSpec(
+            f"{network} is no network that could have an output for each task",
+            remedy=f"name one, as {_OF_TASKS}:resnet-18",
+        )
+    return dataclasses.replace(
+        member, name=name, kind=pattern.kind, summary=pattern.summary, learns_several=True,
+        reference=f"{pattern.reference}; {member.reference}",
+        defaults=tuple(recipes.over(dict(member.defaults), recipes.params(network)).items()),
+    )  # fmt: skip
 
 
 @cache

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
 from torch import Tensor, nn
@@ -18,16 +20,17 @@ from grandrounds.families.architectures import ARCHITECTURES, Architecture, Teac
 from grandrounds.families.built import Network, Shape, resize, resized_to
 from grandrounds.families.input_layer import InputLayer
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
-from grandrounds.families.selection import choose_by, labels_of, patients_of, training_labels
+from grandrounds.families.selection import choose_by, labels_of, patients_of
+from grandrounds.families.several_heads import learned
 from grandrounds.nets.slices import Slices
-from grandrounds.shapes import Probs, Weights
+from grandrounds.shapes import Images, Probs
 from grandrounds.specs import parse
 from grandrounds.training import machine, simsiam
 from grandrounds.training.canvas import by_size, outside_slices
 from grandrounds.training.epoch import Epoch
-from grandrounds.training.imbalance import class_weights
+from grandrounds.training.imbalance import ClassWeights, class_weights
 from grandrounds.training.loop import Labelled, Plan, drive, lay_out, predict, train
-from grandrounds.training.losses import Distilled, Loss, OfLabels
+from grandrounds.training.losses import Distilled, Loss, OfLabels, OfTasks
 from grandrounds.training.spec import TrainingSpec
 
 _FIRST = "first."  # where the numbers of the input layer are kept among the weights
@@ -41,10 +44,21 @@ class WithInput(nn.Module):
         network: What reads them.
         params: How they are resized, and what the network was trained with.
         mirrors: Whether images may be mirrored.
+        n_classes: How many outputs, from the first on, it answers with; those after them are learned along for other
+            tasks. None for all.
     """
 
-    def __init__(self, first: InputLayer, network: nn.Module, params: TrainingSpec, *, mirrors: bool) -> None:
+    def __init__(
+        self,
+        first: InputLayer,
+        network: nn.Module,
+        params: TrainingSpec,
+        *,
+        mirrors: bool,
+        n_classes: int | None = None,
+    ) -> None:
         super().__init__()
+        self.n_classes = n_classes
         self.first = first
         self.network = network
         self.loss, self.side_px = params.loss, params.side_px
@@ -65,6 +79,7 @@ class WithInput(nn.Module):
         return self._own(logits)
 
     def _own(self, logits: Tensor) -> Tensor:
+        logits = logits[:, : self.n_classes]
         # With the binary loss, softmax then gives each class's own probability, made to sum to one.
         return F.logsigmoid(logits) if self.loss == "binary" else logits
 
@@ -83,6 +98,7 @@ class FittedNetwork:
         n_classes: How many classes it tells apart.
         module: The network, on the CPU.
         mirrors: Whether the images that it was trained on may be mirrored.
+        n_outputs: Its classes, and those of other tasks that it learned along.
     """
 
     record: FitRecord
@@ -92,6 +108,7 @@ class FittedNetwork:
     n_classes: int
     module: WithInput
     mirrors: bool
+    n_outputs: int
 
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K).
@@ -116,6 +133,7 @@ class FittedNetwork:
             "shape": self.shape,
             "n_classes": self.n_classes,
             "mirrors": self.mirrors,
+            "n_outputs": self.n_outputs,
         }
         arrays = {name: value.numpy() for name, value in self.module.state_dict().items()}
         state.save(folder, self.record, content, arrays)
@@ -127,12 +145,13 @@ class FittedNetwork:
         name, n_classes, mirrors = (saved.content[key] for key in ("architecture", "n_classes", "mirrors"))
         shape: Shape = tuple(saved.content["shape"])
         params = parse(ARCHITECTURES[name].params, saved.content["params"], where=folder)
-        built = ARCHITECTURES[name].network(params, resized_to(params.side_px, shape), n_classes).module
+        n_outputs = saved.content.get("n_outputs", n_classes)  # models of an earlier version had one task
+        built = ARCHITECTURES[name].network(params, resized_to(params.side_px, shape), n_outputs).module
         fitted = {key.removeprefix(_FIRST): value for key, value in saved.arrays.items() if key.startswith(_FIRST)}
-        module = WithInput(InputLayer(params.input, fitted), built, params, mirrors=mirrors)
+        module = WithInput(InputLayer(params.input, fitted), built, params, mirrors=mirrors, n_classes=n_classes)
         lay_out(module)  # as it was when trained, so that no last bit differs
         module.load_state_dict({key: torch.from_numpy(value) for key, value in saved.arrays.items()})
-        return cls(saved.record, name, params, shape, n_classes, module.eval(), mirrors)
+        return cls(saved.record, name, params, shape, n_classes, module.eval(), mirrors, n_outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +175,24 @@ class NetworkFamily:
 
     def _fit(self, train_view: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedNetwork:
         name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
-        labels, choice = training_labels(train_view), choose_by(valid, self.params.choose)
+        taught, choice = learned(train_view), choose_by(valid, self.params.choose)
         shape: Shape = train_view.pixels.shape[1:]
-        smallest = _smallest(ARCHITECTURES[name], self.params, train_view, valid)
-        built = self._built(ARCHITECTURES[name], smallest, train_view.n_classes)
+        smallest = _smallest(ARCHITECTURES[name], self.params, taught.pixels, valid.pixels)
+        built = self._built(ARCHITECTURES[name], smallest, sum(taught.sizes))
         any_size = _reads_any_size(ARCHITECTURES[name], self.params)
         canvas = smallest != shape or _reads_any_depth(built.module)
-        first = input_layer.fitted(self.params.input, train_view.pixels, canvas=canvas)
-        module = WithInput(first, built.module, self.params, mirrors=train_view.flips).to(budget.device)
+        first = input_layer.fitted(self.params.input, taught.pixels, canvas=canvas)
+        module = WithInput(
+            first, built.module, self.params, mirrors=train_view.flips, n_classes=train_view.n_classes
+        ).to(budget.device)
         lay_out(module)
-        weighing = class_weights(labels, train_view.n_classes, self.params.imbalance)
-        loss, teacher = self._loss(ARCHITECTURES[name], weighing.weights, train_view, valid, budget, seed)
+        weighings = [class_weights(labels_of(one), one.n_classes, self.params.imbalance) for one in taught.views]
+        loss, teacher = self._loss(ARCHITECTURES[name], weighings, taught.views, valid, budget, seed)
         plan = self._plan(built, train_view, budget, seed, loss, any_size=any_size)
         start = self._begun(ARCHITECTURES[name], smallest, module, train_view, plan)
         outcome = drive(
             train(
-                module, Labelled(train_view.pixels, labels), Labelled(valid.pixels, labels_of(valid)),
+                module, Labelled(taught.pixels, taught.labels), Labelled(valid.pixels, labels_of(valid)),
                 self.params, start.rest(plan), choice.metric,
             ),
             lambda epoch: watch(_after(start, epoch)),
@@ -185,18 +206,20 @@ class NetworkFamily:
             truncated=outcome.truncated,
             notes=(
                 built.note,
+                *taught.notes,
                 *_taught(teacher),
                 first.note,
                 *start.notes,
-                weighing.note,
+                weighings[0].note,
                 f"epoch {choice.note}",
                 *outcome.notes,
             ),
             licences=((built.licence,) if built.licence else ()) + (teacher.licences if teacher else ()),
         )
         return FittedNetwork(
-            record, name, self.params, shape, train_view.n_classes, module.cpu().eval(), train_view.flips
-        )
+            record, name, self.params, shape, train_view.n_classes, module.cpu().eval(), train_view.flips,
+            sum(taught.sizes),
+        )  # fmt: skip
 
     def _built(self, architecture: Architecture, shape: Shape, n_classes: int) -> Network:
         """Return the network, with other weights than random ones where the parameters say so."""
@@ -235,16 +258,24 @@ class NetworkFamily:
         return simsiam.begin(module, encoder, view.pixels, self.params, plan)
 
     def _loss(
-        self, architecture: Architecture, weights: Weights, train_view: View, valid: View, budget: Budget, seed: int
-    ) -> tuple[Loss, FitRecord | None]:
+        self, architecture: Architecture, weighings: Sequence[ClassWeights], views: Sequence[View], valid: View,
+        budget: Budget, seed: int,
+    ) -> tuple[Loss, FitRecord | None]:  # fmt: skip
         """Return what is made small, and the record of a teacher."""
-        if self.params.loss == "ordinal" and train_view.task.kind != "ordinal":
+        if self.params.loss == "ordinal" and any(one.task.kind != "ordinal" for one in views):
             raise BadData("the ordinal loss is for classes that have an order", remedy='set loss = "cross-entropy"')
-        of_labels = OfLabels.weighed(self.params.loss, weights, self.params.label_smoothing, budget.device)
+        of_labels, *of_others = (
+            OfLabels.weighed(self.params.loss, one.weights, self.params.label_smoothing, budget.device)
+            for one in weighings
+        )
+        if of_others:
+            if architecture.teaching is not None or architecture.side_heads:
+                raise BadData("this network has several outputs of its own", remedy="name another behind multitask:")
+            return OfTasks((of_labels, *of_others), tuple(one.n_classes for one in views)), None
         if architecture.teaching is None:
             return of_labels, None
         teaching = architecture.teaching(self.params)
-        teacher = NetworkFamily(teaching.teacher)._fit(train_view, valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
+        teacher = NetworkFamily(teaching.teacher)._fit(views[0], valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
         return _distilled(of_labels, teaching, teacher, budget.device), teacher.record
 
 
@@ -256,16 +287,16 @@ def _reads_any_size(architecture: Architecture, params: TrainingSpec) -> bool:
     return architecture.any_size and params.input in input_layer.ANY_SIZE
 
 
-def _smallest(architecture: Architecture, params: TrainingSpec, *views: View) -> Shape:
+def _smallest(architecture: Architecture, params: TrainingSpec, *images: Images) -> Shape:
     """Return (C, H, W) of the images: of several sizes on a canvas, the least rows and columns of any.
 
     Raises:
         BadData: They have several sizes, and the input layer wants one.
     """
-    shape: Shape = views[0].pixels.shape[1:]
+    shape: Shape = images[0].shape[1:]
     if not architecture.any_size:
         return shape
-    spaces = {group.space for view in views for group in by_size(view.array)}
+    spaces = {group.space for some in images for group in by_size(np.asarray(some))}
     if len(spaces) > 1 and not _reads_any_size(architecture, params):
         raise BadData(
             f'input = "{params.input}" needs images of one size, these have {len(spaces)}',

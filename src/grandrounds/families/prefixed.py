@@ -61,6 +61,16 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         dims=(3,),
     ),
     FamilyEntry(
+        name="multitask:<network>",
+        kind="by name",
+        summary="one network with an output for each task of a study of several, trained on all of them at once",
+        params="",  # here and below: those of the network
+        reference="Caruana, Machine Learning 1997",
+        build="",
+        fitted="",
+        learns_several=True,
+    ),
+    FamilyEntry(
         name="slices:<network>",
         kind="by name",
         summary="a network of planes that reads the slices of a volume and decides by their greatest or mean feature",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from math import log2, prod
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def time_batch(
     began = time.perf_counter()
     family = families.build(name, params)  # what it imports is part of the price
     imports_s = time.perf_counter() - began
-    size = _Size(shape, n_train, n_valid, n_classes, kinds)
+    size = _Size(shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several)
     if families.FAMILIES.get(name).iterates:
         spec = families.params_of(name, params)
         run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
@@ -145,6 +146,7 @@ class _Size(NamedTuple):
     n_valid: int
     n_classes: int
     kinds: tuple[str, ...] = ()
+    learns_several: bool = False
 
 
 class _Run(NamedTuple):
@@ -161,6 +163,8 @@ def _run(family: Family, size: _Size, rows: int, budget: Budget) -> _Run:
     n_train = max(rows, 4 * size.n_classes * each if size.kinds else 2 * size.n_classes)
     n_valid = max(size.n_classes * each, round(n_train * size.n_valid / size.n_train))
     train, valid = (noise_view(size.shape, n, size.n_classes, kinds=size.kinds) for n in (n_train, n_valid))
+    if size.learns_several:
+        train = replace(train, others=(train,))
     epochs: list[Epoch] = []
     resident: list[int] = []
 

@@ -33,6 +33,8 @@ class View:
         task: What is to be told from an image.
         flips: Whether mirroring left and right keeps the label and the anatomy plausible.
         cache: Folder for what is computed from single images without learning; None for none.
+        others: The same role in each other task of a study, for a family that learns several tasks at once; of the
+            role train alone.
     """
 
     pixels: Images
@@ -41,6 +43,7 @@ class View:
     task: Task
     flips: bool = False
     cache: Path | None = None
+    others: tuple[View, ...] = ()
 
     @property
     def array(self) -> Batch:
@@ -58,9 +61,19 @@ class View:
         return frozenset(patient_hashes(self.samples["patient"]).unique())
 
     def rows(self, which: NDArray[np.bool_]) -> Self:
-        """Return the view of some of its images, (N,)."""
+        """Return the view of some of its images, (N,); who is left out is left out of the other tasks too."""
         labels = None if self.labels is None else self.labels[which]
-        return replace(self, pixels=self.pixels[which], samples=self.samples.filter(which), labels=labels)
+        kept = self.samples.filter(which)
+        others = tuple(one.rows(_stays(one.samples, self.samples, kept)) for one in self.others)
+        return replace(self, pixels=self.pixels[which], samples=kept, labels=labels, others=others)
+
+
+def _stays(rows: pl.DataFrame, samples: pl.DataFrame, kept: pl.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows of another task are of no sample and of no patient that were left out of these samples."""
+    gone = samples.join(kept, on="sample", how="anti")["sample"]
+    nobody = samples.join(kept, on="patient", how="anti")["patient"]
+    out = rows["sample"].is_in(gone.implode()) | rows["patient"].is_in(nobody.implode())
+    return (~out).to_numpy()
 
 
 class Budget(Spec):
@@ -156,6 +169,7 @@ class FamilyEntry:
         dims: Axes of space of the images that it reads: 2 for planes, 3 for volumes.
         n_parameters: Learned numbers with its own recipe, for grey images of 64 pixels and two classes; None where they
             depend on the images or on a name.
+        learns_several: Whether it learns the other tasks of a study along with its own.
     """
 
     name: str
@@ -172,3 +186,4 @@ class FamilyEntry:
     smallest_px: int = 1
     dims: tuple[int, ...] = (2,)
     n_parameters: int | None = None
+    learns_several: bool = False

@@ -48,7 +48,7 @@ def training_labels(view: View) -> ClassIndex:
 
 def patients_of(train: View, valid: View) -> frozenset[str]:
     """Return everyone whose pixels a fit sees."""
-    return train.patients | valid.patients
+    return frozenset().union(*(one.patients for one in (train, valid, *train.others)))
 
 
 def choose_by(valid: View, how: Chosen = "auto") -> Choice:

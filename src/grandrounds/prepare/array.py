@@ -39,8 +39,10 @@ class PreparedArray:
 
     def chosen(self, rows: NDArray[np.integer]) -> Images:
         """Return some of the images: planes in memory; volumes stay on the disk, however many there are."""
-        if self.pixels.ndim == 4:
-            return np.asarray(self.pixels[rows])
+        return np.asarray(self.pixels[rows]) if self.pixels.ndim == 4 else self.stored(rows)
+
+    def stored(self, rows: NDArray[np.integer]) -> Images:
+        """Return some of the images, which stay on the disk until they are asked for."""
         return Stored(self.path, self.pixels.offset, self.pixels.shape[1:], rows)
 
     @classmethod

@@ -111,6 +111,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
     kinds = tuple(samples["series_kind"].drop_nulls().unique().sort())
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
+    _refuse_alone(list(recipes), workspace)
     budget = Budget(threads=means.threads, device=means.device)
     pending = {
         name: executor.submit(
@@ -140,6 +141,17 @@ def _refuse_misread(names: Sequence[str], shape: tuple[int, ...]) -> None:
         f"the prepared images are planes of {size}, and these families read volumes: {', '.join(misread)}",
         remedy="make each exam a sample with --unit volume, or leave these families out",
     )
+
+
+def _refuse_alone(names: Sequence[str], workspace: Workspace) -> None:
+    """Refuse families that learn several tasks at once where the study has one."""
+    several = [name for name in names if families.FAMILIES.get(name).learns_several]
+    if several and not workspace.beside:
+        raise BadData(
+            f"this study has one task, and these families learn several at once: {', '.join(several)}",
+            where=workspace.dataset.name,
+            remedy="name the tasks with --tasks FIRST,SECOND, or leave these families out",
+        )
 
 
 def _cost(recipe: Recipe, price: Price) -> Cost:

@@ -17,21 +17,20 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import polars as pl
-import psutil
 from threadpoolctl import threadpool_limits
 
 from grandrounds import families, tables
-from grandrounds.errors import BadData, NotApplicable, Refusal, StoreTrouble
+from grandrounds.errors import BadData, Leak, NotApplicable, Refusal, StoreTrouble
 from grandrounds.families.protocol import Budget, Fitted, View
 from grandrounds.prepare import PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.shapes import ClassIndex, Probs
 from grandrounds.specs import Spec, digest
 from grandrounds.splits import Fold, SplitPlan, ledger
+from grandrounds.study.peak import PeakMemory
 from grandrounds.study.spec import Recipe
 from grandrounds.study.store import Store
 from grandrounds.study.subsets import part_of
@@ -40,7 +39,6 @@ from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 
 FITTED = "fitted"  # the folder of a trial that holds the model
-_MIB = 2**20
 _SUM_TOLERANCE = 1e-6
 
 
@@ -58,6 +56,7 @@ class Trial(Spec):
         threads: CPU threads.
         device: Where it runs.
         part: Share of the training patients that it sees.
+        others: Identities of the split plans of the other tasks that it learns along, which hold their labels.
     """
 
     recipe: Recipe
@@ -70,10 +69,12 @@ class Trial(Spec):
     threads: int = 1
     device: str = "cpu"
     part: float = 1.0
+    others: tuple[str, ...] = ()
 
     def identity(self) -> str:
         """Return a hash of the content; trials on all patients keep the one that they had before there were parts."""
-        return digest(self.model_dump(mode="json", exclude={"part"} if self.part == 1 else None))
+        unasked = {"part"} if self.part == 1 else set[str]()
+        return digest(self.model_dump(mode="json", exclude=unasked if self.others else unasked | {"others"}))
 
     @property
     def name(self) -> str:
@@ -96,6 +97,7 @@ class Job:
         opens_test: Whether the test role is predicted; tuning leaves it closed, and keeps no model.
         inside: Whether the plan's folds divide train and valid of the data alone: what such a fold tests is predicted
             all the same, and the ledger does not count it.
+        beside: The run folders of the other tasks of the study.
     """
 
     trial: Trial
@@ -105,6 +107,7 @@ class Job:
     flips: bool
     opens_test: bool = True
     inside: bool = False
+    beside: tuple[Path, ...] = ()
 
 
 def run_trial(job: Job) -> str:
@@ -115,7 +118,7 @@ def run_trial(job: Job) -> str:
     if not launched.first():
         return _help(job)
     views, history = _Views(job), list[Epoch]()
-    with store.writing(trial.name) as folder, _PeakMemory() as peak, threadpool_limits(trial.threads):
+    with store.writing(trial.name) as folder, PeakMemory() as peak, threadpool_limits(trial.threads):
         started = time.perf_counter()
         try:
             fitted = _fit(trial, views, _watch(history, store.progress_path(trial.name)))
@@ -259,16 +262,22 @@ def _save_tables(trial: Trial, row: dict[str, object], history: list[Epoch], fol
 
 
 class _Views:
-    """The roles of one fold as views; those of calib and test never carry labels."""
+    """The roles of one fold as views; those of calib and test never carry labels.
 
-    def __init__(self, job: Job) -> None:
+    Args:
+        job: Whose.
+        held: Whether planes are held in memory; otherwise they are read when they are asked for.
+    """
+
+    def __init__(self, job: Job, *, held: bool = True) -> None:
         samples, meta = tables.read(tables.SAMPLES, job.run / "samples.parquet")
         self.task = Task.model_validate(meta["task"])
         labels = tables.read(tables.LABELS, job.run / "labels.parquet").frame
         self.plan = SplitPlan.load(job.run / "splits.parquet")
         roles = self.plan.roles(Fold(job.trial.repeat, job.trial.fold))
         self._job = job
-        self._prepared = PreparedArray.load(job.prepared)
+        prepared = PreparedArray.load(job.prepared)
+        self._chosen = prepared.chosen if held else prepared.stored
         self._samples = (
             samples.with_row_index("row")
             .join(labels.select("case", "label"), on="case", how="left", maintain_order="left")
@@ -283,14 +292,33 @@ class _Views:
             seed = derive(0, "learning curve", split=trial.split, repeat=trial.repeat, fold=trial.fold)
             kept = part_of(rows, trial.part, seed)
             rows = rows.filter(pl.col("patient").is_in(list(kept)))
-        return View(
-            pixels=self._prepared.chosen(rows["row"].to_numpy()),
+        view = View(
+            pixels=self._chosen(rows["row"].to_numpy()),
             samples=rows.drop("row", "label", "role"),
             labels=self._index(rows) if labelled and role in ("train", "valid") else None,
             task=self.task,
             flips=self._job.flips,
             cache=self._job.prepared.parent / "features",
         )
+        return replace(view, others=tuple(self._others(view))) if labelled and role == "train" else view
+
+    def _others(self, view: View) -> Iterator[View]:
+        """Yield the role train of each other task that is learned along; of a part of the patients, these alone.
+
+        Raises:
+            Leak: Somebody is trained on there who is in another role here.
+        """
+        if not families.FAMILIES.get(self._job.trial.recipe.family).learns_several:
+            return
+        elsewhere = self._samples.filter(pl.col("role") != "train")["patient"].implode()
+        trial = self._job.trial.replaced(part=1.0)
+        for folder in self._job.beside:
+            other = _Views(replace(self._job, run=folder, trial=trial, beside=()), held=False).of("train")
+            patients = other.samples["patient"]
+            if patients.is_in(elsewhere).any():
+                raise Leak("a patient who is trained on in one task is tested or chosen by in another", where=folder)
+            whole = self._job.trial.part == 1
+            yield other if whole else other.rows(patients.is_in(view.samples["patient"].implode()).to_numpy())
 
     def one(self) -> View:
         """Return what a model reads at once: an image of valid, or for one that reads cases the case that has most."""
@@ -349,40 +377,18 @@ def _latency_ms(fitted: Fitted, one: View, n: int = 5) -> float:
     return float(np.median(seconds[1:]) * 1000)
 
 
-class _PeakMemory:
-    """The greatest resident memory of this process while the block runs, sampled ten times a second."""
-
-    def __enter__(self) -> Self:
-        self._process, self._done = psutil.Process(), threading.Event()
-        self._peak = self._process.memory_info().rss
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.1):
-            self._peak = max(self._peak, self._process.memory_info().rss)
-
-    @property
-    def mib(self) -> float:
-        """The peak in MiB."""
-        return self._peak / _MIB
-
-
 def trials_of(
     recipes: tuple[Recipe, ...], plan: SplitPlan, prepared: str,
-    *, seed: int, seeds: int, threads: int, device: str, curve: Sequence[float] = (),
+    *, seed: int, seeds: int, threads: int, device: str, curve: Sequence[float] = (), others: tuple[str, ...] = (),
 ) -> list[Trial]:  # fmt: skip
     """Return every trial of a study, families innermost so that folds finish together, those on parts last."""
+    learns_several = {one.family for one in recipes if families.FAMILIES.get(one.family).learns_several}
     return [
         Trial(
             recipe=recipe, repeat=fold.repeat, fold=fold.fold, study_seed=number,
             seed=derive(seed, "trial", repeat=fold.repeat, fold=fold.fold, number=number),
             split=plan.identity, prepared=prepared, threads=threads, device=device, part=part,
+            others=others if recipe.family in learns_several else (),
         )
         for part in (1.0, *sorted(curve, reverse=True))
         for number in range(seeds)

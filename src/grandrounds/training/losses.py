@@ -33,6 +33,7 @@ Outputs = Tensor | tuple[Tensor, ...]  # logits (B, K), of several heads where a
 Truth = Tensor | Mixed  # labels (B,), or two of each image
 Loss = Callable[[Outputs, Tensor, Truth], Tensor]  # of outputs, images (B, C, H, W) and what is true of them
 LossKind = Literal["cross-entropy", "binary", "ordinal"]
+UNKNOWN = -1  # a label that nobody knows, in one of several tasks
 _AUXILIARY = 0.3  # weight of each further head: Szegedy et al., CVPR 2015
 _RANKED = 0.7  # part of the ranked probability score in the ordinal loss: our choice, made on valid
 
@@ -87,6 +88,37 @@ class OfLabels:
             return rows.mean()
         weights = self.weights[labels]
         return (rows * weights).sum() / weights.sum()
+
+
+@dataclass(frozen=True, slots=True)
+class OfTasks:
+    """The loss of one network with outputs for several tasks: the mean over all labels that are known.
+
+    Reference: Caruana, Multitask learning, Machine Learning 28:41 (1997).
+
+    Args:
+        losses: Of each task.
+        sizes: How many of the outputs, one after another, are each task's.
+    """
+
+    losses: tuple[OfLabels, ...]
+    sizes: tuple[int, ...]
+
+    def __call__(self, outputs: Outputs, images: Tensor, truth: Truth) -> Tensor:
+        """Return the mean loss; labels are (B, tasks), with `UNKNOWN` where nobody knows."""
+        if isinstance(truth, Mixed):
+            one, other = (self(outputs, images, labels) for labels in (truth.labels, truth.others))
+            return truth.share * one + (1 - truth.share) * other
+        if not isinstance(outputs, Tensor):
+            raise TypeError("the outputs of several tasks are one tensor")
+        total = outputs.sum() * 0  # has a gradient also where a part of a batch knows nothing
+        n_known = (truth != UNKNOWN).sum().clamp(min=1)
+        parts = outputs.split_with_sizes(self.sizes, 1)
+        for loss, logits, labels in zip(self.losses, parts, truth.unbind(1), strict=True):
+            known = labels != UNKNOWN
+            if known.any():
+                total = total + loss(logits[known], images, labels[known]) * known.sum() / n_known
+        return total
 
 
 def _one_against_rest(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
