@@ -14,10 +14,11 @@ import importlib.metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grandrounds.api import Outcome, audit, demo, inspect, plan, predict, rereport, run
+    from grandrounds.api import audit, demo, inspect, plan, predict, rereport, run
     from grandrounds.data import Dataset, SourceOptions, open_dataset
     from grandrounds.errors import Refusal
     from grandrounds.evaluate.columns import Columns
+    from grandrounds.running import Outcome
     from grandrounds.splits import SplitSpec
     from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
 
@@ -30,7 +31,7 @@ _HOMES = {
     "Dataset": "grandrounds.data",
     "JudgeSpec": "grandrounds.study.spec",
     "Means": "grandrounds.study.spec",
-    "Outcome": "grandrounds.api",
+    "Outcome": "grandrounds.running",
     "Refusal": "grandrounds.errors",
     "SourceOptions": "grandrounds.data",
     "SplitSpec": "grandrounds.splits",

@@ -6,15 +6,13 @@ This is the only room in which study, report and serve meet; each verb is a few 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from grandrounds import audits, data, registry, report, specs, tables
+from grandrounds import audits, data, registry, report, running, several, tables
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.errors import BadSpec
@@ -23,16 +21,13 @@ from grandrounds.families import FAMILIES
 from grandrounds.formats.abreast import Crew
 from grandrounds.report import gather, inspected, inspection
 from grandrounds.report.content import ReportContent
+from grandrounds.running import MODEL, REPORT, STUDY, Outcome
 from grandrounds.splits import SplitSpec
-from grandrounds.study import engine, pseudonyms
+from grandrounds.study import pseudonyms
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
-from grandrounds.study.planning import plan_study, price_study
-from grandrounds.study.run import conclude, is_finished, save_study, train
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
-from grandrounds.study.trial import Trial
-from grandrounds.study.workspace import Workspace, open_workspace
-from grandrounds.training import launched
+from grandrounds.study.tasks import is_of_several
 
 if TYPE_CHECKING:
     from grandrounds.external import Elsewhere
@@ -41,35 +36,9 @@ if TYPE_CHECKING:
 Told = Callable[[ReportContent], None]
 Watch = Callable[[str, int, int], None]  # called with what is being done, how much of it is done and how much there is
 
-STUDY, REPORT, MODEL = "study.toml", "report.html", "model"
-
 # The demonstration: what two cores manage in five minutes, everything included.
 DEMO_BUDGET_S, DEMO_FOLDS = 200.0, 4
 DEMO_ARM, DEMO_ARM_FAMILIES = "patch-split", ("prior", "thumbnail", "lbp-svm")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finished run.
-
-    Args:
-        folder: The run folder.
-        study: What was run.
-        sentences: The verdict in words.
-        ships: The family in `model/`; None where none ships.
-        did_something: False where everything was there already.
-    """
-
-    folder: Path
-    study: Study
-    sentences: tuple[str, ...]
-    ships: str | None
-    did_something: bool
-
-    @property
-    def report(self) -> Path:
-        """The report's file."""
-        return self.folder / REPORT
 
 
 def inspect(
@@ -115,13 +84,16 @@ def _unwatched(_what: str, _n_done: int, _n_all: int) -> None:
     pass
 
 
-def plan(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path | None = None) -> Study:
+def plan(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path | None = None) -> Study | Ask:
     """Return a study with its price worked out, and write it to `study.toml` in the folder.
+
+    Of several tasks each has such a file in a folder of its own, and what is returned is what is asked of all.
 
     Raises:
         BadSpec: The folder holds another study already.
     """
-    return _planned(ask, folder, listener or Silent(), cache)[0]
+    planned = several.plan if is_of_several(ask) else running.plan
+    return planned(ask, folder, listener or Silent(), cache=cache)
 
 
 def run(
@@ -130,6 +102,8 @@ def run(
 ) -> Outcome:  # fmt: skip
     """Train, judge, report and bundle a study; go on where an interrupted run stopped; do nothing if it is finished.
 
+    Of several tasks each is trained, judged and shipped in a folder of its own, and the report is on all of them.
+
     Args:
         what: What is asked for, or a study as planned.
         folder: The run folder.
@@ -137,34 +111,9 @@ def run(
         cache: Where prepared images and simulated data are kept; None for the run folder.
         links: Label and relative address of other reports, put into this one.
     """
-    listener = listener or Silent()
-    ask = what if isinstance(what, Ask) else what.asked()
-    saved = _saved(ask, folder) if isinstance(what, Ask) else what
-    if saved is not None and is_finished(saved, folder) and (folder / REPORT).exists():
-        return _outcome(saved, folder, did_something=False)
-    if saved is None and launched.several():
-        raise BadSpec(
-            "several processes cannot plan a study, for each would time it anew", where=folder,
-            remedy="plan it first, in one process: grandrounds plan DATA",
-        )  # fmt: skip
-    with engine.workers(ask.means.workers) as executor:
-        if saved is None:
-            study, workspace = _planned(ask, folder, listener, cache, executor)
-        else:
-            study, workspace = saved, open_workspace(ask, folder, listener.says, pipeline=saved.prepare, cache=cache)
-            save_study(study, workspace.store)
-            listener.priced(study, price_study(study, workspace, executor))
-        trials = _trained(study, workspace, executor, listener)
-    if not launched.first():
-        return Outcome(folder, study, (), None, did_something=True)
-    listener.says("Judging: resampling patients and comparing families.")
-    decision = conclude(study, workspace, trials, links)
-    if decision.ships is not None:
-        from grandrounds.bundling import ship  # noqa: PLC0415  (`report` and `inspect` need no part of serving)
-
-        ship(decision.ships, decision, study, workspace, folder / MODEL)
-    report.write_all(gather.gather(folder), folder)
-    return _outcome(study, folder, did_something=True)
+    if isinstance(what, Ask) and is_of_several(what):
+        return several.run(what, folder, listener, cache=cache)
+    return running.run(what, folder, listener, cache=cache, links=links)
 
 
 def demo(folder: Path, listener: Listener | None = None) -> Outcome:
@@ -213,6 +162,7 @@ def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
     """
     from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
 
+    several.refuse(model, "each of its tasks ships a model of its own")
     return Predictor(model / MODEL if (model / MODEL).is_dir() else model).predict(images)
 
 
@@ -235,6 +185,7 @@ def evaluate(
     """
     from grandrounds import external  # noqa: PLC0415  (imports torch; only prediction needs it)
 
+    several.refuse(model, "each of its tasks ships a model of its own")
     return external.evaluate(
         model, source, options, classes or {}, out=out, skip_bad=skip_bad, namesakes=namesakes, workers=workers,
     )  # fmt: skip
@@ -259,7 +210,7 @@ def rereport(
         _check_alone([paths[0], *(one for one in paths if not one.is_dir())], columns, judge)
         folder = out or paths[0].with_name("+".join(one.name for one in paths))
     if len(paths) == 1 and paths[0].is_dir():
-        shown = gather.gather(paths[0])
+        shown = content(paths[0], folder)
     else:
         from grandrounds import others, together  # noqa: PLC0415  (brings numba; only judging needs it)
 
@@ -279,14 +230,16 @@ def audit(
     What cannot be audited is not applicable, and its sentence says what is missing.
 
     Args:
-        path: A run folder, or one or more CSVs as for `rereport`.
+        path: A run folder, of which each task is audited, or one or more CSVs as for `rereport`.
         columns: What the columns of CSVs are called.
         judge: How CSVs are compared.
     """
     paths = [path] if isinstance(path, Path) else list(path)
     if paths[0].is_dir():
         _check_alone(paths, columns, judge)
-        return audits.run(evidence(paths[0]))
+        tasks = several.places(paths[0])
+        found = [audits.run(evidence(one)).with_columns(task=pl.lit(name)) for name, one in tasks.items()]
+        return pl.concat(found) if found else audits.run(evidence(paths[0]))
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
     return others.audited(paths, columns or Columns(), judge or JudgeSpec())
@@ -320,19 +273,25 @@ def names(folder: Path) -> pl.DataFrame:
     Raises:
         BadSpec: This is no run folder, or its study keeps the names as they are.
     """
+    folder = next(iter(several.places(folder).values()), folder)  # all tasks are of the same samples
     found = study_in(folder)
     if found is None or found[1] is None or not (folder / pseudonyms.KEY).exists():
         raise BadSpec(
             "there is no key here", where=folder, remedy="name a run folder; simulated sets and --names have no key"
         )
-    spec = found[0].asked().data
+    spec = found[0].data
     opened = data.open_dataset(spec.source, spec.options, cache=folder / "data")
     return pseudonyms.who_is_who(opened, pseudonyms.key_of(folder, opened))
 
 
-def content(folder: Path) -> ReportContent:
-    """Return everything that the report of a finished run shows, as tables and words."""
-    return gather.gather(folder)
+def content(folder: Path, out: Path | None = None) -> ReportContent:
+    """Return everything that the report of a finished run shows, as tables and words.
+
+    Args:
+        folder: The run folder.
+        out: Where the tables of a page over several tasks go; None for the run folder.
+    """
+    return several.content(folder, out=out) if several.places(folder) else gather.gather(folder)
 
 
 def save_csv(frame: pl.DataFrame, path: Path) -> Path:
@@ -342,55 +301,15 @@ def save_csv(frame: pl.DataFrame, path: Path) -> Path:
     return path
 
 
-def study_in(path: Path) -> tuple[Study, Path | None] | None:
-    """Return the study in a run folder or a TOML file; None if `path` is neither.
+def study_in(path: Path) -> tuple[Study | Ask, Path | None] | None:
+    """Return the study in a run folder or a TOML file, of several tasks what is asked of them; None if it is neither.
 
     Beside it stands the folder that it runs in, or None where the file lies in no run folder.
     """
     if path.is_dir() and (path / STUDY).exists():
-        return specs.read(Study, path / STUDY), path
+        return running.study_in_file(path / STUDY), path
     if path.suffix == ".toml":
         if not path.exists():
             raise BadSpec("there is no such study", where=path, remedy="write one with: grandrounds plan DATA")
-        return specs.read(Study, path), path.parent if path.name == STUDY else None
+        return running.study_in_file(path), path.parent if path.name == STUDY else None
     return None
-
-
-def _saved(ask: Ask, folder: Path) -> Study | None:
-    if not (folder / STUDY).exists():
-        return None
-    study = specs.read(Study, folder / STUDY)
-    changed = study.differences(ask)
-    if changed:
-        raise BadSpec(
-            f"this folder holds a study that was asked for differently ({', '.join(changed)})",
-            where=folder,
-            remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
-        )
-    return study
-
-
-def _planned(
-    ask: Ask, folder: Path, listener: Listener, cache: Path | None, executor: Executor | None = None
-) -> tuple[Study, Workspace]:
-    workspace = open_workspace(ask, folder, listener.says, pipeline=None, cache=cache)
-    if executor is not None:
-        study, prices = plan_study(ask, workspace, executor, listener.says)
-    else:
-        with engine.workers(ask.means.workers) as own:
-            study, prices = plan_study(ask, workspace, own, listener.says)
-    listener.priced(study, prices)
-    save_study(study, workspace.store)
-    return study, workspace
-
-
-def _trained(study: Study, workspace: Workspace, executor: Executor, listener: Listener) -> list[Trial]:
-    if not launched.several():
-        return train(study, workspace, executor, listener)
-    with registry.load("grandrounds.training.ranks:joined")(study.means.device):
-        return train(study, workspace, executor, listener)
-
-
-def _outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
-    content = gather.gather(folder)
-    return Outcome(folder, study, content.verdict_sentences, content.ships, did_something)

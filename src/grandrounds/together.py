@@ -26,6 +26,8 @@ _SHIPPED = (
     "tasks is the family to take where one is wanted for all of them."
 )
 
+_ONE_SPLIT = "All tasks are on one split: a patient has the same role in each, whatever is known of her."
+
 
 def runs(folders: Sequence[Path], out: Path) -> ReportContent:
     """Write the tables of finished runs of one task each, and return what a page over all of them shows.
@@ -39,6 +41,29 @@ def runs(folders: Sequence[Path], out: Path) -> ReportContent:
         BadSpec: The studies declared other metrics, margins or the like.
     """
     each = [gather.gather(folder) for folder in folders]
+    heading = title([folder.resolve().name for folder in folders], len(each))
+    return keep(replace(_of_runs(folders, each), title=heading), out)
+
+
+def of_study(
+    folders: Sequence[Path], out: Path, name: str, links: tuple[tuple[str, str], ...], failed: tuple[str, ...] = ()
+) -> ReportContent:
+    """Write the tables of a study of several tasks, and return what its page shows; see `runs`.
+
+    Args:
+        folders: The finished run of each task.
+        out: The folder of the study.
+        name: Of the study.
+        links: To the report of each task.
+        failed: What went wrong with tasks that are not on the page.
+    """
+    each = [gather.gather(folder) for folder in folders]
+    content = _of_runs(folders, each)
+    notes = (*failed, _ONE_SPLIT, *content.notes)
+    return keep(replace(content, title=title([name], len(each)), links=links, notes=notes), out)
+
+
+def _of_runs(folders: Sequence[Path], each: Sequence[ReportContent]) -> ReportContent:
     names = [one.task.name for one in each]
     if len(set(names)) < len(names):
         raise BadData(
@@ -53,8 +78,7 @@ def runs(folders: Sequence[Path], out: Path) -> ReportContent:
                 remedy="declare the same metric, margin and resamples in both: [judge] in their study.toml",
             )  # fmt: skip
     content = together(each, first.judge, seed=derive(first.seed, "bootstrap"))
-    content = replace(content, notes=(_SHIPPED, *content.notes))
-    return keep(replace(content, title=title([folder.resolve().name for folder in folders], len(each))), out)
+    return replace(content, notes=(_SHIPPED, *content.notes))
 
 
 def together(

@@ -38,13 +38,17 @@ Every file is read once: patients, classes, sizes, intensities, duplicates, file
     "plan": """Write a study.toml with a comment per choice and a price per family.
 
     grandrounds plan breastmnist.npz --budget 10m --seeds 3
-    grandrounds plan images/ --families prior,thumbnail,li2014 --device cuda""",
+    grandrounds plan images/ --families prior,thumbnail,li2014 --device cuda
+    grandrounds plan films.csv --tasks effusion,nodule""",
     "run": """Train, judge and report; go on where an interrupted run stopped.
 
 Ctrl-C loses at most the trials in hand; the same command goes on. A finished study is left alone.
 
+Of several tasks each has a run folder inside the study's, on one split, and one report is on all.
+
     grandrounds run breastmnist.npz -o runs/breast --seeds 3
     grandrounds run images/ --budget 5m --families prior,lbp-svm,resnet-18
+    grandrounds run MRNet-v1.0 --tasks all --families prior,resnet-18,multitask:resnet-18
     grandrounds run runs/breast""",
     "tune": """Compare recipes of one family on train and valid; the test role stays closed.
 

@@ -18,11 +18,12 @@ from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import save_fingerprint
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.content import ReportContent
 from grandrounds.report.terminal import findings, open_findings, ranking
+from grandrounds.running import STUDY, Outcome
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
 from grandrounds.training import launched
@@ -96,7 +97,7 @@ def plan_(
     folder = out or options.RUNS / ask.name
     with show.Terminal() as listener:
         api.plan(ask, folder, listener)
-    _say(f"Wrote {folder / api.STUDY}. Run it with: grandrounds run {folder}")
+    _say(f"Wrote {folder / STUDY}. Run it with: grandrounds run {folder}")
 
 
 def run_(
@@ -125,6 +126,8 @@ def run_(
         outcome = api.run(task, out or home or options.RUNS / task.name, listener if launched.first() else Silent())
     if launched.first():
         _conclude(outcome, json_)
+    if outcome.failed:
+        raise BadData(" ".join(outcome.failed), where=outcome.folder)
 
 
 def tune_(
@@ -340,7 +343,7 @@ def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
         _console.print(listing.table(kind, rows))
 
 
-def _conclude(outcome: api.Outcome, json_: bool) -> None:  # noqa: FBT001
+def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
     content = api.content(outcome.folder)
     if json_:
         _console.print_json(

@@ -72,10 +72,12 @@ SECTIONS: tuple[Builder, ...] = (
     appendix.words,
 )
 # Where there are several tasks: what is said of all of them first, and what is the same for each.
-OVER_TASKS: tuple[Builder, ...] = (results.ranking, tasks.by_task, results.differences, cohort.findings, tasks.notes)
+OVER_TASKS: tuple[Builder, ...] = (
+    results.ranking, tasks.by_task, several_series.by_task, results.differences, cohort.findings, tasks.notes,
+)  # fmt: skip
 ONCE: tuple[Builder, ...] = (appendix.study,)
 # What a reader sees at once; all else opens on a click or key.
-OPEN = ("ranking", "tasks", "differences", "several-series", "readers")
+OPEN = ("ranking", "tasks", "series-by-task", "differences", "several-series", "readers")
 MOST_BYTES = 3_000_000  # of a page over several tasks
 ANSWER = 2  # sentences that stand on top; the others explain them
 _RELATIVE = re.compile(r"(?!/)[A-Za-z0-9_./#%-]+")  # no scheme, no host: a report beside this one

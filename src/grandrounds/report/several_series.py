@@ -59,6 +59,58 @@ def several_series(ranked: Ranked) -> Section | None:
     return Section("several-series", "What does each series say?", tuple(blocks)) if blocks else None
 
 
+def by_task(ranked: Ranked) -> Section | None:
+    """Return for each of several tasks what shows it: a series or the columns alone, their fusion, a joint network."""
+    if ranked.content.primary != "auc":
+        return None  # of other metrics nobody knows what chance is
+    alone = [(one, fusion) for one in map(Ranked.of, ranked.content.tasks) for fusion in _fusions(one)]
+    if not alone:
+        return None
+    rows = tuple(_shown(one, fusion) for one, fusion in alone)
+    columns = (
+        Column("Task", numeric=False), Column("Alone", "better than chance", numeric=False),
+        Column("Fused late", "95 % interval"), Column("Jointly", "the best such network"),
+    )  # fmt: skip
+    caption = f"What shows each task: {ranked.words('auc')} on the test role; chance is 0.5."
+    words = tuple(f"{one.content.task.name}: {_in_short(one, fusion)}" for one, fusion in alone)
+    return Section(
+        "series-by-task", "What shows each task?", (Table(caption, columns, rows), Prose(words, listed=True))
+    )
+
+
+def _shown(ranked: Ranked, fusion: _Fusion) -> tuple[Cell, ...]:
+    alone = [f"{one} {share(ranked.score(family, 'auc').estimate)}" for one, family in _telling(ranked, fusion.singles)]
+    joint = next(iter(_joint(ranked)), None)
+    return (
+        Cell(ranked.content.task.name), Cell(listed(alone) or "nothing"), _valued(ranked.score(fusion.name, "auc")),
+        Cell("") if joint is None else _valued(ranked.score(joint, "auc")),
+    )  # fmt: skip
+
+
+def _telling(ranked: Ranked, families: dict[str, str]) -> list[tuple[str, str]]:
+    """Return those whose family is shown to be better than chance, by what they are called."""
+    return [(one, family) for one, family in families.items() if (ranked.score(family, "auc").low or 0) > _CHANCE]
+
+
+def _in_short(ranked: Ranked, fusion: _Fusion) -> str:
+    """Return in a sentence what shows a task, and what is not shown to."""
+    alone = [one for one, _ in _telling(ranked, fusion.singles)]
+    silent = [one for one in fusion.singles if one not in alone]
+    if alone:
+        others = f"; of {listed(silent)} this is not shown" if silent else ""
+        return f"{listed(alone)} alone {'is' if len(alone) == 1 else 'are each'} better than chance{others}."
+    fused, joint = _telling(ranked, {"fusion": fusion.name}), _telling(ranked, {one: one for one in _joint(ranked)})
+    nothing = f"nothing alone ({listed(silent)}) is shown to be better than chance"
+    if fused:
+        return f"{nothing}; fused late they are."
+    if joint:
+        return (
+            f"{nothing}, nor is their late fusion; {listed([one for one, _ in joint])}, which reads the series "
+            "jointly, is: they show it together only."
+        )
+    return f"{nothing}, nor is what reads several of them."
+
+
 def _fusions(ranked: Ranked) -> Iterator[_Fusion]:
     names = sorted(ranked.families)
     only = [found for found in map(_ONLY.fullmatch, names) if found]

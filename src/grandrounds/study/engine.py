@@ -84,6 +84,24 @@ class InProcess(Executor):
         return future
 
 
+class Once(Executor):
+    """An executor that asks another one, and the same thing no more than once.
+
+    Args:
+        executor: Who does the work.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor, self._asked = executor, dict[str, Future[Any]]()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Return the future of this call, or of an earlier one of the same function with equal arguments."""
+        key = repr((fn.__module__, fn.__qualname__, args, kwargs))
+        if key not in self._asked:
+            self._asked[key] = self._executor.submit(fn, *args, **kwargs)
+        return self._asked[key]
+
+
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[Executor]:
     """Give an executor of `n` worker processes, which are ended at once where the block fails.

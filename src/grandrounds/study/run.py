@@ -44,11 +44,11 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
     trials = trials_of(
         study.recipes, workspace.plan, workspace.prepared.path.stem,
         seed=study.seed, seeds=study.seeds, threads=study.means.threads, device=study.means.device, curve=study.curve,
+        others=tuple(one.split for one in workspace.beside),
     )  # fmt: skip
-    jobs = [
-        Job(trial, store.folder, workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips)
-        for trial in trials
-    ]
+    shared = workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips
+    beside = tuple(one.folder for one in workspace.beside)
+    jobs = [Job(trial, store.folder, *shared, beside=beside) for trial in trials]
     n_last = len(study.recipes)
     # A ladder climbs from cheap to dear: its last round goes down, so that no long trial is left to run by itself.
     run_all([*jobs[:-n_last], *reversed(jobs[-n_last:])], executor, listener, workers=study.means.workers)

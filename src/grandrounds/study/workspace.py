@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -28,6 +29,13 @@ from grandrounds.wording import many
 Say = Callable[[str], None]
 
 
+class Beside(NamedTuple):
+    """Another task of the same study: its run folder, and the identity of its split."""
+
+    folder: Path
+    split: str
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A run folder with its data opened.
@@ -38,6 +46,7 @@ class Workspace:
         plan: Who is in which role.
         pipeline: How images are prepared.
         prepared: The prepared images, one row a sample.
+        beside: The other tasks of a study of several.
     """
 
     store: Store
@@ -45,6 +54,7 @@ class Workspace:
     plan: SplitPlan
     pipeline: Pipeline
     prepared: PreparedArray
+    beside: tuple[Beside, ...] = ()
 
 
 def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | None, cache: Path | None) -> Workspace:
@@ -60,9 +70,13 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     Raises:
         BadData: Images cannot be read and `skip_bad` was not asked for.
     """
+    cache = cache or folder
     # The same processes read the images for the first time and prepare them.
     with Crew(ask.means.workers) as crew:
-        return _opened(ask, folder, say, pipeline, cache or folder, crew)
+        ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
+        opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data", crew=crew, also=ahead)
+        found = Opened(opened, lambda: drawn(ask, opened), cache, crew, ahead)
+        return made_ready(ask, found, folder, say, pipeline)
 
 
 def inside(workspace: Workspace, n_folds: int) -> Workspace:
@@ -93,16 +107,33 @@ def inside(workspace: Workspace, n_folds: int) -> Workspace:
     return replace(workspace, store=store, plan=plan)
 
 
-def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: Path, crew: Crew) -> Workspace:
-    store = Store(folder)
-    ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
-    opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data", crew=crew, also=ahead)
+class Opened(NamedTuple):
+    """Data that were read, and what a workspace is made of besides.
+
+    Args:
+        dataset: Under its own names.
+        draw: Draws the split, where there is none yet.
+        cache: Where prepared images are kept.
+        crew: Who prepares them.
+        ahead: What was prepared while the images were read.
+    """
+
+    dataset: Dataset
+    draw: Callable[[], SplitPlan]
+    cache: Path
+    crew: Crew
+    ahead: prepare.Ahead | None
+
+
+def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeline | None) -> Workspace:
+    """Return the workspace of data that were opened; see `open_workspace`."""
+    store, opened = Store(folder), found.dataset
     _refuse_bad(opened, ask.data.skip_bad, say)
     _refuse_unlabelled(opened, say)
     _refuse_torn_patients(opened, ask.judge.unit)
     key = None if ask.data.names or opened.simulated else key_of(folder, opened)
     dataset = opened if key is None else under_pseudonyms(opened, key)
-    plan = _plan(ask, opened, key, folder)
+    plan = _plan(found, key, folder)
     for note in plan.notes:
         say(note)
     if pipeline is None:
@@ -112,8 +143,9 @@ def _opened(ask: Ask, folder: Path, say: Say, pipeline: Pipeline | None, cache: 
     _refuse_learned_from(pipeline, opened, dataset, plan)
     _save(store, dataset, plan)
     prepared = prepare.materialise(
-        opened.samples, opened.files, pipeline, cache / "prepared", volumes=opened.volumes, crew=crew, ahead=ahead
-    )
+        opened.samples, opened.files, pipeline, found.cache / "prepared",
+        volumes=opened.volumes, crew=found.crew, ahead=found.ahead,
+    )  # fmt: skip
     return Workspace(store, dataset, plan, pipeline, prepared)
 
 
@@ -168,23 +200,34 @@ def _refuse_learned_from(pipeline: Pipeline, opened: Dataset, dataset: Dataset, 
     pipeline.refuse_tested(opened.samples.filter(dataset.samples["case"].is_in(judged.implode()))["patient"])
 
 
-def _plan(ask: Ask, dataset: Dataset, key: bytes | None, folder: Path) -> SplitPlan:
-    path = folder / "splits.parquet"
+def _plan(found: Opened, key: bytes | None, folder: Path) -> SplitPlan:
+    dataset, path = found.dataset, folder / "splits.parquet"
     if path.exists():
         plan = SplitPlan.load(path)
         plan.refuse_foreign(dataset.fingerprint)
         return plan
+    # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
+    plan = found.draw()
+    return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))
+
+
+def drawn(ask: Ask, dataset: Dataset) -> SplitPlan:
+    """Return the split of the labelled cases, drawn anew."""
+    labels = dataset.labels.select("case", "label").drop_nulls("label")
+    return splits.draw(
+        with_roles(dataset, labels), ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint
+    )
+
+
+def with_roles(dataset: Dataset, labels: pl.DataFrame) -> pl.DataFrame:
+    """Return the cases of a table of labels with all that a draw wants to know of them."""
     cases = dataset.samples.select("case", "patient").unique(maintain_order=True)
-    cases = cases.join(dataset.labels.select("case", "label"), on="case", how="left", maintain_order="left")
-    cases = cases.filter(pl.col("label").is_not_null())
+    cases = cases.join(labels, on="case", how="inner", maintain_order="left")
     if dataset.official is None:
         cases = cases.with_columns(role=pl.lit(None, dtype=pl.String()))
     else:
         cases = cases.join(dataset.official, on="case", how="left", maintain_order="left")
-    cases = with_twins(cases, dataset.samples)
-    # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
-    plan = splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=dataset.fingerprint)
-    return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))
+    return with_twins(cases, dataset.samples)
 
 
 def _called(table: pl.DataFrame, names: Mapping[str, Mapping[str, str]]) -> pl.DataFrame:
