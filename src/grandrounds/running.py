@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grandrounds import registry, report, specs
 from grandrounds.errors import BadSpec
 from grandrounds.report import gather
+from grandrounds.report.content import ReportContent
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.planning import plan_study, price_study
@@ -33,6 +34,7 @@ class Outcome:
         ships: The family in `model/`; None where none ships.
         did_something: False where everything was there already.
         failed: What went wrong with each task that could not be finished.
+        shown: What the report shows; None in a process that only helps another one.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Outcome:
     ships: str | None
     did_something: bool
     failed: tuple[str, ...] = ()
+    shown: ReportContent | None = field(default=None, repr=False, compare=False)
 
     @property
     def report(self) -> Path:
@@ -174,4 +177,4 @@ def finish(study: Study, workspace: Workspace, trials: list[Trial], listener: Li
 def outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
     """Return what a finished run says."""
     content = gather.gather(folder)
-    return Outcome(folder, study, content.verdict_sentences, content.ships, did_something)
+    return Outcome(folder, study, content.verdict_sentences, content.ships, did_something, shown=content)

@@ -211,4 +211,4 @@ def _each(opened: Mapping[str, tuple[Study, Workspace]], executor: Executor, lis
 def _outcome(
     ask: Ask, folder: Path, shown: ReportContent, *, did_something: bool, failed: tuple[str, ...] = ()
 ) -> Outcome:
-    return Outcome(folder, ask, shown.verdict_sentences, shown.ships, did_something, failed)
+    return Outcome(folder, ask, shown.verdict_sentences, shown.ships, did_something, failed, shown)

@@ -344,7 +344,7 @@ def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
 
 
 def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
-    content = api.content(outcome.folder)
+    content = outcome.shown or api.content(outcome.folder)
     if json_:
         _console.print_json(
             json.dumps(

@@ -62,7 +62,7 @@ class Tried:
         same = {name: getattr(self, name) for name in ("seed", "scheme", "folds", "workers", "skip_bad")}
         return Wanted(families="prior", device=self.device or "cpu", **same).ask(source, read, None)
 
-    def over(self, study: Study, read: SourceOptions | None) -> Study:
+    def over(self, study: Study | Ask, read: SourceOptions | None) -> Study | Ask:
         """Return a planned study with the means that are asked for here.
 
         Raises:
