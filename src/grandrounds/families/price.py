@@ -21,6 +21,7 @@ from grandrounds.training.epoch import Epoch
 
 _STEPS = 4  # timed steps, of which a pass over random images consists
 _MOST_VALUES = 2**26  # of the images that a network is timed on, unless one batch has more
+_SLOWLY = 1e-5  # learning rate at which no loss becomes infinite
 _ROWS = 200  # rows that a family without epochs is timed on, and half of them
 
 
@@ -73,6 +74,7 @@ def time_batch(
         kinds: The series that a case has, each an image; none where a case is one image.
     """
     began = time.perf_counter()
+    params = _gently(params)
     family = families.build(name, params)  # what it imports is part of the price
     imports_s = time.perf_counter() - began
     size = _Size(shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several)
@@ -94,6 +96,12 @@ def time_batch(
         n_parameters=run.n_parameters,
         images_per_s=run.images_per_s,
     )
+
+
+def _gently(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters that learn slowly: it costs the same, and a rate that is too high is for the trial to tell."""
+    slow = {"learning_rate": _SLOWLY} if "learning_rate" in params else {}
+    return {name: _gently(one) if isinstance(one, Mapping) else one for name, one in params.items()} | slow
 
 
 def _classes(n_classes: int) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ in a plan comes from a test patient's pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 
 import polars as pl
 
 from grandrounds import families
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, Refusal
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
@@ -121,7 +121,16 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
-    return {name: future.result() for name, future in pending.items()}
+    return {name: _priced(name, future) for name, future in pending.items()}
+
+
+def _priced(name: str, price: Future[Price]) -> Price:
+    """Return a price, or a refusal that says of which family it is."""
+    try:
+        return price.result()
+    except Refusal as error:
+        where = ": ".join(filter(None, (name, error.where)))
+        raise type(error)(error.what, where=where, remedy=error.remedy) from None
 
 
 def _refuse_misread(names: Sequence[str], shape: tuple[int, ...]) -> None:

@@ -71,6 +71,15 @@ def test_vit_patches_divide_the_image():
         vit(ViTParams(heads=5), (1, 32, 32), 2)
 
 
+@pytest.mark.parametrize("name", ["swin-tiny", "unet-swin"])
+def test_an_image_smaller_than_a_patch_is_refused(name):
+    """Swin's patches need not divide an image, but one has to fit into it."""
+    view = readable("thumbnail", 12)  # 16 × 16 pixels
+
+    with pytest.raises(BadData, match="at least 20 pixels a side, these are 16 × 16"):
+        families.build(name, {"patch_px": 20}).fit(view, view, Budget(), 0, lambda _: None)
+
+
 AS_THEY_ARE = [name for name in NETWORKS if getattr(families.params_of(name), "side_px", None) is None]
 
 
@@ -209,3 +218,12 @@ def test_the_ordinal_loss_has_a_price():
     price = time_batch("li2014", {"loss": "ordinal"}, (1, 16, 16), 64, 16, 5, Budget())
 
     assert price.seconds_per_epoch > 0
+
+
+def test_a_rate_that_is_too_high_has_a_price_and_fails_in_its_own_trial():
+    """The other families of a study go on: nothing is refused while it is planned."""
+    hasty, view = {"learning_rate": 1e30, "optimiser": "sgd"}, readable("li2014", 12)
+
+    assert time_batch("ensemble:li2014", {"of": hasty}, (1, 16, 16), 64, 16, 2, Budget()).seconds_per_epoch > 0
+    with pytest.raises(BadData, match="not a number"):
+        families.build("li2014", hasty).fit(view, view, Budget(), 0, lambda _: None)

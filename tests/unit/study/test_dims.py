@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import numpy as np
 import polars as pl
 import pytest
@@ -21,6 +23,16 @@ def test_volumes_are_refused_before_training_by_families_that_read_planes():
     assert "--unit slice" in caught.value.remedy
     planning._refuse_misread(["prior", "metadata"], (1, 16, 64, 64))
     planning._refuse_misread(["prior", "resnet-18"], (1, 64, 64))
+
+
+def test_a_refusal_while_families_are_timed_says_which_it_is_of():
+    """A study may hold several recipes of one network."""
+    timed = Future()
+    timed.set_exception(BadData("patches of 128 pixels do not divide images of 64 × 64", where="vit", remedy="resize"))
+
+    with pytest.raises(BadData, match="do not divide") as caught:
+        planning._priced("vit-tiny@patch", timed)
+    assert (caught.value.where, caught.value.remedy) == ("vit-tiny@patch: vit", "resize")
 
 
 def test_the_plan_says_where_a_batch_of_whole_stacks_is_read_in_parts():
