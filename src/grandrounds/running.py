@@ -71,9 +71,10 @@ def run(
     if study is not None and is_done(study, folder):
         return outcome(study, folder, did_something=False)
     if ask.data.options.tasks:
+        together = f"go on with all of them: grandrounds run {folder.parent}"
         raise BadSpec(
             "this is one task of a study of several, which share what is prepared", where=folder,
-            remedy=f"go on with all of them: grandrounds run {folder.parent}",
+            remedy=together if study else "give --task or --tasks, not both",
         )  # fmt: skip
     refuse_unplanned(planned=study is not None, folder=folder)
     with engine.workers(ask.means.workers) as executor:

@@ -20,7 +20,7 @@ from grandrounds.specs import parse
 from grandrounds.splits import SplitPlan
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe, Study
 from grandrounds.study.trial import Job, Trial, run_trial
-from grandrounds.study.workspace import Workspace
+from grandrounds.study.workspace import Workspace, open_workspace
 
 TASKS = ("effusion", "nodule", "fracture")
 SHARED = "multitask:li2014"
@@ -170,6 +170,13 @@ def test_the_folder_goes_on_where_it_stopped(copied: Path, monkeypatch: pytest.M
     assert "Task: fracture" in (copied / "report.md").read_text(encoding="utf-8")
 
 
+def test_a_task_opened_by_itself_has_the_split_of_all(study: Path, tmp_path: Path) -> None:
+    """What is tuned for one task never meets those who are tested in the study."""
+    alone = open_workspace(api.study_in(study / "nodule")[0].asked(), tmp_path, print, pipeline=None, cache=study)
+
+    assert alone.plan.identity == SplitPlan.load(study / "nodule" / "splits.parquet").identity
+
+
 def test_verbs_that_take_a_run_folder_know_several_tasks(study: Path, copied: Path) -> None:
     """Report and audit speak of all, names of everybody; what ships is asked for by its task."""
     assert set(api.audit(study)["task"]) == set(TASKS)
@@ -180,6 +187,8 @@ def test_verbs_that_take_a_run_folder_know_several_tasks(study: Path, copied: Pa
         api.predict(study, [])
     with pytest.raises(BadSpec, match="this asks for one"):
         tune_(str(study), "li2014", copied / "tuning")
+    with pytest.raises(BadSpec, match="tuning looks at one"):
+        tune_(str(study / "nodule"), SHARED, copied / "tuning")
 
 
 def trial_again(study: Path, task: str) -> str:

@@ -16,6 +16,7 @@ from grandrounds.errors import BadData, Refusal
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
+from grandrounds.splits import Fold, SplitPlan
 from grandrounds.study.controls import told, with_controls
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
@@ -106,8 +107,10 @@ def toml(study: Study) -> str:
 
 
 def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
-    samples = workspace.dataset.samples
-    roles = samples.select("case").join(workspace.plan.roles(workspace.plan.folds()[0]), on="case")["role"]
+    samples, first = workspace.dataset.samples, workspace.plan.folds()[0]
+    roles = samples.select("case").join(workspace.plan.roles(first), on="case")["role"]
+    n_train = int((roles == "train").sum())
+    n_of_all = max(n_train, _n_of_all_tasks(workspace, first))
     kinds = tuple(samples["series_kind"].drop_nulls().unique().sort())
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
@@ -116,8 +119,8 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
     pending = {
         name: executor.submit(
             time_batch, name, recipe.params.model_dump(), shape,
-            int((roles == "train").sum()), int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget,
-            kinds,
+            n_of_all if families.FAMILIES.get(name).learns_several else n_train,
+            int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, kinds,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
@@ -131,6 +134,13 @@ def _priced(name: str, price: Future[Price]) -> Price:
     except Refusal as error:
         where = ": ".join(filter(None, (name, error.where)))
         raise type(error)(error.what, where=where, remedy=error.remedy) from None
+
+
+def _n_of_all_tasks(workspace: Workspace, fold: Fold) -> int:
+    """Return how many samples a network sees in training that learns the other tasks of the study along."""
+    plans = (workspace.plan, *(SplitPlan.load(one.folder / "splits.parquet") for one in workspace.beside))
+    cases = pl.concat([plan.roles(fold).filter(role="train")["case"] for plan in plans]).unique()
+    return int(workspace.dataset.samples["case"].is_in(cases.implode()).sum())
 
 
 def _refuse_misread(names: Sequence[str], shape: tuple[int, ...]) -> None:

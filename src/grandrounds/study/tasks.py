@@ -7,24 +7,17 @@ opened for all tasks at once, and the split is drawn for all at once, with the c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache as once
 from functools import partial
 from pathlib import Path
 
-import polars as pl
-
-from grandrounds import data, prepare, splits
-from grandrounds.data import Dataset
-from grandrounds.errors import BadData
+from grandrounds import data, prepare
 from grandrounds.formats.abreast import Crew
 from grandrounds.prepare import Pipeline
-from grandrounds.seeds import derive
-from grandrounds.specs import digest
-from grandrounds.splits import SplitPlan
 from grandrounds.study.spec import Ask
-from grandrounds.study.workspace import Beside, Opened, Say, Workspace, made_ready, with_roles
+from grandrounds.study.workspace import Beside, Opened, Say, Workspace, drawn_for_all, made_ready, of_task
 
 _NO_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
 _TAKEN = ("", "data", "prepared", "csv")  # what lies beside the runs
@@ -95,10 +88,10 @@ def open_workspaces(
     with Crew(first.means.workers) as crew:
         ahead = prepare.Ahead.where_new(next(iter(pipelines.values()), None), cache / "prepared")
         opened = data.open_tasks(first.data.source, first.data.options, cache=cache / "data", crew=crew, also=ahead)
-        plan, found = once(lambda: _for_all(first, opened)), dict[str, Workspace]()
+        plan, found = once(partial(drawn_for_all, first, opened)), dict[str, Workspace]()
         for name, ask in asks.items():
             dataset = opened[name]
-            own = Opened(dataset, partial(_of_task, plan, dataset, name), cache, crew, ahead)
+            own = Opened(dataset, partial(of_task, plan, dataset), cache, crew, ahead)
             found[name] = made_ready(ask, own, places[name], said[name].append, pipelines.get(name))
     for sentence in _told(said):
         say(sentence)
@@ -109,27 +102,8 @@ def open_workspaces(
     }
 
 
-def _for_all(ask: Ask, opened: Mapping[str, Dataset]) -> SplitPlan:
-    """Return the one split of all cases that have a label in any task, the classes of each spread evenly."""
-    labels = pl.concat(
-        one.labels.drop_nulls("label").select("case", label=pl.concat_str(pl.lit(f"{name}: "), "label"))
-        for name, one in opened.items()
-    )
-    several = labels.group_by("case", maintain_order=True).agg("label")
-    cases = with_roles(next(iter(opened.values())), several)
-    fingerprint = digest([one.fingerprint for one in opened.values()])
-    return splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=fingerprint)
-
-
-def _of_task(plan: Callable[[], SplitPlan], dataset: Dataset, name: str) -> SplitPlan:
-    try:
-        return plan().of_task(dataset.labels, dataset.fingerprint)
-    except BadData as error:
-        raise BadData(f"task {name}: {error.what}", where=error.where, remedy=error.remedy) from None
-
-
 def _told(said: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield what holds for all tasks once, and what holds for some with their names."""
-    for sentence in dict.fromkeys(sentence for of_task in said.values() for sentence in of_task):
-        names = [name for name, of_task in said.items() if sentence in of_task]
+    for sentence in dict.fromkeys(sentence for sentences in said.values() for sentence in sentences):
+        names = [name for name, sentences in said.items() if sentence in sentences]
         yield sentence if len(names) == len(said) else f"{', '.join(names)}: {sentence}"

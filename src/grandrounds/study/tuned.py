@@ -10,6 +10,7 @@ import polars as pl
 import tomlkit
 
 from grandrounds import families, tables
+from grandrounds.errors import BadSpec
 from grandrounds.evaluate.catalogue import METRICS, spoken
 from grandrounds.specs import Spec
 from grandrounds.study import engine
@@ -54,8 +55,13 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
 
     Raises:
         BadData: No recipe could be trained.
+        BadSpec: The family learns several tasks at once.
     """
     listener = listener or Silent()
+    if families.FAMILIES.get(tuning.family).learns_several:
+        raise BadSpec(
+            f"{tuning.family} learns several tasks, and tuning looks at one", remedy="tune the network itself"
+        )
     ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
     workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
     with engine.workers(ask.means.workers) as executor:

@@ -19,6 +19,7 @@ from grandrounds.errors import BadData
 from grandrounds.formats.abreast import Crew
 from grandrounds.prepare import Pipeline, PreparedArray
 from grandrounds.seeds import derive
+from grandrounds.specs import digest
 from grandrounds.splits import SplitPlan
 from grandrounds.splits.twins import with_twins
 from grandrounds.study.pseudonyms import key_of, renamed, under_pseudonyms
@@ -74,8 +75,14 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
     # The same processes read the images for the first time and prepare them.
     with Crew(ask.means.workers) as crew:
         ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
-        opened = data.open_dataset(ask.data.source, ask.data.options, cache=cache / "data", crew=crew, also=ahead)
-        found = Opened(opened, lambda: drawn(ask, opened), cache, crew, ahead)
+        source, options = ask.data.source, ask.data.options
+        if options.tasks and options.task:  # one of several has the split that was drawn for all of them
+            of_tasks = data.open_tasks(source, options, cache=cache / "data", crew=crew, also=ahead)
+            opened, draw = of_tasks[options.task], partial(drawn_for_all, ask, of_tasks)
+            found = Opened(opened, partial(of_task, draw, opened), cache, crew, ahead)
+        else:
+            opened = data.open_dataset(source, options, cache=cache / "data", crew=crew, also=ahead)
+            found = Opened(opened, partial(drawn, ask, opened), cache, crew, ahead)
         return made_ready(ask, found, folder, say, pipeline)
 
 
@@ -219,8 +226,28 @@ def drawn(ask: Ask, dataset: Dataset) -> SplitPlan:
     )
 
 
+def drawn_for_all(ask: Ask, opened: Mapping[str, Dataset]) -> SplitPlan:
+    """Return the one split of all cases that have a label in any task, the classes of each spread evenly."""
+    labels = pl.concat(
+        one.labels.drop_nulls("label").select("case", label=pl.concat_str(pl.lit(f"{name}: "), "label"))
+        for name, one in opened.items()
+    )
+    several = labels.group_by("case", maintain_order=True).agg("label")
+    cases = with_roles(next(iter(opened.values())), several)
+    fingerprint = digest([one.fingerprint for one in opened.values()])
+    return splits.draw(cases, ask.split, derive(ask.seed, "splits"), fingerprint=fingerprint)
+
+
+def of_task(for_all: Callable[[], SplitPlan], dataset: Dataset) -> SplitPlan:
+    """Return the split of one task out of that for all."""
+    try:
+        return for_all().of_task(dataset.labels, dataset.fingerprint)
+    except BadData as error:
+        raise BadData(f"task {dataset.task.name}: {error.what}", where=error.where, remedy=error.remedy) from None
+
+
 def with_roles(dataset: Dataset, labels: pl.DataFrame) -> pl.DataFrame:
-    """Return the cases of a table of labels with all that a draw wants to know of them."""
+    """Return the cases of a table of labels with what else a draw wants to know of them."""
     cases = dataset.samples.select("case", "patient").unique(maintain_order=True)
     cases = cases.join(labels, on="case", how="inner", maintain_order="left")
     if dataset.official is None:
