@@ -60,7 +60,8 @@ def of_study(
     each = [gather.gather(folder) for folder in folders]
     content = _of_runs(folders, each)
     notes = (*failed, _ONE_SPLIT, *content.notes)
-    return keep(replace(content, title=title([name], len(each)), links=links, notes=notes), out)
+    samples = each[0].samples  # the same in every task
+    return keep(replace(content, title=title([name], len(each)), links=links, notes=notes, samples=samples), out)
 
 
 def _of_runs(folders: Sequence[Path], each: Sequence[ReportContent]) -> ReportContent:

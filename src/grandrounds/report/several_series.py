@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.report.blocks import Block, Cell, Column, Prose, Section, Table
 from grandrounds.report.ranked import Difference, Ranked, Score
 from grandrounds.report.results import named
-from grandrounds.report.rounding import count, interval, listed, share, signed
+from grandrounds.report.rounding import count, interval, listed, opened, share, signed
 
 _ONLY = re.compile(r"(fusion:.+)@only-(.+)")
 _SHUFFLED = re.compile(r"(fusion:.+)@(.+)-shuffled-(.+)")
@@ -71,7 +72,7 @@ def by_task(ranked: Ranked) -> Section | None:
         Column("Task", numeric=False), Column("Alone", "better than chance", numeric=False),
         Column("Fused late", "95 % interval"), Column("Jointly", "the best such network"),
     )  # fmt: skip
-    caption = f"What shows each task: {ranked.words('auc')} on the test role; chance is 0.5."
+    caption = f"{opened(METRICS.get('auc').label)} on the test role, of what reads one thing and of what reads all."
     words = tuple(f"{one.content.task.name}: {_in_short(one, fusion)}" for one, fusion in alone)
     return Section(
         "series-by-task", "What shows each task?", (Table(caption, columns, rows), Prose(words, listed=True))
@@ -104,9 +105,10 @@ def _in_short(ranked: Ranked, fusion: _Fusion) -> str:
     if fused:
         return f"{nothing}; fused late they are."
     if joint:
+        who, does = listed([one for one, _ in joint]), ("reads", "is") if len(joint) == 1 else ("read", "are")
         return (
-            f"{nothing}, nor is their late fusion; {listed([one for one, _ in joint])}, which reads the series "
-            "jointly, is: they show it together only."
+            f"{nothing}, nor is their late fusion; {who}, which {does[0]} the series jointly, {does[1]}: they show it "
+            "together only."
         )
     return f"{nothing}, nor is what reads several of them."
 

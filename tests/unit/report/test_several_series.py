@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import polars as pl
 import pytest
 
@@ -9,7 +11,7 @@ from grandrounds import tables
 from grandrounds.report.blocks import Prose, Table
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
-from grandrounds.report.several_series import several_series
+from grandrounds.report.several_series import by_task, several_series
 from grandrounds.tables import Task
 
 FUSION, JOINT = "fusion:cnn", "exams:cnn"
@@ -87,3 +89,43 @@ def test_missing_series_are_counted():
 def test_studies_of_one_series_have_no_such_section():
     """Neither a fusion nor a missing series: nothing to say."""
     assert several_series(Ranked.of(content({"cnn": 0.9}, {("cnn", "cnn"): "undecided"}))) is None
+
+
+COLUMNS, NOTHING = f"{FUSION}@only-columns", "nothing alone (columns, front and side) is shown to be better than chance"
+
+
+@pytest.mark.parametrize(
+    ("better", "said"),
+    [
+        ((FRONT, FUSION, JOINT), "front alone is better than chance; of columns and side this is not shown."),
+        ((FRONT, SIDE), "front and side alone are each better than chance; of columns this is not shown."),
+        ((COLUMNS, FUSION), "columns alone is better than chance; of front and side this is not shown."),
+        ((FUSION,), f"{NOTHING}; fused late they are."),
+        (
+            (JOINT,),
+            f"{NOTHING}, nor is their late fusion; {JOINT}, which reads the series jointly, is: they show it together only.",
+        ),
+        ((), f"{NOTHING}, nor is what reads several of them."),
+    ],
+)
+def test_each_task_has_a_sentence_on_what_shows_it(better, said):
+    """On the page over several tasks: a series or the columns alone, their fusion, a joint network, or nothing."""
+    aucs = {name: 0.9 if name in better else 0.55 for name in (FUSION, FRONT, SIDE, COLUMNS, JOINT)}
+    task = Task(name="tear", kind="binary", classes=("no", "yes"), positive="yes")
+    one = dataclasses.replace(content(aucs, {(FUSION, FRONT): "undecided"}), task=task)
+    over = ReportContent(title="knees", task=Task(name="all tasks", classes=("tear",)), tasks=(one,))
+
+    table, prose = by_task(Ranked.of(over)).blocks
+
+    assert prose.sentences == (f"tear: {said}",)
+    assert table.rows[0][0].text == "tear"
+
+
+def test_of_tasks_without_a_fusion_nothing_is_said():
+    """Nor where the metric is one of which nobody knows what chance is."""
+    one = content({JOINT: 0.9, "cnn": 0.8}, {(JOINT, "cnn"): "better"})
+    fused = content({FUSION: 0.9, FRONT: 0.8}, {(FUSION, FRONT): "better"})
+    over = ReportContent(title="knees", task=Task(name="all tasks", classes=("tear",)), tasks=(one,))
+
+    assert by_task(Ranked.of(over)) is None
+    assert by_task(Ranked.of(dataclasses.replace(over, tasks=(fused,), primary="accuracy"))) is None
