@@ -71,6 +71,7 @@ def families() -> str:
             heading=f"`{one.name}`",
         )
         for one in PREFIXED
+        if one.params  # otherwise they are those of the network behind the colon
     )
     return "\n\n".join([overview, *(_params(one.name) for one in FAMILIES), *by_name])
 
