@@ -92,6 +92,7 @@ def test_studies_of_one_series_have_no_such_section():
 
 
 COLUMNS, NOTHING = f"{FUSION}@only-columns", "nothing alone (columns, front and side) is shown to be better than chance"
+TOGETHER = "they show it together only."
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ COLUMNS, NOTHING = f"{FUSION}@only-columns", "nothing alone (columns, front and 
         ((FUSION,), f"{NOTHING}; fused late they are."),
         (
             (JOINT,),
-            f"{NOTHING}, nor is their late fusion; {JOINT}, which reads the series jointly, is: they show it together only.",
+            f"{NOTHING}, nor is their late fusion; {JOINT}, which reads the series jointly, is: {TOGETHER}",
         ),
         ((), f"{NOTHING}, nor is what reads several of them."),
     ],
