@@ -114,7 +114,7 @@ def test_folds_inside_are_the_same_under_pseudonyms(archive, tmp_path, workspace
 @pytest.mark.parametrize("values", [[1, 0.7], [0.7, 1]])
 def test_the_best_recipe_is_written_however_its_numbers_are_spelt(archive, tmp_path, values):
     """Whole numbers among fractions become fractions in the table; the recipe is found all the same."""
-    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True))
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
     wanted = Tuning("sift-svm", params_of("sift-svm"), [{"blur_px": value} for value in values], seeds=1)
     found = tune(ask, tmp_path, wanted)
 
