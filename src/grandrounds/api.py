@@ -153,17 +153,21 @@ def _flattered(folder: Path, metric: str) -> Iterator[str]:
             yield f"For `{family}` folds by patch would have claimed {by_patch:.3f}; by patient it is {by_patient:.3f}."
 
 
-def predict(model: Path, images: Sequence[Path]) -> pl.DataFrame:
-    """Return one row per image with one probability column a class.
+def predict(
+    model: Path, images: Sequence[Path], *, masks: Path | None = None, options: SourceOptions | None = None
+) -> pl.DataFrame:
+    """Return one row per image, or per exam where the model reads exams, with one probability column a class.
 
     Args:
         model: A finished run folder or a bundle.
-        images: Files, or folders that hold some.
+        images: Files, or folders that hold some; or one set as for `plan`, where it is a table or has options.
+        masks: Folder of the images' masks, for a model that reads masked images; None for where its own were.
+        options: How the set is read; None for files and folders as they lie.
     """
     from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     several.refuse(model, "each of its tasks ships a model of its own")
-    return Predictor(model / MODEL if (model / MODEL).is_dir() else model).predict(images)
+    return Predictor(model / MODEL if (model / MODEL).is_dir() else model, masks).answer(images, options)
 
 
 def evaluate(

@@ -83,7 +83,7 @@ def run(
         else:
             workspace = open_workspace(ask, folder, listener.says, pipeline=study.prepare, cache=cache)
             save_study(study, workspace.store)
-            listener.priced(study, price_study(study, workspace, executor))
+            listener.priced(study, price_study(study, workspace, executor, listener.says))
         trials = trained(study, workspace, executor, listener)
     if not launched.first():
         return Outcome(folder, study, (), None, did_something=True)

@@ -178,7 +178,7 @@ def _opened(
             study = running.planned_in(asks[name], workspace, asking, listener)
         else:
             save_study(study, workspace.store)
-            listener.priced(study, price_study(study, workspace, asking))
+            listener.priced(study, price_study(study, workspace, asking, listener.says))
         found[name] = study, workspace
     return found
 

@@ -219,16 +219,21 @@ def audit_(
         _say(line)
 
 
-def predict_(model: Path, images: list[Path], /, out: Out = None, *, json_: Json = False) -> None:
+def predict_(
+    model: Path, images: list[Path], /, out: Out = None, *, masks: Path | None = None, json_: Json = False,
+    read: Read = None,
+) -> None:  # fmt: skip
     """Apply the model that a run ships to images, with one probability column per class.
 
     Args:
         model: A finished run folder, or its folder `model`.
-        images: Image files, folders of them, or NPZ archives.
+        images: Image files, folders of them, or NPZ archives; or one set as for `plan`, with its options.
         out: CSV file; the terminal by default.
+        masks: Folder of the images' masks, for a model that reads masked images; by default where its own were.
         json_: Print as JSON.
+        read: How a set is read; without any of these, files and folders are taken as they lie.
     """
-    frame = api.predict(model, images)
+    frame = api.predict(model, images, masks=masks, options=read)
     if out is not None:
         api.save_csv(frame, out)
         n_refused = frame["refused"].count()

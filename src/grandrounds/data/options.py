@@ -26,7 +26,7 @@ class SourceOptions(Spec):
 
     Args:
         image: Table column that names the image files. Here and below: None to find it by its name.
-        label: Table column of the label.
+        label: Table column of the label; `"none"` for a table of images to be predicted, which nobody has labelled.
         patient: Table column of the patient; `"none"` to use no column, here and below.
         case: Table column of the case (exam, lesion), where several images share one label.
         site: Table column of the hospital or centre.

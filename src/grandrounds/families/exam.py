@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from grandrounds import seeds
 from grandrounds.errors import BadData
-from grandrounds.families.protocol import View
+from grandrounds.families.protocol import Fitted, View
 from grandrounds.shapes import Mask, Probs
 from grandrounds.tables import IMAGES, OF_COLUMNS
+from grandrounds.wording import many
 
 _TINY = 1e-6
 _IDENTITY = ("sample", "case", "patient")
@@ -66,12 +67,35 @@ def lacking(view: View, series: Sequence[str]) -> Iterator[str]:
             yield f"{n_cases - n_there} of {n_cases} training cases lack {name}"
 
 
+def repeated(samples: pl.DataFrame, series: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for each series of which some cases have several volumes.
+
+    Args:
+        samples: Table `samples`.
+        series: Which are looked for.
+    """
+    named = samples.select("case", kind=pl.col("series_kind").fill_null(IMAGES))
+    n_cases = samples["case"].n_unique()
+    for name in series:
+        twice = named.filter(kind=name)["case"].value_counts().filter(pl.col("count") > 1).height
+        if twice:
+            yield f"{many(twice, 'case', 'have')} {name} more than once, of {n_cases}"
+
+
 def none_known(series: Sequence[str]) -> BadData:
     """Return the refusal of images that show none of the series that a model knows."""
     return BadData(
         f"no image shows a series that this model knows: {', '.join(series)}",
         remedy="give whole exams, whose samples say which series they show (column series_kind)",
     )
+
+
+def series_of(fitted: Fitted) -> tuple[str, ...]:
+    """Return what the series are called that a fitted model of exams knows; of a committee, those of its members."""
+    own: tuple[str, ...] | None = getattr(fitted, "series", None)
+    if own is not None:
+        return own
+    return tuple(dict.fromkeys(one for member in getattr(fitted, "members", ()) for one in series_of(member)))
 
 
 def evidence(probs: Probs, place: NDArray[np.int64], n_cases: int) -> NDArray[np.float64]:

@@ -54,6 +54,11 @@ class FittedFusion:
     softmax: Softmax
     neutral: NDArray[np.float64]
 
+    @property
+    def series(self) -> tuple[str, ...]:
+        """What the series are called that its members read."""
+        return tuple(name for name in self.names if name != OF_COLUMNS)
+
     def predict(self, view: View) -> Probs:
         """Return probabilities (N, K), the same for every sample of a case.
 
@@ -187,6 +192,8 @@ class FusionFamily:
     def _notes(self, names: Sequence[str], train: View) -> Iterator[str]:
         yield f"regression over what {', '.join(names)} say out of fold, in {self.params.n_parts} inner folds"
         yield from exam.lacking(train, names)
+        if len(train.pixels.shape) == 5:  # planes of a case are many as a rule
+            yield from (f"{found}: what is said of each is averaged" for found in exam.repeated(train.samples, names))
         if self.params.shuffled is not None:
             yield f"a control: {self.params.shuffled} is dealt out anew among the training cases"
 

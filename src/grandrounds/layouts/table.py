@@ -46,8 +46,8 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     """
     table = _read(source)
     columns = _columns(table.columns, options, source)
-    taken, answers = {*columns.values(), *options.tasks}, options.tasks or (columns["label"],)
-    unlabelled = table.select(pl.all_horizontal(pl.col(*answers).is_null())).to_series()
+    taken = {*columns.values(), *options.tasks}
+    unlabelled = _unlabelled(table, options.tasks or tuple(columns[one] for one in columns if one == "label"))
     rows = table.select(
         *(pl.col(theirs).alias(ours) for ours, theirs in columns.items()),
         *(pl.col(name).alias(free_name(name)) for name in table.columns if name not in taken),
@@ -64,6 +64,13 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         )
     rows, notes = with_slices(with_columns(kept), options.unit)
     return Draft(name=source.stem, root=source, rows=rows, notes=notes, refused=refused)
+
+
+def _unlabelled(table: pl.DataFrame, answers: Sequence[str]) -> pl.Series:
+    """Return whether a row has no answer in any of these columns; where nobody asks for one, none lacks it."""
+    if not answers:
+        return pl.repeat(False, table.height, eager=True)  # noqa: FBT003  (polars' own)
+    return table.select(pl.all_horizontal(pl.col(*answers).is_null())).to_series()
 
 
 def _read(source: Path) -> pl.DataFrame:
@@ -101,7 +108,7 @@ def _columns(names: Sequence[str], options: SourceOptions, source: Path) -> dict
         if theirs is not None and theirs != _NO_COLUMN:
             found[ours] = theirs
     for ours in ("image", "label"):
-        if ours not in found:
+        if ours not in found and not (ours == "label" and chosen.get(ours) == _NO_COLUMN):
             raise _unclear(f"no column of the table is recognised as the {ours}", names, source, ours)
     return found
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from grandrounds.errors import BadData
 from grandrounds.image import Image
-from grandrounds.prepare.artefact import masks_in
+from grandrounds.prepare.artefact import Masks, masks_in
 from grandrounds.prepare.lungs import keep
 from grandrounds.prepare.step import Step
 
@@ -48,6 +49,20 @@ class Masked(Step):
 
     def __call__(self, image: Image) -> Image:
         """Return what the mask shows, in the type that the image had."""
+        mask = self._masks().of(image)
+        return keep(image, mask, self.fill_hu, self.margin_mm if self.crop else None, self.step)
+
+    def with_masks(self, folder: Path) -> Self:
+        """Return the step with the masks of another folder.
+
+        Raises:
+            BadData: There are no masks there, or another model made them.
+        """
+        moved = self.replaced(masks=str(folder))
+        moved._masks()  # noqa: SLF001  (its own kind)
+        return moved
+
+    def _masks(self) -> Masks:
         masks = masks_in(self.masks)
         if masks.model != self.model:
             raise BadData(
@@ -55,4 +70,4 @@ class Masked(Step):
                 where=self.masks,
                 remedy="put the old ones back, or delete `model` from the step and plan anew",
             )
-        return keep(image, masks.of(image), self.fill_hu, self.margin_mm if self.crop else None, self.step)
+        return masks

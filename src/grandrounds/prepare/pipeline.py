@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -68,6 +69,18 @@ class Pipeline(Spec):
     def patients(self) -> frozenset[str]:
         """Whose images the models behind its artefacts had learned from, as hashes."""
         return frozenset[str]().union(*(step.patients for step in (*self.whole, *self.each)))
+
+    def with_masks(self, folder: Path) -> Self:
+        """Return the pipeline with the masks of another folder, which the same model made.
+
+        Raises:
+            BadSpec: It puts no masks on images.
+            BadData: There are no masks in the folder, or another model made them.
+        """
+        if not any(step.step == "masked" for step in (*self.whole, *self.each)):
+            raise BadSpec('these images are prepared without the step "masked"', remedy="leave the masks out")
+        whole, each = ([step.with_masks(folder) for step in steps] for steps in (self.whole, self.each))
+        return type(self)(whole=tuple(whole), each=tuple(each))
 
     def refuse_tested(self, patients: pl.Series) -> None:
         """Refuse artefacts whose model had learned from one of these patients, on whom something will be judged.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 from grandrounds.image import Image
 from grandrounds.specs import Spec
@@ -23,6 +24,10 @@ class Step(Spec):
     def patients(self) -> frozenset[str]:
         """Whose images a model had learned from whose work the step applies, as hashes; nobody's but for artefacts."""
         return frozenset()
+
+    def with_masks(self, folder: Path) -> Self:  # noqa: ARG002  (for steps that apply masks)
+        """Return the step with masks of another folder; as it is where it applies none."""
+        return self
 
     @abc.abstractmethod
     def __call__(self, image: Image) -> Image:

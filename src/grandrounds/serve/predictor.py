@@ -1,28 +1,41 @@
-"""Applying a bundle to new images: the same preparation, the mean of its members, one row an image.
+"""Applying a bundle to new images: the same preparation, the mean of its members, one row an image, or an exam.
 
-Where the study compared images, what its members say is recalibrated and the thresholds that it set are applied. Where
-it compared cases or patients, calibrators and thresholds are theirs: of a single image a probability is as stated, and
-`answers.answers` makes cases or patients of images.
+Where the study compared what a row is about, what the members say is recalibrated and the thresholds that it set are
+applied. Where it compared cases or patients and a row is an image, calibrators and thresholds are theirs: of a single
+image a probability is as stated, and `answers.answers` makes cases or patients of images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from grandrounds import families, formats
-from grandrounds.errors import BadData
+from grandrounds import data, families, prepare
+from grandrounds.data import Dataset, SourceOptions
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.crossfit import applied
+from grandrounds.families.exam import series_of
 from grandrounds.families.protocol import View
-from grandrounds.formats.listing import Where, images_in
+from grandrounds.formats import Where
 from grandrounds.serve import bundle as bundles
+from grandrounds.serve.exams import Found, found_in
 from grandrounds.shapes import Batch, Probs
-from grandrounds.tables import PROB
+from grandrounds.tables import IMAGES, PROB
 
-BATCH = 256  # images in memory at a time
+_TABLES, _NO_COLUMN = (".csv", ".tsv"), "none"
+BATCH = 256  # images, or slices of volumes, in memory at a time
+
+
+class _Asked(NamedTuple):
+    """What one row answers about: a place, and the images that are read for it; of an exam, its series."""
+
+    where: Where
+    images: tuple[Found, ...]
 
 
 class Predictor:
@@ -30,92 +43,174 @@ class Predictor:
 
     Args:
         folder: A bundle.
+        masks: Folder of the masks of the new images, for a model that reads masked ones; None for the folder that it
+            was trained with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, masks: Path | None = None) -> None:
         self.bundle = bundles.read(folder)
+        self.pipeline = self.bundle.pipeline if masks is None else self.bundle.pipeline.with_masks(masks)
         self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
+        self._of_exams = families.FAMILIES.get(self.bundle.family).reads == "case"
+        self._series = series_of(self._members[0]) if self._of_exams else ()
 
     @property
     def patients(self) -> frozenset[str]:
         """Everybody whose pixels any member saw, as hashes."""
         return frozenset[str]().union(*(member.record.patients for member in self._members))
 
+    @property
+    def _reads_volumes(self) -> bool:
+        return len(self.bundle.shape) == 4  # (C, D, H, W)
+
+    @property
+    def _answers(self) -> bool:
+        """Whether a row is about what the study compared."""
+        return self.bundle.unit == "sample" or (self._of_exams and self.bundle.unit == "case")
+
     def members_on(self, view: View) -> list[Probs]:
         """Return the probabilities of each member as it states them, each (N, K)."""
         return [member.predict(view) for member in self._members]
 
     def _mean_on(self, view: View) -> Probs:
-        """Return the mean of the members, (N, K), recalibrated where the study compared images."""
+        """Return the mean of the members, (N, K), recalibrated where a row is about what the study compared."""
         stated = self.members_on(view)
-        if self.bundle.unit == "sample" and self.bundle.calibrators:
+        if self._answers and self.bundle.calibrators:
             stated = [applied(own, probs) for own, probs in zip(self.bundle.calibrators, stated, strict=True)]
         mean: Probs = np.mean(stated, axis=0)
         return mean
 
-    def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
-        """Return one row per image: where it is, the likeliest class, its probabilities, what thresholds call.
+    def answer(self, paths: Sequence[Path], options: SourceOptions | None) -> pl.DataFrame:
+        """Return what is predicted of files and folders as they lie, or of a set: a table, or whatever has options.
 
-        An image that cannot be read keeps its row, with the reason in `refused` and no probabilities.
+        Raises:
+            BadSpec: A set is not named alone.
         """
-        images = [image for path in paths for image in images_in(path)]
-        if not images:
-            raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
-        parts = [self._batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-        return pl.concat(parts)
+        if options is None and not any(path.suffix.lower() in _TABLES for path in paths):
+            return self.predict(paths)
+        if len(paths) != 1:
+            raise BadSpec("a table, or a set with options, stands alone", remedy="predict one set at a time")
+        options = options or SourceOptions(unit="volume" if self._reads_volumes else "slice")
+        if paths[0].suffix.lower() in _TABLES:
+            options = options.replaced(label=options.label or _NO_COLUMN)
+        return self.predict_set(data.open_dataset(str(paths[0]), options))
 
-    def _batch(self, images: Sequence[Where]) -> pl.DataFrame:
-        pixels: list[Batch] = []
+    def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
+        """Return one row per image, or exam: where it is, the likeliest class, its probabilities, what thresholds call.
+
+        What cannot be read keeps its row, with the reason in `refused` and no probabilities. Where the model reads
+        volumes, slices that lie together are one; where it reads exams, a row is about an exam, whose series are known
+        by the names of files and folders, or by DICOM headers.
+
+        Raises:
+            BadData: There are no images, or nothing at a path.
+        """
+        found = [(path, one) for path in paths for one in found_in(path, self._series, volumes=self._reads_volumes)]
+        if not found:
+            raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
+        asked = list(_exams(found) if self._of_exams else (_Asked(one.where, (one,)) for _, one in found))
+        n_each = max(1, BATCH // self.bundle.shape[1]) if self._reads_volumes else BATCH
+        return pl.concat([self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)])
+
+    def predict_set(self, opened: Dataset) -> pl.DataFrame:
+        """Return one row per sample of a set, or per case where the model reads exams; labels are not looked at.
+
+        Raises:
+            BadData: An image does not suit the model.
+        """
+        with tempfile.TemporaryDirectory() as home:
+            prepared = prepare.materialise(
+                opened.samples, opened.files, self.pipeline, Path(home), volumes=opened.volumes
+            )
+            self._check(tuple(prepared.pixels.shape[1:]), opened.root)
+            rows = np.arange(opened.samples.height)
+            probs = self._mean_on(View(prepared.chosen(rows), opened.samples, None, self.bundle.task))
+        firsts = opened.samples.get_column("case" if self._of_exams else "sample").is_first_distinct()
+        where = opened.files.unique("sample", keep="first", maintain_order=True).select("sample", "path")
+        named = opened.samples.select("sample", "case").join(where, on="sample", maintain_order="left").filter(firsts)
+        named = named.select("path", "case", *(() if self._of_exams else ("sample",)))
+        return pl.concat(
+            [
+                self._rows(
+                    named, probs[firsts.to_numpy()], pl.repeat(None, named.height, dtype=pl.String(), eager=True)
+                ),
+                opened.bad.select("path", refused="reason"),
+            ],
+            how="diagonal",
+        )
+
+    def _batch(self, asked: Sequence[_Asked]) -> pl.DataFrame:
+        pixels: list[list[Batch]] = []
         refused: list[str | None] = []
-        for image in images:
+        for one in asked:
             try:
-                pixels.append(self._prepared(image))
+                self._check_known(one)
+                pixels.append([self._prepared(image) for image in one.images])
                 refused.append(None)
             except BadData as error:
                 refused.append(error.what)
-        probs = np.full((len(images), len(self.bundle.task.classes)), np.nan)  # (N, K)
+        probs = np.full((len(asked), len(self.bundle.task.classes)), np.nan)  # (N, K)
         read = [k for k, reason in enumerate(refused) if reason is None]
         if read:
-            view = View(np.stack(pixels), _samples(len(read)), None, self.bundle.task)
-            probs[read] = self._mean_on(view)
-        return self._rows(images, probs, refused)
+            samples = _samples([asked[k] for k in read])
+            view = View(np.stack([one for each in pixels for one in each]), samples, None, self.bundle.task)
+            probs[read] = self._mean_on(view)[samples["case"].is_first_distinct().to_numpy()]
+        places = pl.DataFrame(
+            [(str(one.where.path), one.where.member, one.where.frame) for one in asked],
+            schema={"path": pl.String(), "member": pl.String(), "frame": pl.Int64()}, orient="row",
+        )  # fmt: skip
+        return self._rows(places, probs, pl.Series("refused", refused, dtype=pl.String()))
 
-    def _prepared(self, image: Where) -> Batch:
-        pixels = self.bundle.pipeline(formats.read(image.path, member=image.member, frame=image.frame))
-        if pixels.shape != self.bundle.shape:
+    def _check_known(self, asked: _Asked) -> None:
+        """Refuse an exam none of whose series the model knows."""
+        if self._of_exams and not any((one.kind or IMAGES) in self._series for one in asked.images):
             raise BadData(
-                f"the image has the shape {pixels.shape} after preparation, the model reads {self.bundle.shape}",
-                where=image.path,
-                remedy="cut the part that the model was trained on out of the image first",
+                f"nothing here is called like a series that the model reads: {', '.join(self._series)}",
+                remedy="name the file or the folder of each series so",
             )
+
+    def _prepared(self, found: Found) -> Batch:
+        image = found.read()
+        if self._reads_volumes and len(image.space) == 2:
+            raise BadData("this is one slice, and the model reads volumes: give the folder that its slices lie in")
+        pixels = self.pipeline(image)
+        self._check(pixels.shape, found.where.path)
         return pixels
 
-    def _rows(self, images: Sequence[Where], probs: np.ndarray, refused: list[str | None]) -> pl.DataFrame:
+    def _check(self, shape: tuple[int, ...], where: Path) -> None:
+        if shape != self.bundle.shape:
+            raise BadData(
+                f"the image has the shape {shape} after preparation, the model reads {self.bundle.shape}",
+                where=where,
+                remedy="cut the part that the model was trained on out of the image first",
+            )
+
+    def _rows(self, named: pl.DataFrame, probs: Probs, refused: pl.Series) -> pl.DataFrame:
+        """Return the rows of an answer: what each is about, the likeliest class, probabilities, what is called."""
         classes = self.bundle.task.classes
         likeliest = [None if reason else classes[int(row.argmax())] for row, reason in zip(probs, refused, strict=True)]
-        frame = pl.DataFrame(
-            {
-                "path": [str(image.path) for image in images],
-                "member": [image.member for image in images],
-                "frame": [image.frame for image in images],
-                "predicted": likeliest,
-                "refused": refused,
-            },
-            schema={
-                "path": pl.String(), "member": pl.String(), "frame": pl.Int64(),
-                "predicted": pl.String(), "refused": pl.String(),
-            },
-        )  # fmt: skip
         columns = [pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes)]
-        frame = frame.with_columns(columns)
+        frame = named.with_columns(pl.Series("predicted", likeliest, dtype=pl.String()), refused, *columns)
         return frame.with_columns(self._calls())
 
     def _calls(self) -> list[pl.Expr]:
-        """Return whether each threshold calls its class; none where the study did not compare images."""
-        known = self.bundle.thresholds if self.bundle.unit == "sample" else ()
+        """Return whether each threshold calls its class; none where a row is not what the study compared."""
+        known = self.bundle.thresholds if self._answers else ()
         return [(pl.col(PROB + one.label) >= one.at).alias(f"{one.label}: {one.rule}") for one in known]
 
 
-def _samples(n: int) -> pl.DataFrame:
-    names = [str(k) for k in range(n)]
-    return pl.DataFrame({"sample": names, "case": names, "patient": names})
+def _exams(found: Iterable[tuple[Path, Found]]) -> Iterator[_Asked]:
+    """Yield the exams of what was found, each called by the path that was given and its own name."""
+    exams: dict[Path, list[Found]] = {}
+    for path, one in found:
+        lies_in = path if path.is_dir() else path.parent
+        exams.setdefault(lies_in if one.exam == lies_in.resolve().name else lies_in / one.exam, []).append(one)
+    yield from (_Asked(Where(place), tuple(images)) for place, images in exams.items())
+
+
+def _samples(asked: Sequence[_Asked]) -> pl.DataFrame:
+    rows = [(str(k), image.kind) for k, one in enumerate(asked) for image in one.images]
+    cases, kinds = [case for case, _ in rows], [kind for _, kind in rows]
+    names = [str(k) for k in range(len(rows))]
+    frame = pl.DataFrame({"sample": names, "case": cases, "patient": cases})
+    return frame.with_columns(pl.Series("series_kind", kinds, dtype=pl.String()))

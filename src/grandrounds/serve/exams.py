@@ -1,0 +1,127 @@
+"""Which files are one volume, and which volumes one exam, where nobody describes a folder: told by places and headers.
+
+A volume is a file that holds several slices, a folder with slices in the order in which people count, or a series of
+DICOM files. Which series of its exam it shows is said by a file or folder that is called so; whatever else is in its
+place names the exam: `exam1/axial/01.png`, `axial/exam1.npy` and `exam1_axial.nii.gz` are all of the axial series of
+exam1. DICOM headers say the plane and the exam themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from grandrounds import formats
+from grandrounds.data import dicom_tree
+from grandrounds.data.exports import is_container
+from grandrounds.formats import Part, Where
+from grandrounds.image import Image
+from grandrounds.layouts.natural import natural
+from grandrounds.layouts.volumes import stem
+
+_BETWEEN = " _.-"
+
+
+class Found(NamedTuple):
+    """A volume or a plane that lies somewhere.
+
+    Args:
+        where: Its file or folder.
+        exam: What names its exam.
+        kind: Which of the series it shows; None where nothing says so.
+        slices: The files or frames of its slices, in order; None where all of it lies in one place.
+    """
+
+    where: Where
+    exam: str
+    kind: str | None
+    slices: tuple[Part, ...] | None = None
+
+    def read(self) -> Image:
+        """Return the image; slices that lie together are a volume, be it of one.
+
+        Raises:
+            BadData: It cannot be read, or its slices do not fit each other.
+        """
+        if self.slices is not None:
+            return formats.read_stack(self.slices)
+        return formats.read(self.where.path, member=self.where.member, frame=self.where.frame)
+
+
+def found_in(path: Path, series: Sequence[str], *, volumes: bool) -> list[Found]:
+    """Return the volumes or the planes of a path; nothing is decoded but headers.
+
+    Args:
+        path: A file, an archive, or a folder.
+        series: What series may be called.
+        volumes: Whether slices that lie together are one volume.
+
+    Raises:
+        BadData: There is nothing at that path.
+    """
+    if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
+        return list(_of_dicom(path))
+    lies_in = path if path.is_dir() else path.parent
+    images = formats.images_in(path)
+    if not (volumes and path.is_dir()):
+        return [Found(one, *_named(lies_in, one.path, series)) for one in images]
+    are_whole = [formats.n_slices(one.path) is not None for one in images]
+    whole = [one for one, is_whole in zip(images, are_whole, strict=True) if is_whole]
+    stacks = _by_folder([one.path for one, is_whole in zip(images, are_whole, strict=True) if not is_whole])
+    return [
+        *(Found(one, *_named(lies_in, one.path, series)) for one in whole),
+        *(Found(Where(folder), *_named(lies_in, folder, series), slices) for folder, slices in stacks.items()),
+    ]
+
+
+def _by_folder(files: Sequence[Path]) -> dict[Path, tuple[Part, ...]]:
+    """Return the slices that lie in each folder, 9 before 10."""
+    ordered = sorted(files, key=lambda file: natural(file.name))
+    return {
+        folder: tuple(Part(file) for file in ordered if file.parent == folder)
+        for folder in dict.fromkeys(file.parent for file in files)
+    }
+
+
+def _named(lies_in: Path, place: Path, series: Sequence[str]) -> tuple[str, str | None]:
+    """Return what names the exam of a place inside a folder, and which of the series it shows.
+
+    >>> _named(Path("new"), Path("new/7/axial"), ("axial",)), _named(Path("new"), Path("new/axial.nii"), ("axial",))
+    (('7', 'axial'), ('new', 'axial'))
+    >>> _named(Path("new"), Path("new/7_axial.nii.gz"), ("axial", "coronal")), _named(Path("7"), Path("7"), ("axial",))
+    (('7', 'axial'), ('7', None))
+    """
+    inside = place.relative_to(lies_in)
+    words = [lies_in.resolve().name, *inside.parts[:-1], *([stem(inside)] if inside.parts else [])]
+    for at in reversed(range(len(words))):
+        for one in sorted(series, key=len, reverse=True):
+            if (rest := _without(words[at], one)) is not None:
+                return _joined([*words[:at], rest, *words[at + 1 :]]), one
+    return _joined(words), None
+
+
+def _without(word: str, name: str) -> str | None:
+    """Return a word without a name that stands in it by itself; None where it does not.
+
+    >>> _without("exam1_Axial", "axial"), _without("axial", "axial"), _without("biaxial", "axial")
+    ('exam1', '', None)
+    """
+    found = re.search(rf"(?<![^{_BETWEEN}]){re.escape(name)}(?![^{_BETWEEN}])", word, re.IGNORECASE)
+    return None if found is None else (word[: found.start()] + word[found.end() :]).strip(_BETWEEN)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Return the words below the first, which is the folder that was named; that one where there are no others."""
+    below = [word for word in words[1:] if word]
+    return "/".join(below) or words[0]
+
+
+def _of_dicom(path: Path) -> Iterator[Found]:
+    """Yield the series of an export, which tell their plane and their study."""
+    tree = dicom_tree.survey(path)
+    for row in tree.series.iter_rows(named=True):
+        files = tree.files.filter(series=row["series"]).sort("order").select("path", "member", "frame").rows()
+        slices = tuple(Part(Path(file), member, frame) for file, member, frame in files)
+        yield Found(Where(slices[0].path, slices[0].member), row["study"] or row["series"], row["plane"], slices)
