@@ -99,6 +99,7 @@ class ExamsFamily:
             notes=(
                 f"reads {', '.join([*series, *(one.name for one in columns)])} of an exam as channels",
                 *exam.lacking(train, series),
+                *(f"{found}: the first is read" for found in exam.repeated(train.samples, series)),
                 *member.record.notes,
             ),
         )

@@ -20,7 +20,7 @@ from grandrounds.families.weights import Published
 from grandrounds.registry import nearest
 
 # What networks raise on sizes that they do not like.
-_MISFIT = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError)
+MISFIT = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError)
 # Auxiliary heads would change what the network returns in training, and torchvision warns unless told how to begin.
 _ONE_HEAD = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
 
@@ -131,7 +131,7 @@ def fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Mod
         module = create().eval()
         with torch.no_grad():
             logits = module(torch.zeros(1, *shape))
-    except _MISFIT as error:
+    except MISFIT as error:
         raise BadData(
             f"{name} does not read images of {_axes(shape)} = {shape}: {weights.brief(error)}",
             remedy="resize them in the preparation, or leave this family out",
@@ -162,7 +162,7 @@ def _started(built: Network, given: Published, create: Callable[[], nn.Module]) 
     own = built.module.state_dict()
     try:
         whole = create().state_dict()
-    except _MISFIT as error:
+    except MISFIT as error:
         raise BadData(
             f"the weights do not fit the network: {_misfit(own, given, error)}",
             where=given.note,

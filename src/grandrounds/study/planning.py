@@ -13,8 +13,10 @@ import polars as pl
 
 from grandrounds import families
 from grandrounds.errors import BadData, Refusal
+from grandrounds.families.exam import repeated
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
+from grandrounds.prepare import Pipeline
 from grandrounds.specs import to_toml
 from grandrounds.splits import Fold, SplitPlan
 from grandrounds.study.controls import told, with_controls
@@ -36,10 +38,10 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
         executor: Who measures prices.
         say: Told what a reader should know, in sentences.
     """
-    space = workspace.prepared.pixels.shape[2:]
+    space, samples = workspace.prepared.pixels.shape[2:], workspace.dataset.samples
     asked = ask.suiting(len(space)).wanted
-    recipes = with_controls(asked, workspace.dataset.samples)
-    for note in (*told(recipes, asked), *_in_parts(recipes, space)):
+    recipes = with_controls(asked, samples)
+    for note in (*told(recipes, asked), *_reading(recipes, samples, space)):
         say(note)
     prices = _prices(recipes, ask.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
@@ -62,9 +64,11 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
     return study, price_list(study, prices, costs, n_trials)
 
 
-def price_study(study: Study, workspace: Workspace, executor: Executor) -> pl.DataFrame:
-    """Return the price list of a study whose epochs stand already."""
+def price_study(study: Study, workspace: Workspace, executor: Executor, say: Say) -> pl.DataFrame:
+    """Return the price list of a study whose epochs stand already; its preparation may be another than was planned."""
     recipes = {recipe.family: recipe for recipe in study.recipes}
+    for note in _reading(recipes, workspace.dataset.samples, workspace.prepared.pixels.shape[2:]):
+        say(note)
     prices = _prices(recipes, study.means, workspace, executor)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     return price_list(study, prices, costs, len(workspace.plan.folds()) * study.seeds)
@@ -88,6 +92,12 @@ def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Co
     )
 
 
+def _reading(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
+    """Yield what a reader should know of how images of that space are read."""
+    yield from _in_parts(recipes, space)
+    yield from _repeated(recipes, samples, space)
+
+
 def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence on each family for whose batches of images of that space memory is too small."""
     for name, recipe in recipes.items():
@@ -99,6 +109,25 @@ def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator
                 f"{name}: a batch of {n_batch} volumes of {size} is read in {n} parts, whose gradients are added up, "
                 'so that it fits into memory; the steps "format_stack" and "resample" make volumes smaller.'
             )
+
+
+def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
+    """Yield a sentence on each series that exams have twice, where a family reads exams of volumes."""
+    if len(space) == 3 and any(families.FAMILIES.get(name).reads == "case" for name in recipes):
+        kinds = samples["series_kind"].drop_nulls().unique().sort().to_list()
+        for found in repeated(samples, kinds):
+            yield f"{found}: families behind exams: read the first, those behind fusion: average what is said of each."
+
+
+def _refuse_canvas(names: Sequence[str], pipeline: Pipeline) -> None:
+    """Refuse networks of exams where images lie on a canvas, whose border they would read as part of a series."""
+    joint = [name for name in names if "exams" in name.split(":")]
+    if joint and any(step.step == "canvas" for step in pipeline.each):
+        raise BadData(
+            f"series of several sizes cannot be laid beside each other, and here they lie on a canvas: {joint[0]}",
+            remedy='bring them to one size with the step "format_stack" or "pad_crop" in place of "canvas"; or take '
+            "fusion:, whose members read a series each",
+        )
 
 
 def toml(study: Study) -> str:
@@ -115,6 +144,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
     _refuse_alone(list(recipes), workspace)
+    _refuse_canvas(list(recipes), workspace.pipeline)
     budget = Budget(threads=means.threads, device=means.device)
     pending = {
         name: executor.submit(

@@ -106,6 +106,29 @@ def test_an_exam_becomes_one_row():
     assert np.array_equal(np.asarray(exams.pixels[np.array([7, 2])]), pixels[[7, 2]])
 
 
+def with_twins(view):
+    """The view with the first exam's first series once more, but white."""
+    rows = np.r_[0, np.arange(view.samples.height)]
+    samples = view.samples[rows].with_columns(sample=pl.format("{}-{}", "sample", pl.int_range(pl.len())))
+    pixels = view.pixels[rows]
+    pixels[1] = 1.0
+    return dataclasses.replace(view, pixels=pixels, samples=samples, labels=view.labels[rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("exams:slices:spp", "the first is read"), ("fusion:slices:spp", "is averaged")]
+)
+def test_an_exam_that_holds_a_series_twice_is_told_of(name, said):
+    """The record says how many exams do, and what was made of it."""
+    family = families.build(name, {"of": QUICK})
+    model = family.fit(with_twins(knees(24, 1, "one-series")), knees(20, 2, "one-series"), Budget(), 0, lambda _: None)
+    twice, once = with_twins(knees(20, 5, "one-series")), knees(20, 5, "one-series")
+
+    assert f"1 case has {once.samples['series_kind'][0]} more than once, of 24" in " ".join(model.record.notes)
+    assert said in " ".join(model.record.notes)
+    assert np.array_equal(model.predict(twice)[0], model.predict(once)[0]) == (name == "exams:slices:spp")
+
+
 def test_slices_of_series_are_refused():
     """Where each slice is a sample nobody knows which belong together; the message says what to do."""
     planes = noise_view((1, 16, 16), 12, 2)

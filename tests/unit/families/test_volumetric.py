@@ -68,13 +68,17 @@ def test_each_kind_is_built_for_the_volumes_at_hand(name):
     assert fitted.predict(view).shape == (8, 3)
 
 
-def test_volumes_that_are_too_small_are_refused_before_training():
-    """With the shape, and what to do."""
+@pytest.mark.parametrize(
+    ("name", "space", "enough"), [("densenet121", SPACE, "32×32×32"), ("efficientnet-b0", (16, 64, 64), "32×64×64")]
+)
+def test_volumes_that_are_too_small_are_refused_before_training(name, space, enough):
+    """With their shape, and with the least that would do along the axis that is too short."""
     pytest.importorskip("monai")
-    view = noise_view((1, *SPACE), 8, 2)
+    view = noise_view((1, *space), 4, 2)
 
-    with pytest.raises(BadData, match=r"\(C, D, H, W\) = \(1, 8, 32, 32\)"):
-        families.build("monai:densenet121").fit(view, view, Budget(), 0, lambda _: None)
+    with pytest.raises(BadData, match=rf"\(C, D, H, W\) = \(1, {space[0]}, ") as caught:
+        families.build(f"monai:{name}").fit(view, view, Budget(), 0, lambda _: None)
+    assert f"volumes of {enough}" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

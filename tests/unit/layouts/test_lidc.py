@@ -12,6 +12,7 @@ import pytest
 
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.patches import PatchSpec
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec, MissingExtra
 from grandrounds.layouts.copies_lidc import write_lidc
 from grandrounds.layouts.lidc_outlines import Mark, Scan, located, nodules_of, scans
@@ -156,6 +157,27 @@ def test_a_table_in_the_folder_is_found(root):
     (root / "labels.csv").write_text("patient,label\nLIDC-IDRI-9001,cancer\nLIDC-IDRI-9002,none found\n")
 
     assert open_dataset(root).task.classes == ("cancer", "none found")
+
+
+@pytest.mark.parametrize(
+    ("labels", "option", "said"),
+    [
+        (
+            None,
+            {"series": SeriesSpec(thickest_mm=2.0)},
+            "outlined nodules, in the series outlined, so series.thickest_mm",
+        ),
+        (None, {"unit": "volume"}, "so unit does not fit"),
+        ("proven.csv", {"patches": PatchSpec(size_px=16)}, "no outlines, so patches.size_px, patches.max_patches"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(root, tmp_path, labels, option, said):
+    """Outlines choose the series, and a table reads whole ones: each way has options that mean nothing to the other."""
+    (tmp_path / "proven.csv").write_text("patient,diagnosis\nLIDC-IDRI-9001,cancer\nLIDC-IDRI-9002,none found\n")
+    stated = {"labels": str(tmp_path / labels), "label": "diagnosis"} if labels else {}
+
+    with pytest.raises(BadSpec, match=said):
+        open_dataset(root, SourceOptions(**stated, **option))
 
 
 def test_without_the_database(root, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from grandrounds import families
 from grandrounds.errors import BadData
-from grandrounds.prepare import PreparedArray
+from grandrounds.prepare import Pipeline, PreparedArray, build_step
 from grandrounds.specs import parse
 from grandrounds.study import pictures, planning
 from grandrounds.study.spec import Ask, DataSpec, Recipe, Study
@@ -42,6 +42,27 @@ def test_the_plan_says_where_a_batch_of_whole_stacks_is_read_in_parts():
 
     assert said.startswith("slices:resnet-18: a batch of 8 volumes of 36×448×448 is read in 8 parts")
     assert not list(planning._in_parts(recipes, (16, 64, 64)))
+
+
+def test_networks_of_exams_are_refused_on_a_canvas():
+    """What lies outside one series lies inside another; a fusion reads each by itself, and slices find their own."""
+    canvas = build_step({"step": "canvas", "height_px": 8, "width_px": 8, "depth_px": 4})
+    with pytest.raises(BadData, match="on a canvas: exams:slices:spp"):
+        planning._refuse_canvas(["prior", "exams:slices:spp"], Pipeline(each=(canvas,)))
+    planning._refuse_canvas(["fusion:slices:spp", "slices:spp"], Pipeline(each=(canvas,)))
+    planning._refuse_canvas(["exams:slices:spp"], Pipeline())
+
+
+def test_the_plan_counts_exams_that_hold_a_series_twice():
+    """And says what families that read exams make of it; others read every volume for itself."""
+    rows = [("1", "axial"), ("1", "axial"), ("1", "coronal"), ("2", "axial"), ("2", "coronal")]
+    samples = pl.DataFrame(rows, schema=["case", "series_kind"], orient="row")
+    exams, volumes = ({name: parse(Recipe, {"family": name})} for name in ("exams:slices:spp", "slices:spp"))
+    (said,) = planning._repeated(exams, samples, (4, 8, 8))
+
+    assert said.startswith("1 case has axial more than once, of 2: families behind exams: read the first")
+    assert not list(planning._repeated(volumes, samples, (4, 8, 8)))
+    assert not list(planning._repeated(exams, samples.tail(2), (4, 8, 8)))
 
 
 def test_volumes_and_images_of_two_series_have_pictures(tmp_path):
