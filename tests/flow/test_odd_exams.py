@@ -14,6 +14,7 @@ from grandrounds.data import open_dataset
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 from grandrounds.layouts.copies import COPIES
+from grandrounds.layouts.copies_mrnet import write_mrnet
 from grandrounds.specs import parse
 from grandrounds.study.spec import Ask, DataSpec, Study, for_volumes
 from grandrounds.study.workspace import open_workspace
@@ -155,4 +156,20 @@ def test_a_whole_set_of_chests_from_the_disk_to_the_report(tmp_path, capsys):
     assert "Volumes of 1 to 11 slices of 16 to 24×16 to 24 become 16×24×24" in said
     slices = sorted((tmp_path / "chests" / "COV19-CT-DB" / "val" / "covid" / "ct_scan_0").glob("[0-9]*.jpg"))
     refused = api.predict(out, slices)["refused"]
-    assert refused.str.contains("needs a volume").sum() == len(slices) > 0  # a slice is no exam
+    assert refused.str.contains("give the folder").sum() == len(slices) > 0  # a slice is no exam
+    assert api.predict(out, [slices[0].parent])["refused"].to_list() == [None]
+
+
+def test_a_whole_set_of_knees_from_the_disk_to_the_report_and_back(tmp_path):
+    """MRNet, large enough for the folds within folds of a fusion; the model that ships then reads the same set."""
+    root, out = write_mrnet(tmp_path, n_more=24), tmp_path / "run"
+    command = ["run", str(root), "--task", "acl", "--unit", "volume", "--seeds", "1", "--budget", "5s", "-o", str(out)]
+    with pytest.raises(SystemExit) as done:
+        main([*command, "--families", "prior,fusion:thumbnail", "--resamples", "200"])
+    page = (out / "report.md").read_text(encoding="utf-8")
+    predicted = api.predict(out, [root], options=SourceOptions(task="acl", unit="volume"))
+
+    assert done.value.code == 0
+    assert all(f"| {plane} alone |" in page for plane in ("axial", "coronal", "sagittal"))
+    assert predicted["case"].n_unique() == predicted.height == 30
+    assert predicted["refused"].null_count() == 30

@@ -17,7 +17,8 @@ from grandrounds.layouts.copies_pixels import noise
 from grandrounds.layouts.truth import Truth, record
 
 ACL = ("no acl tear", "acl tear")
-_EXAMS = (  # part, exam, labels of abnormal, acl and meniscus, slices by plane
+_Exam = tuple[str, str, tuple[int, int, int], Mapping[str, int]]  # part, exam, labels as in `_TASKS`, slices by plane
+_EXAMS: tuple[_Exam, ...] = (
     ("train", "0000", (1, 1, 0), {"sagittal": 6, "coronal": 5, "axial": 7}),
     ("train", "0001", (1, 0, 1), {"sagittal": 4, "coronal": 6, "axial": 5}),
     ("train", "0002", (0, 0, 0), {"sagittal": 3, "coronal": 4, "axial": 6}),
@@ -29,10 +30,18 @@ _TASKS = ("abnormal", "acl", "meniscus")
 _HEIGHT_PX, _WIDTH_PX = 9, 8
 
 
-def write_mrnet(folder: Path, seed: int = 0) -> Path:
-    """Write six exams in up to three planes with their three tables, record the labels of `acl`, return the folder."""
+def write_mrnet(folder: Path, seed: int = 0, n_more: int = 0) -> Path:
+    """Write six exams in up to three planes with their three tables, record the labels of `acl`, return the folder.
+
+    Args:
+        folder: Where the copy goes.
+        seed: Of the noise.
+        n_more: Exams besides those six, three of four in the part `train`: a fusion of planes deals patients into folds
+            within folds, for which six are too few.
+    """
     rng, root, truths = np.random.default_rng(seed), folder / "MRNet-v1.0", []
-    for part, exam, labels, depths in _EXAMS:
+    exams = (*_EXAMS, *(_further(k) for k in range(n_more)))
+    for part, exam, labels, depths in exams:
         for plane, depth in depths.items():
             pixels = noise(rng, (depth, _HEIGHT_PX, _WIDTH_PX), 0, 255)
             path = root / part / plane / f"{exam}.npy"
@@ -45,10 +54,19 @@ def write_mrnet(folder: Path, seed: int = 0) -> Path:
             ]
     for part in ("train", "valid"):
         for index, task in enumerate(_TASKS):
-            lines = {exam: labels[index] for one, exam, labels, _ in _EXAMS if one == part}
+            lines = {exam: labels[index] for one, exam, labels, _ in exams if one == part}
             _write_labels(root / f"{part}-{task}.csv", lines, is_respread=task == "meniscus")
     record(folder, truths)
     return root
+
+
+def _further(k: int) -> _Exam:
+    """Return an exam without anything odd, whose ligament is torn in every other one."""
+    in_valid = k // 4
+    part, exam, turn = ("valid", 1132 + in_valid, in_valid) if k % 4 == 3 else ("train", 4 + k - in_valid, k - in_valid)
+    acl, meniscus = turn % 2, turn // 2 % 2
+    depths = {plane: 3 + (k + at) % 4 for at, plane in enumerate(("sagittal", "coronal", "axial"))}
+    return part, f"{exam:04d}", (acl | meniscus, acl, meniscus), depths
 
 
 def _write_labels(path: Path, lines: Mapping[str, int], *, is_respread: bool) -> None:

@@ -52,6 +52,21 @@ def test_three_tables_are_three_tasks(knees, task, positive, exams):
     assert sorted(case for case, label in labels_of(dataset).items() if label == positive) == exams
 
 
+def test_a_larger_copy(tmp_path):
+    """The first exams stay as they were, and either part has both labels of every task."""
+    dataset = open_dataset(write_mrnet(tmp_path / "more", n_more=24), ACL)
+    few, many = open_dataset(write_mrnet(tmp_path / "few"), ACL).samples, dataset.samples
+
+    assert (
+        many.filter(case="0003").select("sample", "sha256").equals(few.filter(case="0003").select("sample", "sha256"))
+    )
+    for task in ("abnormal", "acl", "meniscus"):
+        opened = open_dataset(tmp_path / "more" / "MRNet-v1.0", SourceOptions(task=task))
+        counts = opened.labels.join(opened.official, on="case").group_by("role", "label").len()
+        assert counts.height == 4
+        assert counts["len"].min() >= 2
+
+
 def test_without_a_task_it_is_asked_which(knees):
     """One study asks for one of the three."""
     for options in (SourceOptions(), SourceOptions(task="label")):
