@@ -10,13 +10,33 @@ import polars as pl
 import pytest
 
 from grandrounds import families
+from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget
 from grandrounds.tables import SAMPLES, Task, check
 
-SIDE_PX, N_CLASSES = 16, 3
+SIDE_PX, DEPTH, N_CLASSES = 16, 2, 3
 BUDGET = Budget(epochs=6)
-NAMES = [*families.FAMILIES.names(), "multitask:li2014"]
+SMALL = {"batch_size": 8, "learning_rate": 2e-3, "shift": 0.0}
+TINY = {"width": 4, "levels": (1,), "dropout": 0.0}  # of spp
+OF_PLANES = {**SMALL, "of": TINY}
+OF_EXAMS = {**OF_PLANES, "batch_size": 4}  # half as many rows
+# Of families whose name says what they are made of, the smallest member of each.
+MADE_OF = {
+    "ensemble:spp": {"n_members": 2, "of": {**SMALL, **TINY}},
+    "folds:spp": {"n_members": 2, "of": {**SMALL, **TINY}},
+    "sweep:spp": {"n_members": 2, "of": {**SMALL, **TINY}},
+    "slices:spp": OF_PLANES,
+    "exams:slices:spp": {"of": OF_EXAMS},
+    "exams:transmed:spp": {"of": {**OF_EXAMS, "dim": 16, "depth": 1, "dropout": 0.0}},
+    "exams:joint:spp": {"of": {**OF_EXAMS, "left_out": 0.0}},
+    "fusion:slices:spp": {"n_parts": 2, "of": OF_PLANES},
+    "monai:resnet10": {**SMALL, "of": {"widen_factor": 0.125, "conv1_t_size": 3}},
+    "timm:test_resnet": SMALL,
+    "multitask:li2014": {**SMALL, "dropout": 0.1},
+}
+AT_PUBLISHED_SIZE = {"torchvision"}  # whose smallest takes minutes to learn; `test_named_networks` fits and saves some
+NAMES = [*families.FAMILIES.names(), *MADE_OF]
 # Smaller and hungrier than a user would want, so that a few images are learnt in a second.
 QUICK = {
     "lbp-svm": {"costs": (10.0,), "widths": (1.0,)},
@@ -71,11 +91,8 @@ QUICK = {
 }
 
 
-QUICK["multitask:li2014"] = QUICK["li2014"]
-
-
 def quick(name):
-    return families.build(name, QUICK.get(name, {}))
+    return families.build(name, QUICK.get(name) or MADE_OF.get(name, {}))
 
 
 def planted(n_patients, seed, labels=None, shown=None):
@@ -109,11 +126,17 @@ TRAIN, VALID, TEST = planted(30, 1), planted(12, 2), planted(30, 3)
 
 
 def seen(name, view):
-    """The view, its pixels repeated where the family reads larger images alone."""
-    times = -(-families.FAMILIES.get(name).smallest_px // view.pixels.shape[-1])
-    if times == 1:
-        return view
-    return dataclasses.replace(view, pixels=view.pixels.repeat(times, axis=2).repeat(times, axis=3))
+    """The view as the family reads it: in larger images, as volumes of equal slices, its images as series of exams."""
+    entry, pixels, samples = families.FAMILIES.get(name), view.pixels, view.samples
+    times = -(-entry.smallest_px // pixels.shape[-1])
+    pixels = pixels.repeat(times, axis=2).repeat(times, axis=3) if times > 1 else pixels
+    if 2 not in entry.dims and pixels.ndim == 4:
+        pixels = pixels[:, :, None].repeat(DEPTH, axis=2)
+    if entry.reads == "case":
+        samples = samples.with_columns(
+            series_kind=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("one")).otherwise(pl.lit("two"))
+        )
+    return dataclasses.replace(view, pixels=pixels, samples=samples)
 
 
 def with_another_task(name, view):
@@ -141,6 +164,13 @@ def balanced_accuracy(view, probs):
     return np.mean([right[view.labels == k].mean() for k in range(N_CLASSES)])
 
 
+def test_every_way_to_make_a_family_has_a_member_here():
+    """A new prefix is tested as soon as somebody names its smallest member."""
+    made_of = {part for name in MADE_OF for part in name.split(":")}
+
+    assert {one.name.partition(":")[0] for one in PREFIXED} <= made_of | AT_PUBLISHED_SIZE
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_are_probabilities(name):
     """One row per image, one column per class, each row sums to one."""
@@ -164,7 +194,8 @@ def test_repeats_for_a_seed_and_survives_saving(name, tmp_path):
     assert families.fitted_hash(tmp_path / "one") == families.fitted_hash(tmp_path / "two")
     assert np.array_equal(expected, loaded.predict(seen(name, TEST)))
     assert loaded.record == fitted(name).record
-    assert {path.suffix for path in (tmp_path / "one").iterdir()} <= {".safetensors", ".json"}
+    files = [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".safetensors", ".json"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,8 +203,7 @@ def test_fitted_state_does_not_depend_on_what_is_predicted(name, tmp_path):
     """Poisoned test images and labels leave the hash of the fitted state as it was."""
     poisoned = dataclasses.replace(TEST, pixels=-100 * TEST.pixels, labels=(TEST.labels + 1) % N_CLASSES)
     hashes = []
-    for number, test in enumerate((TEST, poisoned)):
-        model = fit(name)
+    for number, (model, test) in enumerate(((fitted(name), TEST), (fit(name), poisoned))):
         model.predict(seen(name, test))
         place = tmp_path / str(number)
         place.mkdir()

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grandrounds.families.protocol import FamilyEntry
 
 _PARAMS = "grandrounds.families.params:"
 _OF_OTHERS = "grandrounds.families.params_of_others:"
 _OF_MONAI = "grandrounds.families.params_of_monai:"
-_NETWORK = "grandrounds.families.network:"
+# What all families have that are one network each; most of them read volumes.
+_NETWORK = FamilyEntry(
+    name="",
+    kind="by name",
+    summary="",
+    params="",
+    reference="",
+    build="grandrounds.families.network:NetworkFamily",
+    fitted="grandrounds.families.network:FittedNetwork",
+    iterates=True,
+    dims=(3,),
+)
 
 PREFIXED: tuple[FamilyEntry, ...] = (
     FamilyEntry(
@@ -48,17 +61,13 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         fitted="grandrounds.families.fusion:FittedFusion",
         reads="case",
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="monai:<model>",
-        kind="by name",
         summary="a network of MONAI that reads whole volumes in three dimensions, from scratch",
         params=_OF_MONAI + "MonaiParams",
         reference="Cardoso et al., arXiv 2211.02701 (MONAI)",
         requires=("torch", "timm", "torchvision", "monai", "einops"),
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
-        dims=(3,),
     ),
     FamilyEntry(
         name="multitask:<network>",
@@ -70,27 +79,19 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         fitted="",
         learns_several=True,
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="slices:<network>",
-        kind="by name",
         summary="a network of planes that reads the slices of a volume and decides by their greatest or mean feature",
         params=_OF_OTHERS + "SlicesParams",
         reference="Bien et al., PLoS Med 2018; attention: Ilse, Tomczak, Welling, ICML 2018",
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
-        dims=(3,),
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="joint:<network>",
-        kind="by name",
         summary="a network of planes that reads each series, joined with clinical columns; behind exams:",
         params=_OF_OTHERS + "JointParams",
         reference="Neverova et al., IEEE TPAMI 2016; attention: Ilse, Tomczak, Welling, ICML 2018",
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
-        dims=(3,),
     ),
     FamilyEntry(
         name="sweep:<family>",
@@ -101,37 +102,29 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         build="grandrounds.families.sweep:SweepFamily",
         fitted="",  # that of the family
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="timm:<model>",
-        kind="by name",
         summary="any network of timm at its published size, from scratch, from its hub or from a safetensors file",
         params=_PARAMS + "TimmParams",
         reference="Wightman, PyTorch Image Models, doi:10.5281/zenodo.4414861",
         requires=("torch", "timm"),
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
+        dims=(2,),
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="transmed:<network>",
-        kind="by name",
         summary="a network of planes that makes tokens of groups of slices, which a transformer weighs; behind exams:",
         params=_OF_OTHERS + "TransMedParams",
         reference="Dai, Gao, Liu, Diagnostics 2021",
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
-        dims=(3,),
     ),
-    FamilyEntry(
+    replace(
+        _NETWORK,
         name="torchvision:<model>",
-        kind="by name",
         summary="any classifier of torchvision at its published size, from scratch or from a safetensors file",
         params=_PARAMS + "TorchvisionParams",
         reference="torchvision, docs.pytorch.org/vision/stable/models.html",
         requires=("torch", "timm", "torchvision"),
-        build=_NETWORK + "NetworkFamily",
-        fitted=_NETWORK + "FittedNetwork",
-        iterates=True,
+        dims=(2,),
     ),
 )
