@@ -9,6 +9,7 @@ n         medians of 5 interleaved pairs; one process for each number of exams
 Run with `python benchmarks/volumes.py [NETWORK ...]`, by default resnet-18. Stacks of 16 slices of 64 pixels are read
 from a file of prepared volumes, batch by batch, the single images lie in memory; batches hold as many slices. Both
 are changed at random as their recipes say. Peaks are of a process that trains one pass on so many exams and predicts.
+With `--whole`, networks make one pass over stacks as large as the knee networks of the literature read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +34,13 @@ from grandrounds.prepare import PreparedArray
 
 N_SLICES, SIDE_PX, N_STACKS, BATCH, REPETITIONS = 16, 64, 16, 8, 5
 EXAMS = (50, 100, 200)
+WHOLE, N_WHOLE, BATCH_OF_WHOLE = (36, 448, 448), 8, 4
 
 
-def stored(folder: Path, n: int) -> View:
+def stored(folder: Path, n: int, space: tuple[int, ...] = (N_SLICES, SIDE_PX, SIDE_PX)) -> View:
     """Return a view of random volumes that lie on the disk, written one by one."""
     path = folder / f"{n}.npy"
-    shape = (n, 1, N_SLICES, SIDE_PX, SIDE_PX)
+    shape = (n, 1, *space)
     with path.open("wb") as file:
         npy_format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for row in range(n):
@@ -67,10 +71,10 @@ def compare(name: str, folder: Path) -> None:
     print(f"{name:20}{on_stacks:12.0f}{alone:16.0f}{ratio:10.2f}", flush=True)
 
 
-def peak_mib(n: int) -> float:
-    """Return the peak of a process that trains on so many exams."""
-    done = subprocess.run([sys.executable, __file__, "--exams", str(n)], check=True, capture_output=True, text=True)
-    return float(done.stdout)
+def in_a_process(*arguments: str) -> str:
+    """Return what this script prints in a process of its own, with these arguments."""
+    done = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def train_on(n: int) -> None:
@@ -79,9 +83,32 @@ def train_on(n: int) -> None:
         view = stored(Path(folder), n)
         params = {"batch_size": BATCH, "side_px": 8, "of": {"width": 0.125}}
         families.build("slices:nin", params).fit(view, view, Budget(epochs=1), 0, lambda _: None)
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    found = re.search(r"VmHWM:\s*(\d+) kB", status)
-    print(int(found[1]) / 1024 if found else float("nan"))
+    print(peak_mib())
+
+
+def train_on_whole(name: str) -> None:
+    """Train one pass on whole stacks and print the peak, the seconds and what the record says of batches."""
+    with tempfile.TemporaryDirectory() as folder:
+        train, valid = (stored(Path(folder), n, WHOLE) for n in (N_WHOLE, 2))
+        began = time.perf_counter()
+        family = families.build(name, {"batch_size": BATCH_OF_WHOLE})
+        record = family.fit(train, valid, Budget(epochs=1), 0, lambda _: None).record
+    said = " ".join(note for note in record.notes if "memory" in note) or "each batch was read at once"
+    print(f"{name:20}{peak_mib():10.0f} MiB{time.perf_counter() - began:8.0f} s   {said}")
+
+
+def peak_mib() -> float:
+    """Return the greatest resident memory that this process had."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def whole_stacks() -> None:
+    """Print what one pass over whole stacks takes."""
+    size = "×".join(map(str, WHOLE))
+    print(f"{N_WHOLE} stacks of {size} ({N_WHOLE * prod(WHOLE) * 4 / 2**20:.0f} MiB), batches of {BATCH_OF_WHOLE}")
+    for name in ("slices:resnet-18", "monai:resnet10"):
+        print(in_a_process("--whole-stacks", name), end="", flush=True)
 
 
 def main(names: list[str]) -> None:
@@ -91,11 +118,18 @@ def main(names: list[str]) -> None:
             compare(name, Path(folder))
     print(f"\n{'exams':>8}{'pixels MiB':>14}{'peak MiB':>12}")
     for n in EXAMS:
-        print(f"{n:8}{n * N_SLICES * SIDE_PX**2 * 4 / 2**20:14.0f}{peak_mib(n):12.0f}", flush=True)
+        print(
+            f"{n:8}{n * N_SLICES * SIDE_PX**2 * 4 / 2**20:14.0f}{float(in_a_process('--exams', str(n))):12.0f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--exams"]:
         train_on(int(sys.argv[2]))
+    elif sys.argv[1:2] == ["--whole-stacks"]:
+        train_on_whole(sys.argv[2])
+    elif sys.argv[1:2] == ["--whole"]:
+        whole_stacks()
     else:
         main(sys.argv[1:] or ["resnet-18"])
