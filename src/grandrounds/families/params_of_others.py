@@ -55,9 +55,9 @@ class TransMedParams(TrainingSpec):
     dim: int = Field(default=64, ge=8)
     depth: int = Field(default=2, ge=1)
     heads: int = Field(default=4, ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    max_epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=8, ge=2)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    max_epochs: int = Field(default=60, ge=1)
+    batch_size: int = Field(default=4, ge=2)
 
 
 class JointParams(TrainingSpec):
