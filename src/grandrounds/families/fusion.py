@@ -45,6 +45,8 @@ class FittedFusion:
         members: In the same order.
         softmax: The regression.
         neutral: (members, K) what stands for a member that is silent.
+        dealt: Of a control, what is dealt out anew among whoever is asked about, too, and a seed for it; None of
+            others. Otherwise the weight that it got by chance would tell, one way or the other.
     """
 
     record: FitRecord
@@ -53,6 +55,7 @@ class FittedFusion:
     members: tuple[Fitted, ...]
     softmax: Softmax
     neutral: NDArray[np.float64]
+    dealt: tuple[str, int] | None = None
 
     @property
     def series(self) -> tuple[str, ...]:
@@ -67,16 +70,19 @@ class FittedFusion:
         """
         cases = Cases.of(view)
         said = [
-            _said(member, exam.of_modality(view, name), cases)
-            for name, member in zip(self.names, self.members, strict=True)
+            _said(member, self._shown(view, name), cases) for name, member in zip(self.names, self.members, strict=True)
         ]
         if np.isnan(said).all():
             raise exam.none_known(self.names)
         return self.softmax.probs(_features(said, self.neutral))[cases.place(view)]
 
+    def _shown(self, view: View, name: str) -> View:
+        read = exam.of_modality(view, name)
+        return read if self.dealt is None or name != self.dealt[0] else exam.dealt_out_anew(read, self.dealt[1])
+
     def save(self, folder: Path) -> None:
         """Write each member into a folder of its own, and the regression."""
-        content = {"names": self.names, "kinds": self.kinds}
+        content = {"names": self.names, "kinds": self.kinds, "dealt": self.dealt}
         state.save(folder, self.record, content, self.softmax.arrays() | {"neutral": self.neutral})
         for turn, member in enumerate(self.members):
             place = _place(folder, turn)
@@ -89,7 +95,9 @@ class FittedFusion:
         saved = state.load(folder)
         names, kinds = tuple(saved.content["names"]), tuple(saved.content["kinds"])
         members = tuple(families.load(kind, _place(folder, turn)) for turn, kind in enumerate(kinds))
-        return cls(saved.record, names, kinds, members, Softmax.of(saved.arrays), saved.arrays["neutral"])
+        dealt = saved.content.get("dealt")
+        neutral = saved.arrays["neutral"]
+        return cls(saved.record, names, kinds, members, Softmax.of(saved.arrays), neutral, dealt and tuple(dealt))
 
 
 class _Modality(NamedTuple):
@@ -159,6 +167,7 @@ class FusionFamily:
         return FittedFusion(
             replace(record, patients=patients_of(train, valid)),
             names, tuple(one.kind for one in modalities), tuple(one.member for one in said), weighed.softmax, neutral,
+            None if self.params.shuffled is None else (self.params.shuffled, seeds.derive(seed, "asked")),
         )  # fmt: skip
 
     def _modalities(self, train: View, valid: View, seed: int) -> list[_Modality]:
@@ -195,7 +204,7 @@ class FusionFamily:
         if len(train.pixels.shape) == 5:  # planes of a case are many as a rule
             yield from (f"{found}: what is said of each is averaged" for found in exam.repeated(train.samples, names))
         if self.params.shuffled is not None:
-            yield f"a control: {self.params.shuffled} is dealt out anew among the training cases"
+            yield f"a control: {self.params.shuffled} is dealt out anew among the cases"
 
 
 def _spoken(one: _Modality, cases: tuple[Cases, Cases], share: Budget, seed: int, told: Told) -> _Spoken:

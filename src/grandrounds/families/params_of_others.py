@@ -164,8 +164,8 @@ class FusionParams(MemberParams):
         n_parts: Into how many parts the training patients are dealt: a member's word on a patient, from which the
             regression learns, is that of a training without this patient's part.
         only: The series that are read, and `"columns"` for the clinical columns; None for all there are.
-        shuffled: A series, or `"columns"`, that is dealt out anew among the training cases: a control that can have
-            learned nothing from it.
+        shuffled: A series, or `"columns"`, that is dealt out anew among the cases of each role: a control that can have
+            nothing from it.
         controls: `"beside"` lets the plan of a study add each modality alone, and one beside another that is dealt out
             anew; `"none"` adds nothing; `"self"` is what such a control has.
         penalties: Inverse strengths of the regression's L2 penalty to try; the best on `valid` is kept.

@@ -25,7 +25,7 @@ _JOINT = "exams:"
 _CHANCE = 0.5  # AUC of guessing
 _HOW = (
     "A fusion has to gain over the best of its modalities alone; that one is picked on these very cases, which favours "
-    "it. A modality that was dealt out anew among the training cases says nothing, so it must gain nothing."
+    "it. A modality that was dealt out anew among the cases says nothing, so it must gain nothing."
 )
 
 _UNDEFINED = "Undefined: fewer than ten patients lack it, or have it, or all of them are of one class."

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
@@ -100,6 +101,19 @@ def test_a_series_dealt_out_anew_adds_nothing():
 
     assert accuracy(fitted(shuffled="axial")) - without < 0.1
     assert accuracy(fitted()) - without > 0.1
+
+
+def test_a_series_dealt_out_anew_strays_no_further_than_chance():
+    """Whatever weight it happened to get, the telling series says nothing of a case: its AUC stays near one half."""
+    aucs = []
+    for seed in range(12):
+        model = families.build("fusion:thumbnail", {"only": ["coronal", "axial"], "shuffled": "axial"}).fit(
+            exams(24, 100 + seed), exams(12, 200 + seed), Budget(epochs=1), seed, lambda _: None
+        )
+        view = exams(60, 300 + seed)
+        aucs.append(roc_auc_score(view.labels, model.predict(view)[:, 1]))
+
+    assert np.mean((np.array(aucs) - 0.5) ** 2) ** 0.5 < 2 * 0.075  # the standard error of an AUC at chance, 30 and 30
 
 
 def test_the_regression_learns_from_words_on_unseen_patients_alone(monkeypatch):
