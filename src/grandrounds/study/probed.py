@@ -21,6 +21,7 @@ PROBES_TABLE = {
     "sentence": pl.String(),
 }
 _SURELY = 0.6  # a lower end above this is a finding, one above chance a tip
+_NEARLY_THE_LABEL = 0.9  # the same of clinical columns, which may rightly tell much, as age does
 _VAGUE = 0.2  # half width of an interval that says little
 _WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -45,10 +46,12 @@ class Probe:
     Args:
         name: In tables.
         what: In words, as the subject of a sentence.
-        columns: What it reads, of the samples table or of the traces; none: the picture itself.
+        columns: What it reads, of the samples table or of the traces; none: the picture itself, or clinical columns.
         unknown: Why it could not be probed where no column is known.
         advice: What to do about it.
         most: What it is called at most; what may be the finding itself is never more than a tip.
+        surely: Its interval lies above this where it is a finding.
+        of_table: Whether it reads the clinical columns, whatever they are called.
     """
 
     name: str
@@ -57,6 +60,13 @@ class Probe:
     unknown: str
     advice: str
     most: str = "finding"
+    surely: float = _SURELY
+    of_table: bool = False
+
+    @property
+    def names_column(self) -> bool:
+        """Whether it is worth saying which column told most."""
+        return self.of_table or len(self.columns) > 1
 
     @property
     def constant(self) -> str:
@@ -103,6 +113,11 @@ PROBES = (
         "site", "the site", ("site",), "no site is known",
         "balance the classes within each site, and test on a site that nothing was trained on",
     ),
+    Probe(
+        "columns", "what else the table says", (), "it has no other column",
+        "take out what nobody knows before the diagnosis: `metadata` and every fusion read it",
+        surely=_NEARLY_THE_LABEL, of_table=True,
+    ),
 )  # fmt: skip
 
 
@@ -128,10 +143,10 @@ def judged(
         n_patients: Who was asked about; cases where patients are unknown.
         known: Whether patients are known.
     """
-    verdict = "passed" if low <= 0.5 else "finding" if low > _SURELY and probe.most == "finding" else "tip"
+    verdict = "passed" if low <= 0.5 else "finding" if low > probe.surely and probe.most == "finding" else "tip"
     numbers = f"AUC {estimate:.2f} ({low:.2f} to {high:.2f})"
     what = _capital(probe.what)
-    by = "" if column is None or len(probe.columns) == 1 else f", above all {_called(column)}"
+    by = "" if column is None or not probe.names_column else f", above all {_called(column, probe)}"
     if verdict == "passed":
         doubt = "; so few patients show only a strong one" if (high - low) / 2 > _VAGUE else ""
         sentence = f"{what} is not shown to tell the label: {numbers}{doubt}."
@@ -155,7 +170,9 @@ def warnings(probes: pl.DataFrame) -> tuple[str, ...]:
     )
 
 
-def _called(column: str) -> str:
+def _called(column: str, probe: Probe) -> str:
+    if probe.of_table:
+        return f"the column {column!r}"
     kind, _, place = column.partition("_")
     if column in _WORDS:
         return _WORDS[column]

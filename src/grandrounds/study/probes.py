@@ -1,9 +1,10 @@
 """Shortcut probes: can the label be told from what is not the finding?
 
 Each probe reads one such thing: the size of an image, how it is stored, what its header says, its edge, writing on it,
-an 8×8 thumbnail, its site. A forest (for the thumbnail a linear discriminant) is cross-validated with whole patients
-in one fold; scores become ranks within their fold and are averaged over the images of a case. The area under the ROC
-curve, mean of one class against the rest, stands with a patient-clustered interval that holds for all probes together.
+an 8×8 thumbnail, its site, the other columns of the table. A forest (for the thumbnail a linear discriminant) is
+cross-validated with whole patients in one fold; scores become ranks within their fold and are averaged over the images
+of a case. The area under the ROC curve, mean of one class against the rest, stands with a patient-clustered interval
+that holds for all probes together.
 
 Assumes: patients are independent of one another. The interval is conditional on the fitted forests.
 
@@ -14,6 +15,7 @@ Intelligence 3:610 (2021) on markers and edges.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,14 +74,14 @@ def probe(dataset: Dataset, seen: Glances, seed: int = 0) -> pl.DataFrame:
         seen: Its images at a glance, with their traces.
         seed: Root of what is drawn.
     """
-    cases = _cases(dataset, seen, seed)
+    cases, asked = _cases(dataset, seen, seed), _asked(dataset)
     if not cases.classes:
         reason = f"at least two classes need {LEAST_PATIENTS} {_who(dataset)} each"
-        return pl.DataFrame([absent(one, reason) for one in PROBES], schema=PROBES_TABLE)
-    features = {one.name: _features(one, cases.rows) for one in PROBES if one.columns}
+        return pl.DataFrame([absent(one, reason) for one in asked], schema=PROBES_TABLE)
+    features = {one.name: _features(one, cases.rows) for one in asked if one.columns or one.of_table}
     n_told = 1 + sum(values is not None for values, _ in features.values())
     rows = []
-    for one in PROBES:
+    for one in asked:
         values, names = features.get(one.name) or (_thumbnails(seen, cases), ())
         if values is None:
             rows.append(absent(one, one.unknown if not names else one.constant))
@@ -91,6 +93,15 @@ def probe(dataset: Dataset, seen: Glances, seed: int = 0) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=PROBES_TABLE)
 
 
+def _asked(dataset: Dataset) -> list[Probe]:
+    """Return the probes, that of clinical columns with the names that they have here."""
+    return [replace(one, columns=_clinical(dataset)) if one.of_table else one for one in PROBES]
+
+
+def _clinical(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(name for name in dataset.samples.columns if name not in (*SAMPLES.columns, *_OF_TABLE))
+
+
 def _who(dataset: Dataset) -> str:
     return "patients" if dataset.patient_known else "cases"
 
@@ -99,7 +110,8 @@ def _cases(dataset: Dataset, seen: Glances, seed: int) -> _Cases:
     """Return the images that are asked about, dealt over cases where there are too many, in folds by patient."""
     place = pl.DataFrame({"sample": seen.samples}).with_row_index("place")
     rows = labelled(dataset).filter(pl.col("label").is_not_null())
-    rows = rows.select(name for name in (*SAMPLES.columns, "label", *_OF_TABLE) if name in rows.columns)
+    wanted = (*SAMPLES.columns, "label", *_OF_TABLE, *_clinical(dataset))
+    rows = rows.select(name for name in wanted if name in rows.columns)
     rows = rows.join(place, on="sample").join(_endings(dataset), on="sample")
     rows = rows.join(seen.traces, on="sample", suffix="_in_file")
     rows = rows.sample(fraction=1.0, shuffle=True, seed=seeds.derive(seed, "probes"))

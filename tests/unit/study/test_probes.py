@@ -1,5 +1,6 @@
 """Shortcut probes find what was planted, stay quiet where nothing was, and say what they could not ask."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from grandrounds.study.probed import PROBES, warnings
 from grandrounds.study.probes import probe
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task, check
 
-KINDS = ("size", "bit depth", "format", "header", "border", "text", "thumbnail", "site")
+KINDS = ("size", "bit depth", "format", "header", "border", "text", "thumbnail", "site", "columns")
 
 
 def made_up(seed, *, n_patients=60, per_patient=2, classes=("a", "b"), plant=None, known=True):
@@ -36,6 +37,7 @@ def made_up(seed, *, n_patients=60, per_patient=2, classes=("a", "b"), plant=Non
         "site": [f"h{k}" for k in fact("site")],
         "height_px": 100 + 20 * fact("size"), "width_px": rng.integers(90, 110, n), "depth_px": [1] * n,
         "encoding": np.where(fact("bit depth") > 0, "uint16", "uint8"), "sha256": names,
+        "pain": rng.normal(0, 1, n), "ward": [f"w{k}" for k in fact("columns")],
     })  # fmt: skip
     grey = rng.integers(0, 255, (n, EDGE_PX, EDGE_PX)).astype(np.uint8)
     grey[:, :16, :16] = (grey[:, :16, :16] // 4 + 120 * fact("thumbnail")[:, None, None]).astype(np.uint8)
@@ -77,6 +79,18 @@ def test_a_planted_shortcut_is_found_and_no_other(kind):
     assert set(found.values()) == {"passed"}
 
 
+def test_a_column_that_gives_the_label_away_is_called_by_its_name():
+    """Whoever made the table knows then what to take out; what tells a little, as age does, is a tip."""
+    found = planted("columns").filter(probe="columns")
+    dataset, seen = made_up(7)
+    label = dataset.samples.join(dataset.labels, on="case")["label"] == "b"
+    age = pl.Series(50 + 8 * label.cast(pl.Float64()) + np.random.default_rng(0).normal(0, 8, len(label)))
+    aged = replace(dataset, samples=dataset.samples.with_columns(age=age))
+
+    assert "above all the column 'ward'" in found["sentence"].item()
+    assert verdicts(probe(aged, seen))["columns"] == "tip"
+
+
 def test_a_planted_shortcut_in_five_classes_is_found():
     """The mean over classes shows it as well, and the interval lies above chance."""
     found = probe(*made_up(2, n_patients=100, classes=tuple("abcde"), plant="size")).filter(probe="size")
@@ -103,7 +117,7 @@ def test_false_alarms_are_as_rare_as_the_level_says():
 def test_what_cannot_be_asked_says_why():
     """No site, one size, small images: each has its reason."""
     dataset, seen = made_up(3)
-    samples = dataset.samples.with_columns(
+    samples = dataset.samples.drop("pain", "ward").with_columns(
         site=pl.lit(None, dtype=pl.String()), height_px=pl.lit(64), width_px=pl.lit(64)
     )
     seen = seen._replace(traces=seen.traces.with_columns(text_all=pl.lit(None, dtype=pl.Float64())))
@@ -112,11 +126,11 @@ def test_what_cannot_be_asked_says_why():
     found = probe(Dataset(**changed), seen)
     said = dict(found.filter(verdict="not applicable").select("probe", "sentence").iter_rows())
 
-    assert set(said) == {"site", "size", "text"}
+    assert set(said) == {"site", "size", "text", "columns"}
     assert "no site is known" in said["site"]
     assert "the same in all images" in said["size"]
     assert "large enough" in said["text"]
-    assert found.filter(verdict="not applicable")["estimate"].null_count() == 3
+    assert found.filter(verdict="not applicable")["estimate"].null_count() == 4
 
 
 def test_too_few_patients_are_not_asked():
