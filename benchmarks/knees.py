@@ -4,7 +4,7 @@
 
 Result:    576 s, before the hybrid ran along; AUC of `exams:slices:spp` 0.919, of late fusion 0.556, of each series and
            of the columns chance. Beside other work (load 8) it had taken 1,324 s, in which time the joint network had
-           learned less (0.71). `--hybrid`, beside other work: AUC 0.919 (0.842 to 0.961)
+           learned less (0.71). `--hybrid`: AUC 0.919 (0.842 to 0.961), 138 s
 Hardware:  two cores of an Intel Xeon, nothing else running
 n:         1 run of 100 exams, one seed, two folds
 
