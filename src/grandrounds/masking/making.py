@@ -73,7 +73,7 @@ def make(
         frame = frame.with_columns(sample=pl.format("image-{}", pl.int_range(1, pl.len() + 1)))
     artefact.write(folder, frame, model.hash, frozenset(model.facts.patients))
     cv2.imwrite(str(folder / PICTURE), sheet(tiles))
-    return Made(folder, model, len(groups), float(frame["share"].cast(pl.Float64).mean() or 0.0))  # type: ignore[arg-type]
+    return Made(folder, model, len(groups), frame.select(pl.col("share").mean()).item())
 
 
 def _images(opened: Dataset) -> list[tuple[str, list[str]]]:
