@@ -17,7 +17,7 @@ from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.report.rounding import listed
 from grandrounds.seeds import derive
-from grandrounds.study.spec import FLOORS, JudgeSpec, Study
+from grandrounds.study.spec import JudgeSpec, Study
 
 _WRITTEN = ("scores", "intervals", "comparisons", "decisions", "suspects", "findings", "readers")
 
@@ -96,16 +96,17 @@ def together(
         readers: Families that are human readers.
     """
     tasks, known = [one.task for one in each], all(one.patient_known for one in each)
+    floors = tuple(dict.fromkeys(family for one in each for family in one.floors))
     content = ReportContent(
         title="", task=all_tasks(tasks), n_tasks=len(each), tasks=tuple(_named(one, len(each)) for one in each),
-        primary=ask.primary, margin=ask.margin, patient_known=known,
+        primary=ask.primary, margin=ask.margin, patient_known=known, floors=floors,
         predictions=pl.concat([one.predictions for one in each], how="diagonal"),
         watermarks=tuple(dict.fromkeys(words for one in each for words in one.watermarks)),
         assumptions=gather.assumptions(patient_known=known),
     )  # fmt: skip
     try:
         outcome, decision = answer(
-            content.predictions, tasks, pl.concat([one.trials for one in each]), FLOORS, seed=seed,
+            content.predictions, tasks, pl.concat([one.trials for one in each]), floors, seed=seed,
             patient_known=known, readers=readers, **ask.model_dump(exclude={"decide", "slices"}),
         )  # fmt: skip
     except Refusal as error:  # each task stands for itself all the same

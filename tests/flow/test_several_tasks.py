@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from grandrounds import api, running, specs, tables
+from grandrounds import api, running, specs, tables, together
 from grandrounds.cli import main
 from grandrounds.cli.commands import tune_
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadData, BadSpec, Leak
 from grandrounds.layouts.copies import COPIES
+from grandrounds.report import gather
+from grandrounds.report.ranked import Ranked
 from grandrounds.specs import parse
 from grandrounds.splits import SplitPlan
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe, Study
@@ -99,6 +102,16 @@ def test_each_task_has_a_run_folder_and_all_have_one_page(study: Path) -> None:
         assert f'href="{task}/report.html"' in (study / "report.html").read_text(encoding="utf-8")
         assert 'href="../report.html"' in (study / task / "report.html").read_text(encoding="utf-8")
         assert (study / task / "model").is_dir()
+
+
+def test_what_is_a_floor_in_each_task_is_one_on_the_page(study: Path) -> None:
+    """A control that can have learned nothing is not picked there either, and looks as it does in its task."""
+    each = [replace(gather.gather(study / task), floors=("prior", "li2014")) for task in TASKS]
+    page = together.together(each, JudgeSpec(resamples=100))
+
+    assert page.floors == ("prior", "li2014")
+    assert page.ships != "li2014"
+    assert Ranked.of(page).looks == Ranked.of(each[0]).looks
 
 
 def test_the_budget_is_divided_and_the_images_are_prepared_once(study: Path) -> None:
