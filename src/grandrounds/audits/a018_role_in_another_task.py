@@ -23,7 +23,7 @@ def audit(tables: AuditTables) -> Finding:
     """Return a finding where a patient of test is in another role of the same family and fold in another task."""
     rows, others = tables.predictions, tables.other_tasks
     if rows is None or others is None:
-        return not_applicable("there is one task")
+        return not_applicable("no predictions of another task are given")
     if tables.patient_known is False:
         return not_applicable("patients are unknown (A000)")
     tested = _known_by(rows).filter(role="test")
