@@ -71,7 +71,7 @@ def test_the_plan_adds_controls_and_says_so(run):
     scores = tables.read(tables.SCORES, folder / "scores.parquet").frame
 
     assert set(scores["family"]) == {"prior", FUSION, *CONTROLS}
-    assert "4 controls run beside the fusion" in said
+    assert f"4 controls run beside {FUSION}, each" in said
     assert not api.run(ask, folder).did_something
 
 
@@ -82,6 +82,18 @@ def test_controls_can_be_done_without(table):
     alone = {FUSION: parse(Recipe, {"family": FUSION, "params": {"only": ["front"]}})}
 
     assert list(with_controls(without, samples)) == list(with_controls(alone, samples)) == [FUSION]
+
+
+def test_joint_networks_have_controls_too(table):
+    """The columns are one of its modalities where the network has a place for them."""
+    samples = data.open_dataset(table).samples
+    joint, blind = "exams:joint:spp", "exams:slices:spp"
+    found = list(with_controls({name: parse(Recipe, {"family": name}) for name in (joint, blind)}, samples))
+
+    assert found == [
+        joint, *(name.replace(FUSION, joint) for name in CONTROLS),
+        blind, f"{blind}@only-front", f"{blind}@only-side", f"{blind}@front-shuffled-side",
+    ]  # fmt: skip
 
 
 def test_a_modality_dealt_out_anew_gains_nothing(run, page):

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from grandrounds import seeds
 from grandrounds.errors import BadData
+from grandrounds.families.params_of_others import ModalitiesParams
 from grandrounds.families.protocol import Fitted, View
+from grandrounds.features.clinical import learn_columns
 from grandrounds.shapes import Mask, Probs
 from grandrounds.tables import IMAGES, OF_COLUMNS
 from grandrounds.wording import many
 
+READS_COLUMNS = "metadata"  # the family that reads clinical columns where nothing is read beside them
 _TINY = 1e-6
 _IDENTITY = ("sample", "case", "patient")
 
@@ -46,16 +49,32 @@ def _first(view: View) -> Mask:
     return view.samples["case"].is_first_distinct().to_numpy()
 
 
-def kinds(view: View) -> pl.Series:
-    """Return which series of its exam each row shows."""
-    if "series_kind" in view.samples.columns:
-        return view.samples["series_kind"].fill_null(IMAGES)
-    return pl.repeat(IMAGES, view.samples.height, eager=True)
+def kinds(samples: pl.DataFrame) -> pl.Series:
+    """Return which series of its exam each row of the table `samples` shows."""
+    if "series_kind" in samples.columns:
+        return samples["series_kind"].fill_null(IMAGES)
+    return pl.repeat(IMAGES, samples.height, eager=True)
+
+
+def modalities(samples: pl.DataFrame, params: ModalitiesParams) -> list[str]:
+    """Return what a family reads of exams, in order: series, and `"columns"` where it reads the clinical ones.
+
+    Raises:
+        BadData: Its parameters name a series that no row of the table `samples` shows.
+    """
+    there = kinds(samples).unique().sort().to_list()
+    if params.reads_columns and learn_columns(samples):
+        there.append(OF_COLUMNS)
+    read = there if params.only is None else list(params.only)
+    shuffled = [] if params.shuffled is None else [params.shuffled]
+    if absent := [one for one in read if one not in there] + [one for one in shuffled if one not in read]:
+        raise BadData(f"no series is called {absent[0]!r}", remedy=f"name one of: {', '.join(there)}")
+    return read
 
 
 def of_modality(view: View, name: str) -> View:
     """Return what a modality reads: the samples of a series, or the first of each case for the clinical columns."""
-    return view.rows(_first(view) if name == OF_COLUMNS else (kinds(view) == name).to_numpy())
+    return view.rows(_first(view) if name == OF_COLUMNS else (kinds(view.samples) == name).to_numpy())
 
 
 def lacking(view: View, series: Sequence[str]) -> Iterator[str]:

@@ -27,11 +27,9 @@ from grandrounds.families.params_of_others import FusionParams
 from grandrounds.families.protocol import Budget, Family, FitRecord, Fitted, View, Watch
 from grandrounds.families.selection import patients_of
 from grandrounds.families.softmax import Softmax, regress
-from grandrounds.features.clinical import learn_columns
 from grandrounds.shapes import Features, Probs
 from grandrounds.tables import OF_COLUMNS
 
-_READS_COLUMNS = "metadata"  # the family that reads clinical columns
 _Words = NDArray[np.float64]  # (cases, K), NaN where a member is silent
 
 
@@ -172,11 +170,7 @@ class FusionFamily:
 
     def _modalities(self, train: View, valid: View, seed: int) -> list[_Modality]:
         """Return what is read, in order; a series of which too little is known to train a member is left out."""
-        there = [*exam.kinds(train).unique().sort(), *([OF_COLUMNS] if learn_columns(train.samples) else [])]
-        wanted = there if self.params.only is None else list(self.params.only)
-        shuffled = [] if self.params.shuffled is None else [self.params.shuffled]
-        if absent := [one for one in wanted if one not in there] + [one for one in shuffled if one not in wanted]:
-            raise BadData(f"no series is called {absent[0]!r}", remedy=f"name one of: {', '.join(there)}")
+        wanted = exam.modalities(train.samples, self.params)
         patients = train.samples["patient"]
         part_of = dict(zip(patients, dealt(train, self.params.n_parts, seed).tolist(), strict=True))
         made = [self._modality(name, train, valid, part_of, seed) for name in wanted]
@@ -193,7 +187,7 @@ class FusionFamily:
         if name == self.params.shuffled:
             read = exam.dealt_out_anew(read, seeds.derive(seed, "train"))
             watched = exam.dealt_out_anew(watched, seeds.derive(seed, "valid"))
-        kind = _READS_COLUMNS if name == OF_COLUMNS else self.params.member
+        kind = exam.READS_COLUMNS if name == OF_COLUMNS else self.params.member
         family = families.build(kind, {} if name == OF_COLUMNS else self.params.of)
         parts = np.array([part_of[patient] for patient in read.samples["patient"]], dtype=np.int64)
         return _Modality(name, kind, family, read, watched, parts)

@@ -155,27 +155,45 @@ class SweepParams(CommitteeParams):
     factor: float = Field(default=3.0, gt=1)
 
 
-class FusionParams(MemberParams):
-    """A model of each series of an exam, one of its clinical columns, and a regression that weighs what they say.
+class ModalitiesParams(MemberParams):
+    """Some other family that is to read several modalities of an exam: its series and its clinical columns.
 
     Args:
-        member: The family that reads a series; the fusion's name sets it.
-        of: Parameters of that family, over its defaults.
-        n_parts: Into how many parts the training patients are dealt: a member's word on a patient, from which the
-            regression learns, is that of a training without this patient's part.
+        member: The family, with its own defaults; the name of this one sets it.
+        of: Its parameters, where they differ from those defaults.
         only: The series that are read, and `"columns"` for the clinical columns; None for all there are.
         shuffled: A series, or `"columns"`, that is dealt out anew among the cases of each role: a control that can have
             nothing from it.
         controls: `"beside"` lets the plan of a study add each modality alone, and one beside another that is dealt out
             anew; `"none"` adds nothing; `"self"` is what such a control has.
+    """
+
+    only: tuple[str, ...] | None = Field(default=None, min_length=1)
+    shuffled: str | None = None
+    controls: Literal["beside", "none", "self"] = "beside"
+
+    @property
+    def reads_columns(self) -> bool:
+        """Whether clinical columns are a modality too."""
+        return True
+
+
+class FusionParams(ModalitiesParams):
+    """A model of each series of an exam, one of its clinical columns, and a regression that weighs what they say.
+
+    Args:
+        member: The family that reads a series; the fusion's name sets it.
+        of: Parameters of that family, over its defaults.
+        only: See `ModalitiesParams`.
+        shuffled: See `ModalitiesParams`.
+        controls: See `ModalitiesParams`.
+        n_parts: Into how many parts the training patients are dealt: a member's word on a patient, from which the
+            regression learns, is that of a training without this patient's part.
         penalties: Inverse strengths of the regression's L2 penalty to try; the best on `valid` is kept.
     """
 
     member: str = "slices:resnet-18"
     n_parts: int = Field(default=3, ge=2)
-    only: tuple[str, ...] | None = Field(default=None, min_length=1)
-    shuffled: str | None = None
-    controls: Literal["beside", "none", "self"] = "beside"
     penalties: tuple[float, ...] = (0.01, 0.1, 1.0)
 
     @property
@@ -189,17 +207,23 @@ class FusionParams(MemberParams):
         return max(len(wanted), 1)
 
 
-class ExamsParams(MemberParams):
-    """A network that reads the series of an exam as channels of one image.
+class ExamsParams(ModalitiesParams):
+    """A network that reads the series of an exam as channels of one image, and the clinical columns where it can.
 
     Args:
         member: The network's family; the name of this one sets it.
         of: Parameters of that network, over its defaults.
-        only: The series that are read; None for all there are.
+        only: See `ModalitiesParams`; columns alone are read by the family `metadata`.
+        shuffled: See `ModalitiesParams`.
+        controls: See `ModalitiesParams`.
     """
 
     member: str = "transmed:resnet-18"
-    only: tuple[str, ...] | None = Field(default=None, min_length=1)
+
+    @property
+    def reads_columns(self) -> bool:
+        """Whether the network has a place for numbers of clinical columns."""
+        return hasattr(self._of_member, "n_columns")
 
     @property
     def max_epochs(self) -> int:

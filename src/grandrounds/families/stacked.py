@@ -10,11 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import exam
 from grandrounds.families.protocol import View
 from grandrounds.features.clinical import Column, encode
 from grandrounds.shapes import Features, Images, Mask
+from grandrounds.tables import OF_COLUMNS
 
 _NOT_THERE = -1
 
@@ -64,18 +66,21 @@ class Stacked:
         return stacked if dtype is None else stacked.astype(dtype, copy=False)
 
 
-def stacked(view: View, series: Sequence[str], columns: tuple[Column, ...] = ()) -> View:
+def stacked(
+    view: View, series: Sequence[str], columns: tuple[Column, ...] = (), dealt: tuple[str, int] | None = None
+) -> View:
     """Return the view of exams: one row a case, whose channels are the series; of a series twice, the first.
 
     Args:
         view: The samples.
         series: Which series, in order.
         columns: Clinical columns that come along, as training has learned them.
+        dealt: A series, or `"columns"`, that is dealt out anew among the exams, and a seed for it; None for none.
 
     Raises:
         BadData: Samples are slices of series, of which nobody knows which belong together.
     """
-    placed = view.samples.select("case", kind=exam.kinds(view)).with_row_index("row")
+    placed = view.samples.select("case", kind=exam.kinds(view.samples)).with_row_index("row")
     first = placed.unique(["case", "kind"], keep="first", maintain_order=True)
     if len(view.pixels.shape) == 4 and first.height < placed.height:
         raise BadData(
@@ -90,5 +95,18 @@ def stacked(view: View, series: Sequence[str], columns: tuple[Column, ...] = ())
     rows[at, of] = numbered["row"].to_numpy()
     one_each = exam.one_each(view)
     numbers = encode(one_each.samples, columns) if columns else np.zeros((len(rows), 0), dtype=np.float32)
-    others = tuple(stacked(one, series, columns) for one in view.others)
-    return replace(one_each, pixels=Stacked(view.pixels, rows, numbers), others=others)
+    exams = Stacked(view.pixels, rows, numbers)
+    if dealt is not None:
+        exams = _dealt_out_anew(exams, series, *dealt)
+    others = tuple(stacked(one, series, columns, dealt) for one in view.others)
+    return replace(one_each, pixels=exams, others=others)
+
+
+def _dealt_out_anew(exams: Stacked, series: Sequence[str], name: str, seed: int) -> Stacked:
+    """Return the exams with a series, or the clinical columns, of other exams; what lacks the series goes round too."""
+    order = seeds.generator(seed, "dealt out anew").permutation(len(exams))
+    if name == OF_COLUMNS:
+        return replace(exams, columns=exams.columns[order])
+    rows, turn = exams.rows.copy(), list(series).index(name)
+    rows[:, turn] = rows[order, turn]
+    return replace(exams, rows=rows)

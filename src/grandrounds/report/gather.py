@@ -13,7 +13,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData
-from grandrounds.report import several_series
+from grandrounds.report import fusions
 from grandrounds.report.content import FLOORS, ReportContent
 from grandrounds.tables import Task
 
@@ -74,7 +74,7 @@ def gather(folder: Path) -> ReportContent:
         decisions=_perhaps(folder, tables.DECISIONS),
         suspects=_perhaps(folder, tables.SUSPECTS),
         external=_external(folder),
-        floors=(*FLOORS, *several_series.shuffled(scores["family"].unique(maintain_order=True))),
+        floors=(*FLOORS, *fusions.shuffled(scores["family"].unique(maintain_order=True))),
         flow=pl.DataFrame(meta["flow"]) if meta.get("flow") else None,
         split_notes=tuple(split_meta.get("notes", ())),
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},

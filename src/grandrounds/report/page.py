@@ -23,6 +23,7 @@ from grandrounds.report import (
     methods,
     readers,
     results,
+    series_by_task,
     several_series,
     subgroups,
     tasks,
@@ -73,7 +74,7 @@ SECTIONS: tuple[Builder, ...] = (
 )
 # Where there are several tasks: what is said of all of them first, and what is the same for each.
 OVER_TASKS: tuple[Builder, ...] = (
-    results.ranking, tasks.by_task, several_series.by_task, results.differences, cohort.findings, tasks.notes,
+    results.ranking, tasks.by_task, series_by_task.by_task, results.differences, cohort.findings, tasks.notes,
 )  # fmt: skip
 ONCE: tuple[Builder, ...] = (appendix.study,)
 # What a reader sees at once; all else opens on a click or key.

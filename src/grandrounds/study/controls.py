@@ -1,4 +1,4 @@
-"""Controls beside every fusion: each modality alone, and one that is dealt out anew beside another.
+"""Controls beside every fusion, late or joint: each modality alone, and one that is dealt out anew beside another.
 
 What a fusion gains, it has to gain over the best of its modalities alone; and a modality that says nothing, because it
 was dealt out anew among the cases, must gain nothing.
@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from grandrounds.features.clinical import learn_columns
+from grandrounds.families.exam import modalities
+from grandrounds.families.params_of_others import ModalitiesParams
 from grandrounds.specs import parse
 from grandrounds.study.spec import Recipe
-from grandrounds.tables import IMAGES, OF_COLUMNS
 
 _NO_LABEL = re.compile(r"[^a-z0-9._-]+")
 
@@ -30,26 +30,20 @@ def with_controls(recipes: Mapping[str, Recipe], samples: pl.DataFrame) -> dict[
     found: dict[str, Recipe] = {}
     for name, recipe in recipes.items():
         found[name] = recipe
-        params: Any = recipe.params
-        if getattr(params, "controls", None) == "beside":
-            found |= {one.family: one for one in _of(name, params.model_dump(), _modalities(params, samples))}
+        params = recipe.params
+        if isinstance(params, ModalitiesParams) and params.controls == "beside":
+            found |= {one.family: one for one in _of(name, params.model_dump(), modalities(samples, params))}
     return found | dict(recipes)
 
 
 def told(recipes: Mapping[str, Recipe], asked: Mapping[str, Recipe]) -> Iterator[str]:
     """Yield what was added, and how to do without."""
     if added := [name for name in recipes if name not in asked]:
+        fused = " and ".join(name for name in asked if any(one.startswith(f"{name}@") for one in added))
         yield (
-            f"{len(added)} controls run beside the fusion, each with a share of the budget: {', '.join(added)}. "
-            'Without them: controls = "none" in the parameters of the fusion.'
+            f"{len(added)} controls run beside {fused}, each with a share of the budget: {', '.join(added)}. "
+            'Without them: controls = "none" in the parameters of that family.'
         )
-
-
-def _modalities(params: Any, samples: pl.DataFrame) -> list[str]:  # noqa: ANN401  (parameters of a family)
-    if params.only is not None:
-        return list(params.only)
-    kinds = samples["series_kind"].fill_null(IMAGES).unique().sort().to_list()
-    return [*kinds, *([OF_COLUMNS] if learn_columns(samples) else [])]
 
 
 def _of(name: str, params: dict[str, Any], modalities: list[str]) -> Iterator[Recipe]:

@@ -18,6 +18,7 @@ from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.families.selection import macro_auc
 from grandrounds.families.stacked import stacked
+from grandrounds.features.clinical import learn_columns
 from grandrounds.nets.joint import Joint
 from grandrounds.nets.transmed import TransMed
 from grandrounds.tables import SAMPLES, check
@@ -104,6 +105,57 @@ def test_an_exam_becomes_one_row():
         assert np.array_equal(pixels[0, at], view.pixels[own[plane], 0] if plane in own else np.zeros(SPACE))
     assert (pixels[:, 3:, 0, 0, 0] < 0).sum() == 10
     assert np.array_equal(np.asarray(exams.pixels[np.array([7, 2])]), pixels[[7, 2]])
+
+
+def test_one_modality_is_read_alone():
+    """Of a joint network: a series without the clinical columns, or these without a series; who reads none, refuses."""
+    test = knees(20, 5, "columns", 0.5)
+    columns = fitted("exams:joint:spp", "columns", 1, only=("columns",), of=QUICK)
+    axial = fitted("exams:joint:spp", "columns", 1, only=("axial",), of=QUICK)
+    others = test.samples.with_columns(onset=pl.lit(0.0))
+
+    assert columns.record.notes[0] == "reads onset, locking of an exam alone"
+    assert auc(columns, "columns") > 0.75
+    assert np.array_equal(columns.predict(test), columns.predict(dataclasses.replace(test, pixels=1 - test.pixels)))
+    assert axial.record.notes[0] == "reads axial of an exam as channels"
+    assert np.array_equal(axial.predict(test), axial.predict(dataclasses.replace(test, samples=others)))
+    with pytest.raises(BadData, match="no series is called 'columns'"):
+        fitted("exams:slices:spp", "columns", 1, only=("columns",), of=QUICK)
+
+
+@pytest.mark.parametrize("shuffled", ["sagittal", "columns"])
+def test_a_modality_is_dealt_out_anew_among_exams(shuffled):
+    """All else stays with its exam, what is dealt out is all there still, and the same seed deals alike."""
+    view = knees(20, 5, "one-series", 0.5)
+    series, columns = ("axial", "sagittal"), learn_columns(view.samples)
+    plain, dealt, again = (stacked(view, series, columns, how) for how in (None, (shuffled, 1), (shuffled, 1)))
+    before, after = (np.asarray(one.pixels) for one in (plain, dealt))
+    moved = [1] if shuffled == "sagittal" else [4, 5]
+    kept = [0, 2] if shuffled == "columns" else [0, 2, 4, 5]
+
+    assert dealt.samples.equals(plain.samples)
+    assert np.array_equal(before[:, kept], after[:, kept])
+    assert not np.array_equal(before[:, moved], after[:, moved])
+    assert sorted(one.tobytes() for one in before[:, moved]) == sorted(one.tobytes() for one in after[:, moved])
+    assert np.array_equal(after, np.asarray(again.pixels))
+
+
+@pytest.mark.parametrize(
+    ("task", "others", "shuffled"), [("one-series", "axial", "sagittal"), ("columns", "axial", "columns")]
+)
+def test_a_joint_control_has_nothing_from_what_is_dealt_out_anew(task, others, shuffled, tmp_path):
+    """It stays at chance where the same network reads the answer, also after loading; its record says what it is."""
+    read = {"only": (others, shuffled), "of": QUICK}
+    model, control = (
+        fitted("exams:joint:spp", task, 15, **read, **more) for more in ({}, {"shuffled": shuffled, "controls": "self"})
+    )
+    control.save(tmp_path)
+    loaded, test = families.load("exams:joint:spp", tmp_path), knees(20, 5, task)
+
+    assert auc(model, task) > 0.75
+    assert abs(auc(control, task) - 0.5) < 0.2
+    assert np.array_equal(loaded.predict(test), control.predict(test))
+    assert f"a control: {shuffled} is dealt out anew among the exams" in control.record.notes
 
 
 def with_twins(view):

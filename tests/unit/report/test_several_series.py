@@ -11,7 +11,8 @@ from grandrounds import tables
 from grandrounds.report.blocks import Prose, Table
 from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
-from grandrounds.report.several_series import by_task, several_series
+from grandrounds.report.series_by_task import by_task
+from grandrounds.report.several_series import several_series
 from grandrounds.tables import Task
 
 FUSION, JOINT = "fusion:cnn", "exams:cnn"
@@ -76,6 +77,26 @@ def test_what_no_series_shows_alone():
     assert "Shown to be better than chance, reading all series jointly: exams:cnn." in text
 
 
+def test_a_joint_network_stands_beside_its_own_controls():
+    """In a table of its own behind that of the late fusion, which has none of these controls; and in words."""
+    alone, dealt = [f"{JOINT}@only-{one}" for one in ("front", "side")], f"{JOINT}@front-shuffled-side"
+    aucs = {JOINT: 0.95, dealt: 0.51, alone[0]: 0.5, alone[1]: 0.52, FUSION: 0.54, FRONT: 0.53, SIDE: 0.49}
+    verdicts = {(JOINT, alone[1]): "better", (dealt, alone[0]): "undecided", (JOINT, FUSION): "better"}
+    one = content(aucs, verdicts)
+    late, joint = (block for block in several_series(Ranked.of(one)).blocks if isinstance(block, Table))
+
+    assert [[cell.text for cell in row[:2]] for row in late.rows] == [
+        [JOINT, "all, jointly"], [FUSION, "all, fused late"], [FRONT, "front alone"], [SIDE, "side alone"],
+    ]  # fmt: skip
+    assert [[cell.text for cell in row[:2]] for row in joint.rows] == [
+        [JOINT, "all, jointly"], [alone[1], "side alone"], [dealt, "front, and side dealt out anew"],
+        [alone[0], "front alone"],
+    ]  # fmt: skip
+    assert "The network differs from the best modality alone, side, by +0.430" in words(one)
+    assert "Beside front, side dealt out anew gains +0.010" in words(one)
+    assert "Not shown to be better than chance: front and side." in words(one)
+
+
 def test_missing_series_are_counted():
     """Without a fusion too: how many cases lack which series."""
     samples = pl.DataFrame({"case": ["1", "1", "2"], "series_kind": ["front", "side", "front"]})
@@ -120,6 +141,17 @@ def test_each_task_has_a_sentence_on_what_shows_it(better, said):
 
     assert prose.sentences == (f"tear: {said}",)
     assert table.rows[0][0].text == "tear"
+
+
+def test_what_shows_a_task_is_told_of_a_joint_network_alone():
+    """Where no late fusion runs beside it, nothing is said of one."""
+    aucs = {JOINT: 0.9, f"{JOINT}@only-front": 0.55, f"{JOINT}@only-side": 0.5}
+    one = content(aucs, {(JOINT, f"{JOINT}@only-front"): "better"})
+    over = ReportContent(title="knees", task=Task(name="all tasks", classes=("tear",)), tasks=(one,))
+    table, prose = by_task(Ranked.of(over)).blocks
+
+    assert f"better than chance; {JOINT}, which reads the series jointly, is: {TOGETHER}" in prose.sentences[0]
+    assert [cell.text for cell in table.rows[0][1:]] == ["nothing", "", "0.900"]
 
 
 def test_of_tasks_without_a_fusion_nothing_is_said():
