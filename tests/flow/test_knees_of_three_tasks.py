@@ -1,4 +1,4 @@
-"""The simulated knees with their three tasks in one study: the report says of each what shows it."""
+"""Simulated knees from nothing to the report, which says what shows each task and what only two series show."""
 
 from __future__ import annotations
 
@@ -39,3 +39,23 @@ def test_the_report_says_what_shows_each_task(tmp_path: Path) -> None:
     assert "they show it together only." in said
     assert "columns: columns alone is better than chance; of axial, coronal and sagittal this is not shown." in said
     assert SHARED in page
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_hybrid_tells_what_two_series_show_together(tmp_path: Path) -> None:
+    """Tokens of convolutions under a transformer find it; each series alone and what is dealt out anew do not."""
+    options = SourceOptions(task="two-series", unit="volume", knee=KneeSpec())
+    hybrid = parse(Recipe, {"family": "exams:transmed:spp", "params": {"of": {"side_px": 32}}})
+    ask = Ask(
+        name="knees", data=DataSpec(source="simulated-knee", options=options), families=("prior",), recipes=(hybrid,),
+        seeds=1, split=SplitSpec(scheme="kfold", folds=2), judge=JudgeSpec(resamples=2000),
+        means=Means(budget_s=36_000),
+    )  # fmt: skip
+    page = (api.run(ask, tmp_path / "knees").folder / "report.md").read_text(encoding="utf-8")
+    said = page.split("What does each series say?")[1].split("\n## ")[0]
+
+    assert "Shown to be better than chance, reading all series jointly: exams:transmed:spp." in said
+    assert "Not shown to be better than chance: axial, coronal and sagittal." in said
+    assert "Beside axial, sagittal dealt out anew gains" in said
+    assert "no gain is shown, as it should be" in said
