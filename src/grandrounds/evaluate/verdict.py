@@ -182,9 +182,21 @@ def _ranking(
         yield _corrected(found.selection)
     if found.leader in floors:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
+    yield from _below(found, n_contenders=sum(one not in floors for one in dict.fromkeys(scores["family"])))
+
+
+def _below(found: Verdict, n_contenders: int) -> Iterator[str]:
+    """Yield who is not shown to be better than which floors, those together that the same families do not beat."""
+    floors_of: dict[tuple[str, ...], tuple[str, ...]] = {}
     for floor in dict.fromkeys(floor for _, floor in found.no_better_than_floor):
         below = tuple(family for family, one in found.no_better_than_floor if one == floor)
-        yield f"Not shown to be better than the floor `{floor}`: {_listed(below)}."
+        floors_of[below] = (*floors_of.get(below, ()), floor)
+    for below, floors in floors_of.items():
+        which = f"the floor{'s' if len(floors) > 1 else ''} {_listed(floors)}"
+        if 1 < len(below) == n_contenders:
+            yield f"No family is shown to be better than {which}."
+        else:
+            yield f"Not shown to be better than {which}: {_listed(below)}."
 
 
 def _owned(unit: str, n_patients: int | None) -> str:

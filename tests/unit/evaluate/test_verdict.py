@@ -89,6 +89,20 @@ def test_a_family_that_does_not_beat_a_floor_is_named(study):
     assert "Not shown to be better than the floor `prior`: `cnn`." in found.sentences
 
 
+def test_floors_that_the_same_families_do_not_beat_are_named_together(study):
+    """And where no family beats them, the families are not counted up."""
+    pairs = [(family, floor, "undecided") for family in ("vit", "cnn") for floor in ("metadata", "thumbnail")]
+    beaten = [("lbp-svm", floor, "better") for floor in ("metadata", "thumbnail")]
+    study["scores"] = _scores({"lbp-svm": 0.93, "vit": 0.915, "cnn": 0.8, "metadata": 0.7, "thumbnail": 0.7})
+    some, none = (
+        verdict(**study | {"comparisons": _comparisons(*pairs, *more)}).sentences
+        for more in (beaten, [(family, floor, "undecided") for family, floor, _ in beaten])
+    )
+
+    assert "Not shown to be better than the floors `metadata` and `thumbnail`: `vit` and `cnn`." in some
+    assert "No family is shown to be better than the floors `metadata` and `thumbnail`." in none
+
+
 def test_the_sentences_say_it_all(study):
     """The answer in words."""
     text = """
