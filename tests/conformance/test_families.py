@@ -36,7 +36,11 @@ MADE_OF = {
     "multitask:li2014": {**SMALL, "dropout": 0.1},
 }
 AT_PUBLISHED_SIZE = {"torchvision"}  # whose smallest takes minutes to learn; `test_named_networks` fits and saves some
-NAMES = [*families.FAMILIES.names(), *MADE_OF]
+DEEP = "resnet-101"  # of the same blocks as resnet-50 and resnet-152, which stay
+NAMES = [
+    pytest.param(name, marks=pytest.mark.long) if name == DEEP else name
+    for name in (*families.FAMILIES.names(), *MADE_OF)
+]
 # Smaller and hungrier than a user would want, so that a few images are learnt in a second.
 QUICK = {
     "lbp-svm": {"costs": (10.0,), "widths": (1.0,)},

@@ -17,6 +17,14 @@ from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.families.transformers import fitting_patch, vit
 
+DEEP = "resnet-101"  # of the same blocks as resnet-50 and resnet-152, which stay
+
+
+def but_long(names, *long):
+    """The names, of which some are left to the tests that take minutes."""
+    return [pytest.param(name, marks=pytest.mark.long) if name in long else name for name in names]
+
+
 NETWORKS = [entry.name for entry in families.FAMILIES if entry.iterates]
 
 
@@ -26,7 +34,7 @@ def readable(name, n_rows, n_channels=1, seed=0):
     return noise_view((n_channels, side_px, side_px), n_rows, 2, seed)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", but_long(NETWORKS, DEEP, "efficientnet-lite0"))
 def test_overfits_one_batch(name):
     """Without regularisation, each network learns sixteen random labels by heart."""
     view = readable(name, 16, seed=1)
@@ -130,12 +138,13 @@ def test_threads_and_random_state_are_put_back():
     assert torch.equal(torch.random.get_rng_state(), before[1])
 
 
-def test_images_of_any_channel_count():
+@pytest.mark.parametrize("name", but_long(families.FAMILIES.names(), DEEP))
+def test_images_of_any_channel_count(name):
     """Colour images are read as they are."""
-    for name in families.FAMILIES.names():
-        view = readable(name, 12, n_channels=3)
-        probs = families.build(name).fit(view, view, Budget(), 0, lambda epoch: None).predict(view)
-        assert np.allclose(probs.sum(axis=1), 1)
+    view = readable(name, 12, n_channels=3)
+    probs = families.build(name).fit(view, view, Budget(), 0, lambda epoch: None).predict(view)
+
+    assert np.allclose(probs.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize(
