@@ -25,10 +25,9 @@ from grandrounds.features.thumbnail import area_matrix
 from grandrounds.shapes import Batch, Features
 
 _N_WINDOWS = 20_000  # drawn from the training images, once
-_BATCH = 128  # windows in a step
 _FLOOR = 0.1  # of the mean variance, added to each: directions of mere noise are not blown up
 _FLAT = 1e-6  # added to variances of grey values from 0 to 1, for images that are all alike
-_MOMENTUM, _FIRST_MOMENTUM, _DECAY = 0.9, 0.5, 1e-4  # as the guide advises
+_MOMENTUM, _FIRST_MOMENTUM = 0.9, 0.5  # as the guide advises
 _BLOCK_PX = 2**18  # pixels at once, which bounds the memory
 
 
@@ -134,15 +133,15 @@ def _contrast(whitened: Tensor, spec: RbmSpec, generator: torch.Generator) -> _M
         torch.full((spec.n_hidden,), rare),
     )
     memory = [torch.zeros_like(part) for part in machine]
-    chains = _drawn(torch.full((_BATCH, spec.n_hidden), spec.sparsity), generator) if spec.chains == "pcd" else None
+    size, chains = spec.batch_size, None
+    if spec.chains == "pcd":
+        chains = _drawn(torch.full((size, spec.n_hidden), spec.sparsity), generator)
     for one_pass in range(spec.passes):
         momentum = _MOMENTUM if one_pass else _FIRST_MOMENTUM
         order = torch.randperm(n, generator=generator)
-        for start in range(0, n, _BATCH):
+        for start in range(0, n, size):
             rate = spec.learning_rate * (1 - (one_pass + start / n) / spec.passes)
-            uphill, dreaming = _uphill(
-                machine, whitened[order[start : start + _BATCH]], chains, spec.sparsity, generator
-            )
+            uphill, dreaming = _uphill(machine, whitened[order[start : start + size]], chains, spec, generator)
             chains = None if chains is None else dreaming
             for part, past, change in zip(machine, memory, uphill, strict=True):
                 part.add_(past.mul_(momentum).add_(change, alpha=rate))
@@ -150,7 +149,7 @@ def _contrast(whitened: Tensor, spec: RbmSpec, generator: torch.Generator) -> _M
 
 
 def _uphill(
-    machine: _Machine, data: Tensor, chains: Tensor | None, sparsity: float, generator: torch.Generator
+    machine: _Machine, data: Tensor, chains: Tensor | None, spec: RbmSpec, generator: torch.Generator
 ) -> tuple[_Machine, Tensor]:
     """Return what the data say less what the machine makes of itself, and the hidden units (B, hidden) that it ends at.
 
@@ -158,7 +157,7 @@ def _uphill(
         machine: Where it stands.
         data: (B, visible).
         chains: Hidden units at which the machine begins, (any, hidden); None to begin at those of the data.
-        sparsity: Share of the data that a hidden unit is drawn to answer to.
+        spec: How fast weights fade, and which share of the data a hidden unit is drawn to answer to.
         generator: Draws hidden units.
     """
     seen = torch.sigmoid(data @ machine.weights + machine.hidden)
@@ -166,9 +165,9 @@ def _uphill(
     dreamt = on @ machine.weights.T + machine.visible  # its mean: the noise of Gaussian units slows learning down
     answer = torch.sigmoid(dreamt @ machine.weights + machine.hidden)
     change = _Machine(
-        data.T @ seen / len(data) - dreamt.T @ answer / len(dreamt) - _DECAY * machine.weights,
+        data.T @ seen / len(data) - dreamt.T @ answer / len(dreamt) - spec.weight_decay * machine.weights,
         data.mean(dim=0) - dreamt.mean(dim=0),
-        seen.mean(dim=0) - answer.mean(dim=0) + sparsity - seen.mean(dim=0),
+        seen.mean(dim=0) - answer.mean(dim=0) + spec.sparsity - seen.mean(dim=0),
     )
     return change, _drawn(answer, generator) if chains is not None else answer
 

@@ -22,7 +22,9 @@ class RbmSpec(Spec):
         chains: Where the machine's own images begin: `"cd"` at the data of each step (contrastive divergence),
             `"pcd"` where those of the last step ended (persistent contrastive divergence).
         passes: Passes over the windows.
+        batch_size: Windows in a step.
         learning_rate: Of the first step; it falls to zero along a straight line.
+        weight_decay: Part of the weights that a step takes away, times the learning rate.
         sparsity: Share of the windows that a hidden unit is drawn to answer to.
     """
 
@@ -33,5 +35,7 @@ class RbmSpec(Spec):
     whitening: Literal["zca", "standardise"] = "zca"
     chains: Literal["cd", "pcd"] = "cd"
     passes: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
     sparsity: float = Field(default=0.1, gt=0, lt=1)

@@ -72,6 +72,15 @@ def test_units_answer_as_rarely_as_asked():
     assert 0.05 < activity < 0.2
 
 
+def test_weights_fade_and_batches_count():
+    """A stronger decay leaves smaller weights, and steps of another size lead elsewhere."""
+    images = bars(n=200)
+    usual, faded = learned(images), learned(images, weight_decay=1.0)
+
+    assert faded.kernels.norm() < 0.8 * usual.kernels.norm()
+    assert not np.array_equal(learned(images, batch_size=64).of(images), usual.of(images))
+
+
 def test_any_size_and_flat_images():
     """Large and oblong images are reduced, a window never exceeds the image, and flat images do no harm."""
     flat = np.full((5, 3, 40, 90), 0.5, np.float32)
