@@ -19,6 +19,7 @@ from rich.console import Console
 import grandrounds
 from grandrounds import cli, tables
 from grandrounds.audits.catalogue import AUDITS
+from grandrounds.cli import listing
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.families import FAMILIES, params_of, recipes
@@ -52,18 +53,7 @@ def families() -> str:
     """Return the table of families and the parameters of each."""
     overview = table(
         ("family", "kind", "images", "parameters", "what it is", "needs", "reference"),
-        (
-            (
-                f"`{one.name}`",
-                one.kind,
-                ", ".join(f"{axes}D" for axes in one.dims),
-                f"{one.n_parameters:,}" if one.n_parameters else "–",
-                one.summary,
-                _needs(one.requires),
-                one.reference,
-            )
-            for one in (*FAMILIES, *PREFIXED)
-        ),
+        ((f"`{name}`", *said) for name, *said in (row.values() for row in listing.rows("families"))),
     )
     by_name = (
         _params(
@@ -204,10 +194,6 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [head, *rows]
     drawn = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
     return "\n".join([drawn[0], "|" + "---|" * len(head), *drawn[1:]])
-
-
-def _needs(requires: Iterable[str]) -> str:
-    return ", ".join(f"`{package}`" for package in requires) or "nothing more"
 
 
 def _params(name: str, heading: str = "") -> str:

@@ -15,6 +15,7 @@ from grandrounds.data.fingerprint_text import lines
 from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES, recipes
 from grandrounds.families.prefixed import PREFIXED
+from grandrounds.families.protocol import FamilyEntry
 
 if TYPE_CHECKING:
     from grandrounds.families.description import Description
@@ -36,7 +37,7 @@ def rows(kind: Kind) -> list[dict[str, str]]:
                 "images": ", ".join(f"{axes}D" for axes in entry.dims),
                 "parameters": f"{entry.n_parameters:,}" if entry.n_parameters else "–",
                 "summary": entry.summary,
-                "needs": ", ".join(entry.requires) or _NONE,
+                "needs": _needs(entry),
                 "reference": entry.reference,
             }
             for entry in (*FAMILIES, *PREFIXED)
@@ -65,6 +66,12 @@ def rows(kind: Kind) -> list[dict[str, str]]:
             for entry in METRICS
         ]
     return [{"name": entry.name, "title": entry.title, "summary": entry.summary} for entry in AUDITS]
+
+
+def _needs(entry: FamilyEntry) -> str:
+    """Return the packages that a family needs; one that is made of another needs those of the other."""
+    other = entry.name.partition("<")[2].rstrip(">")
+    return ", ".join(entry.requires) or (f"what the {other} needs" if other else _NONE)
 
 
 _MEASURED = {  # column of the tuning's table: title, form

@@ -9,6 +9,7 @@ from grandrounds.families.protocol import FamilyEntry
 _PARAMS = "grandrounds.families.params:"
 _OF_OTHERS = "grandrounds.families.params_of_others:"
 _OF_MONAI = "grandrounds.families.params_of_monai:"
+_AS_ITS_MEMBER = (2, 3)  # axes: a family of planes makes one that reads planes, one of volumes one that reads volumes
 # What all families have that are one network each; most of them read volumes.
 _NETWORK = FamilyEntry(
     name="",
@@ -31,6 +32,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         reference="Lakshminarayanan, Pritzel, Blundell, NeurIPS 2017",
         build="grandrounds.families.committee:CommitteeFamily",
         fitted="grandrounds.families.committee:FittedCommittee",
+        dims=_AS_ITS_MEMBER,
     ),
     FamilyEntry(
         name="folds:<family>",
@@ -40,6 +42,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         reference="Krogh, Vedelsby, NIPS 1994",
         build="grandrounds.families.committee:FoldsFamily",
         fitted="grandrounds.families.committee:FittedCommittee",
+        dims=_AS_ITS_MEMBER,
     ),
     FamilyEntry(
         name="exams:<network>",
@@ -50,6 +53,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         build="grandrounds.families.exams:ExamsFamily",
         fitted="grandrounds.families.exams:FittedExams",
         reads="case",
+        dims=_AS_ITS_MEMBER,
     ),
     FamilyEntry(
         name="fusion:<family>",
@@ -60,6 +64,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         build="grandrounds.families.fusion:FusionFamily",
         fitted="grandrounds.families.fusion:FittedFusion",
         reads="case",
+        dims=_AS_ITS_MEMBER,
     ),
     replace(
         _NETWORK,
@@ -78,6 +83,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         build="",
         fitted="",
         learns_several=True,
+        dims=_AS_ITS_MEMBER,
     ),
     replace(
         _NETWORK,
@@ -101,6 +107,7 @@ PREFIXED: tuple[FamilyEntry, ...] = (
         reference="Cawley, Talbot, JMLR 2010, on choosing inside each fold",
         build="grandrounds.families.sweep:SweepFamily",
         fitted="",  # that of the family
+        dims=_AS_ITS_MEMBER,
     ),
     replace(
         _NETWORK,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from grandrounds import families
+from grandrounds.cli import listing
 from grandrounds.errors import BadData, BadSpec, NotApplicable
 from grandrounds.families.ensemble import mean_probs
 from grandrounds.families.price import noise_view, time_batch
@@ -24,6 +25,19 @@ def test_listing_imports_nothing_heavy():
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["ensemble", "folds", "sweep", "exams", "fusion", "multitask"])
+def test_a_family_that_is_made_of_another_is_listed_as_what_it_is(kind):
+    """The list says planes and volumes where either can be read, and that packages are those of the other."""
+    row = next(one for one in listing.rows("families") if one["name"].startswith(f"{kind}:<"))
+    planes, volumes = (families.FAMILIES.get(name) for name in ("alexnet", "slices:alexnet"))
+    of_planes, of_volumes = (families.FAMILIES.get(f"{kind}:{one.name}") for one in (planes, volumes))
+
+    assert (of_planes.dims, of_volumes.dims) == ((2,), (3,))
+    assert row["images"] == "2D, 3D"
+    assert of_planes.requires == planes.requires
+    assert row["needs"] in ("what the family needs", "what the network needs")
 
 
 def test_misspelt_names_and_parameters():
