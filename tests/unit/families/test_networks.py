@@ -12,6 +12,7 @@ from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import plain
 from grandrounds.families.architectures import resnet
+from grandrounds.families.description import describe
 from grandrounds.families.params import GoogLeNetParams, ResNetParams, ViTParams
 from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
@@ -172,6 +173,26 @@ def test_full_width_googlenet_is_torchvisions(pooling):
     assert {name: value.shape for name, value in ours.state_dict().items()} == {
         name: value.shape for name, value in theirs.state_dict().items()
     }
+
+
+POOLED = [name for name in NETWORKS if "pooling" in families.params_spec(name).model_fields]
+
+
+@pytest.mark.parametrize("name", POOLED)
+def test_the_pooling_can_be_chosen(name):
+    """Asked for the mean, a network takes it everywhere where it takes the greatest value by default."""
+    pools = {
+        pooling: [
+            (layer.kind.partition("Pool2d"), layer.size)
+            for layer in describe(name, {"pooling": pooling}, (1, 64, 64), 2).layers
+            if layer.kind.startswith(("MaxPool2d", "AvgPool2d"))
+        ]
+        for pooling in ("max", "average")
+    }
+
+    assert pools["max"]
+    assert {of for (of, _, _), _ in pools["max"]} == {"Max"}
+    assert pools["average"] == [(("Avg", *shape), size) for (_, *shape), size in pools["max"]]
 
 
 def test_googlenet_shows_its_heads_in_training_only():
