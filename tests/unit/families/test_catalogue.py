@@ -13,6 +13,8 @@ from grandrounds.families.ensemble import mean_probs
 from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 
+DEEP = "resnet-101"  # of the same blocks as resnet-152, which stays
+
 
 def test_listing_imports_nothing_heavy():
     """Names, summaries and parameters are known without torch, timm or scikit-learn."""
@@ -81,7 +83,10 @@ def test_ensemble_is_the_mean_of_its_members():
         mean_probs([], new)
 
 
-@pytest.mark.parametrize("name", [name for name in families.FAMILIES.names() if name != "resnet-101"])  # as resnet-152
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name == DEEP else name for name in families.FAMILIES.names()],
+)
 def test_price_of_each_family(name):
     """A price is finite, positive and grows with the images."""
     side_px = max(16, families.FAMILIES.get(name).smallest_px)
