@@ -40,6 +40,16 @@ def test_too_small_for_its_grid():
         fit("sift-svm", noise_view((1, 16, 16), 12, 2), grid=4)
 
 
+@pytest.mark.parametrize("kernel", ["linear", "gaussian"])
+@pytest.mark.parametrize("name", ["lbp-svm", "rbm-svm", "sift-svm"])
+def test_learns_one_batch_by_heart(name, kernel):
+    """Where errors cost enough, each tells its own sixteen images of noise apart, as every network does."""
+    view = noise_view((1, 32, 32), 16, 2)
+    strict = {"kernels": (kernel,), "costs": (1e4,)} | ({"passes": 1} if name == "rbm-svm" else {})
+
+    assert np.array_equal(fit(name, view, **strict).predict(view).argmax(axis=1), view.labels)
+
+
 def test_features_are_learned_without_labels():
     """Other labels, same kernels."""
     view = noise_view((1, 16, 16), 40, 2)
