@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from grandrounds import families
+from grandrounds.families.price import noise_view
+from grandrounds.families.protocol import Budget
 from grandrounds.families.svm import tuning_rows
 
 
@@ -35,3 +38,17 @@ def test_a_seed_decides_and_shares_stay():
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
     assert np.bincount(labels[one]).tolist() == [300, 100]
+
+
+def test_what_ships_is_fitted_on_all_rows():
+    """A family that chooses on fifty rows ships the machine of all two hundred, which is another than that of fifty."""
+    train, valid = noise_view((1, 16, 16), 200, 2), noise_view((1, 16, 16), 40, 2, seed=1)
+    some = np.isin(np.arange(200), tuning_rows(train.labels, train.samples["patient"].to_list(), 50, 0))
+
+    def probs(view, most):
+        params = {"kernels": ("linear",), "costs": (1.0,), "max_rows_tuning": most}
+        fitted = families.build("lbp-svm", params).fit(view, valid, Budget(), 0, lambda _: None)
+        return fitted.predict(valid)
+
+    assert np.array_equal(probs(train, 50), probs(train, 200))
+    assert not np.allclose(probs(train.rows(some), 50), probs(train, 50), atol=0.01)
