@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +17,7 @@ from grandrounds.study.engine import InProcess, Silent, run_all
 from grandrounds.study.spec import Ask, DataSpec, Recipe
 from grandrounds.study.trial import Job, trials_of
 from grandrounds.study.workspace import open_workspace
+from grandrounds.training import losses
 
 DEBUG = FamilyEntry(
     name="debug", kind="debug", summary="misbehaves on purpose", reference="mlr3's LearnerClassifDebug",
@@ -30,13 +33,15 @@ def debug(monkeypatch):
 
 
 def run(archive, folder, wrong, cap_s=None):
-    """Run the debug family and the prior side by side; return the trials table and the predictions."""
+    """Run the debug family and the prior side by side; return the trials table, the predictions and what was opened."""
+    return beside_prior(archive, folder, {"family": "debug", "params": {"wrong": wrong}, "cap_s": cap_s})
+
+
+def beside_prior(archive, folder, recipe):
+    """Run a recipe and the prior side by side; return the trials table, the predictions and what was opened."""
     ask = Ask(name="debug", data=DataSpec(source=str(archive), names=True))
     workspace = open_workspace(ask, folder, lambda _: None, pipeline=None, cache=None)
-    recipes = tuple(
-        parse(Recipe, content)
-        for content in ({"family": "debug", "params": {"wrong": wrong}, "cap_s": cap_s}, {"family": "prior"})
-    )
+    recipes = tuple(parse(Recipe, content) for content in (recipe, {"family": "prior"}))
     trials = trials_of(recipes, workspace.plan, workspace.prepared.path.stem, seed=0, seeds=1, threads=1, device="cpu")
     jobs = [Job(one, folder, workspace.prepared.path, folder / "data", flips=False) for one in trials]
     run_all(jobs, InProcess(), Silent())
@@ -79,3 +84,23 @@ def test_a_family_that_behaves_is_judged(debug, archive, tmp_path):
 def test_bad_predictions_on_valid_leave_the_test_role_closed(debug, archive, tmp_path):
     """What is wrong shows on valid already, and the ledger counts the prior's opening alone."""
     assert run(archive, tmp_path, "returns NaN")[2] == 1
+
+
+def test_a_network_whose_loss_turns_into_no_number_is_judged_by_what_it_learned_before(archive, tmp_path, monkeypatch):
+    """Its trial says so and has the predictions of the last good epoch; the prior is judged all the same."""
+    known, calls = losses.OfLabels.__call__, itertools.count(1)
+    monkeypatch.setattr(
+        losses.OfLabels, "__call__", lambda *given: known(*given) * (math.nan if next(calls) > 2 else 1)
+    )
+    one_step_a_pass = {"batch_size": 1000, "max_epochs": 4}
+    trials, predictions, _ = beside_prior(
+        archive, tmp_path, {"family": "li2014", "params": one_step_a_pass, "epochs": 4}
+    )
+    network = trials.filter(family="li2014").row(0, named=True)
+
+    assert set(trials["status"]) == {"done"}
+    assert network["best_epoch"] in (1, 2)
+    assert (
+        f"stopped in epoch 3: the loss was no longer a number; epoch {network['best_epoch']} is kept" in network["note"]
+    )
+    assert predictions.group_by("family").agg(pl.len())["len"].n_unique() == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -82,6 +83,26 @@ def test_a_loss_that_is_no_number_stops_training():
 
     assert len(epochs) == 2
     assert outcome.best_epoch == 2
+    assert outcome.notes == ("training stopped in epoch 3: the loss was no longer a number; epoch 2 is kept",)
+
+
+def test_a_loss_that_turns_into_no_number_leaves_the_weights_before_it():
+    """From the third pass on the loss itself is none: valid is not asked again, and what the second left is kept."""
+    net, calls, left = network(), itertools.count(1), []
+
+    def loss(outputs, images, truth):
+        broken = next(calls) > 2 * 5  # 40 images are five steps
+        return OfLabels()(outputs, images, truth) * (math.nan if broken else 1)
+
+    def metric(labels, probs):
+        left.append({name: value.clone() for name, value in net.state_dict().items()})
+        return accuracy(labels, probs)
+
+    outcome, epochs = run(plan=dataclasses.replace(PLAN, loss=loss), metric=metric, net=net)
+
+    assert (len(epochs), len(left), outcome.best_epoch) == (2, 2, 2)
+    assert all(torch.equal(outcome.weights[name], left[1][name]) for name in left[1])
+    assert not torch.isfinite(net[3].weight).any()  # what was thrown away
     assert outcome.notes == ("training stopped in epoch 3: the loss was no longer a number; epoch 2 is kept",)
 
 
