@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,16 @@ def test_a_run_leaves_every_table_and_a_report(finished):
     assert "Price" in said
     assert said.index("Price") < said.index("lbp-svm, repeat 0")
     assert "report.html" in said
+
+
+def test_a_run_says_how_many_trials_stood_side_by_side(finished):
+    """As measured, one thread each and one trial a core, in the study that was run and beside what each trial took."""
+    means = tomllib.loads((finished[1] / "study.toml").read_text(encoding="utf-8"))["means"]
+    trials = tables.read(tables.TRIALS, finished[1] / "trials.parquet").frame
+
+    assert (means["workers"], means["threads"]) == (os.cpu_count(), 1)
+    assert trials["threads"].unique().to_list() == [1]
+    assert trials.filter(status="done")["fit_s"].min() > 0
 
 
 def test_every_family_is_tested_on_the_same_rows(finished):
