@@ -13,10 +13,10 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import plain
 from grandrounds.families.architectures import resnet
 from grandrounds.families.description import describe
-from grandrounds.families.params import GoogLeNetParams, ResNetParams, ViTParams
+from grandrounds.families.params import DeiTParams, GoogLeNetParams, ResNetParams, ViTParams
 from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
-from grandrounds.families.transformers import fitting_patch, vit
+from grandrounds.families.transformers import deit, fitting_patch, vit
 
 DEEP = "resnet-101"  # of the same blocks as resnet-50 and resnet-152, which stay
 
@@ -222,6 +222,16 @@ def test_the_teacher_is_named_and_not_saved(tmp_path):
 
     assert "teacher: resnet18 at 0.125" in " ".join(fitted.record.notes)
     assert np.array_equal(families.load("deit-tiny", tmp_path).predict(view), fitted.predict(view))
+
+
+def test_both_heads_of_deit_decide_by_the_mean_of_their_logits():
+    """As its recipe says, and timm does; the paper adds their softmax."""
+    module, *_ = deit(DeiTParams(dim=48, depth=1), (1, 16, 16), 3)
+    images = torch.rand(4, 1, 16, 16)
+    own, taught = module.train()(images)
+
+    assert torch.allclose(module.eval()(images), (own + taught) / 2, atol=1e-6)
+    assert not torch.allclose(own, taught)
 
 
 def test_binary_loss_gives_probabilities_of_classes():

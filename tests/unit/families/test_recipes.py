@@ -32,6 +32,19 @@ def test_every_recipe_says_where_it_comes_from_and_what_to_expect(name):
     assert re.match(r"macro AUC of 0\.\d{3} on valid", head["expected result"])
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, path in recipes.shipped().items() if "learning_rate" in recipes.read(path).params]
+)
+def test_every_recipe_says_whether_its_learning_rate_was_swept(name):
+    """Whoever takes it as it is knows what is left to try."""
+    choice = recipes.head(recipes.shipped()[name])["our choice"]
+    other = re.search(r"learning (?:rate )?as ([a-z0-9-]+), not swept", choice)
+
+    assert re.search(r"learning.*(not swept|sweep)", choice)
+    if other:
+        assert recipes.params(name)["learning_rate"] == recipes.params(other[1])["learning_rate"]
+
+
 def test_what_to_expect_stands_where_users_look():
     """The list of recipes and the description of a family show what the file says on top."""
     head = recipes.head(recipes.shipped()["nin"])
