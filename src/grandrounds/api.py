@@ -257,8 +257,14 @@ def _check_alone(paths: Sequence[Path], *options: object) -> None:
         )  # fmt: skip
 
 
-def describe(family: str, params: Mapping[str, Any], shape: tuple[int, int, int], n_classes: int) -> Description:
-    """Return the layers of a family's network as it is built for images (C, H, W) of that shape.
+def describe(family: str, params: Mapping[str, Any], shape: tuple[int, ...] | None, n_classes: int) -> Description:
+    """Return the layers of a family's network as it is built for images (C, H, W) or (C, D, H, W) of that shape.
+
+    Args:
+        family: Its name.
+        params: Its parameters, over the defaults.
+        shape: Of the images; None for a usual one that the family reads.
+        n_classes: How many classes it tells apart.
 
     Raises:
         BadSpec: There is no such family or parameter, or the family has no network.

@@ -107,6 +107,7 @@ their own. Images or patients of the study are refused.
     "describe": """Draw the network of a family as it is really built: layers, sizes, parameters, multiply-adds.
 
     grandrounds describe resnet-18 --size 1x28x28
+    grandrounds describe slices:resnet-18 --size 1x16x64x64
     grandrounds describe vit-tiny --size 3x224x224 --classes 5 --set patch_px=16 -o vit.svg""",
     "names": """Tell who is who: the pseudonyms of a run folder beside the names they stand for.
 

@@ -287,7 +287,7 @@ def describe_(
     /,
     out: Out = None,
     *,
-    size: str = "1x64x64",
+    size: str | None = None,
     classes: int = 2,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     json_: Json = False,
@@ -297,12 +297,13 @@ def describe_(
     Args:
         family: Name of a family that has a network, as `grandrounds list families` prints it.
         out: SVG file for a drawing.
-        size: Channels, height and width of the images.
+        size: Channels, height and width, by default 1x64x64; of volumes with slices in between, 1x16x64x64.
         classes: How many classes it tells apart.
         set_: A parameter of the family, as in a study: name=value; may be given several times.
         json_: Print as JSON.
     """
-    found = api.describe(family, options.settings(set_ or []), options.image_shape(size), classes)
+    shape = options.image_shape(size) if size else None
+    found = api.describe(family, options.settings(set_ or []), shape, classes)
     if out is not None:
         network.write(f"{family}: {found.note}", found.shape, found.stages, out)
         _say(f"Wrote {out}.")

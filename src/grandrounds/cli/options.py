@@ -187,16 +187,22 @@ def located(source: str) -> str:
     return str(Path(source).resolve()) if Path(source).exists() else source
 
 
-def image_shape(text: str) -> tuple[int, int, int]:
-    """Return (C, H, W) from text such as `1x64x64`.
+def image_shape(text: str) -> tuple[int, ...]:
+    """Return (C, H, W) from text such as `1x64x64`, and (C, D, H, W) of a volume.
 
     Raises:
-        BadSpec: It is not three sizes.
+        BadSpec: It is not three or four sizes.
+
+    >>> image_shape("1x64x64"), image_shape("1x16x64x64")
+    ((1, 64, 64), (1, 16, 64, 64))
     """
     sizes = [int(part) for part in re.split(r"[x×]", text.strip()) if part.isdigit()]
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise BadSpec(f"{text!r} is no size of an image", remedy="give channels, height and width: --size 1x64x64")
-    return sizes[0], sizes[1], sizes[2]
+    if len(sizes) not in (3, 4) or min(sizes) < 1:
+        raise BadSpec(
+            f"{text!r} is no size of an image",
+            remedy="give channels, height and width, as --size 1x64x64; of volumes also slices, as --size 1x16x64x64",
+        )
+    return tuple(sizes)
 
 
 def pairs(words: Sequence[str]) -> dict[str, str]:

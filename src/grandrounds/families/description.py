@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,12 +12,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from grandrounds import families
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadData, BadSpec
+from grandrounds.families import probe
 from grandrounds.families.architectures import ARCHITECTURES
-from grandrounds.families.built import Shape, resized_to
+from grandrounds.families.built import Network, Shape, resized_to
+from grandrounds.families.params import ProbeParams
+from grandrounds.specs import Spec
 
 _NOTHING = (nn.Identity, nn.Dropout)  # once training is over
-_FEW = 3  # parts: a network of so few is drawn layer by layer
+_FEW = 3  # parts: of a network of so few, the parts of each are drawn
+_USUAL: Mapping[int, Shape] = {2: (1, 64, 64), 3: (1, 16, 64, 64)}  # images, by their axes of space
+_INNER = "network."  # path of what reads planes inside a network of volumes; a drawing has no room for it
 _PER_MULTIPLY_ADD = 2  # torch counts a multiplication and an addition as two operations
 
 
@@ -27,7 +32,8 @@ class Layer(NamedTuple):
     Args:
         name: Its path in the network, such as `layer1.0.conv1`.
         kind: What it is, with kernel, stride and padding where it has them.
-        size: What it gives for one image: (C, H, W), (tokens, channels) or (units,).
+        size: What it gives for one image: (C, H, W), (tokens, channels) or (units,); for a volume (C, D, H, W), or what
+            a network of planes gives for each slice.
         n_parameters: Learned numbers.
         n_multiply_adds: For one image.
     """
@@ -52,9 +58,9 @@ class Description(NamedTuple):
 
     Args:
         note: What it is, in words.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, of volumes (C, D, H, W).
         layers: Those that an image passes.
-        stages: Its parts, for a drawing; layer by layer where there are few.
+        stages: Its parts, for a drawing; the parts of each where there are few.
         n_parameters: All learned numbers, also of heads that are left out after training.
         n_multiply_adds: For one image; products inside attention are in no layer, and counted here.
     """
@@ -67,13 +73,14 @@ class Description(NamedTuple):
     n_multiply_adds: int
 
 
-def describe(name: str, params: Mapping[str, Any], shape: Shape, n_classes: int) -> Description:
+def describe(name: str, params: Mapping[str, Any], shape: Shape | None, n_classes: int) -> Description:
     """Return the layers of a family's network.
 
     Args:
         name: Of the family.
         params: Its parameters, over the defaults.
-        shape: (C, H, W) of the images.
+        shape: (C, H, W) of the images, of volumes (C, D, H, W); None for grey ones of 64 pixels a side, of 16 slices
+            where the family reads volumes alone.
         n_classes: How many classes it tells apart.
 
     Raises:
@@ -81,12 +88,44 @@ def describe(name: str, params: Mapping[str, Any], shape: Shape, n_classes: int)
         BadData: The network does not read images of this shape.
     """
     spec = families.params_of(name, params)
-    architecture = next((one for one in ARCHITECTURES.values() if one.params is type(spec)), None)
-    if architecture is None:
-        raise BadSpec(f"{name} has no network to draw", remedy="see what it does with: grandrounds list families")
-    inner = resized_to(getattr(spec, "side_px", None), shape)
-    built = architecture.network(spec, inner, n_classes)
+    network = _network_of(name, spec)
+    inner = resized_to(getattr(spec, "side_px", None), _readable(name, shape))
+    built = network(spec, inner, n_classes)
     return _described(built.note, built.module.eval(), inner)
+
+
+def _network_of(name: str, spec: Spec) -> Callable[..., Network]:
+    """Return what builds a family's network from its parameters, the shape of the images and the number of classes."""
+    if isinstance(spec, ProbeParams):
+        return probe.network
+    for architecture in ARCHITECTURES.values():
+        if architecture.params is type(spec):
+            return architecture.network
+    member = getattr(spec, "member", None)
+    remedy = f"draw what it is made of: grandrounds describe {member}" if member else None
+    raise BadSpec(
+        f"{name} has no network of its own to draw",
+        remedy=remedy or "see what it does with: grandrounds list families",
+    )
+
+
+def _readable(name: str, shape: Shape | None) -> Shape:
+    """Return the shape of images, or a usual one, if the family reads planes or volumes as these are."""
+    dims = families.FAMILIES.get(name).dims
+    if shape is None:
+        return _USUAL[min(dims)]
+    if len(shape) - 1 in dims:
+        return shape
+    size = "×".join(map(str, shape))
+    if 3 in dims:
+        raise BadData(
+            f"{name} reads volumes, and {size} is no size of one",
+            remedy="give channels, slices, height and width, as in --size 1x16x64x64",
+        )
+    raise BadData(
+        f"{name} reads planes, and {size} is no size of one",
+        remedy="give channels, height and width, as in --size 1x64x64",
+    )
 
 
 def _described(note: str, network: nn.Module, shape: Shape) -> Description:
@@ -119,23 +158,33 @@ def _described(note: str, network: nn.Module, shape: Shape) -> Description:
         if not list(modules[name].children()) and not isinstance(modules[name], _NOTHING)
     )
     return Description(
-        note, shape, layers, _stages(network, shape, layers, sizes), _n_parameters(network),
+        note, shape, layers, _stages(network, shape, sizes), _n_parameters(network),
         operations.get("Global", 0) // _PER_MULTIPLY_ADD,
     )  # fmt: skip
 
 
-def _stages(
-    network: nn.Module, shape: Shape, layers: tuple[Layer, ...], sizes: Mapping[str, tuple[int, ...]]
-) -> tuple[Stage, ...]:
+def _stages(network: nn.Module, shape: Shape, sizes: Mapping[str, tuple[int, ...]]) -> tuple[Stage, ...]:
     """Return the parts of a network that learn or change the size of what passes."""
-    parts = [name for name in sizes if "." not in name]
+    modules = dict(network.named_modules())
+    parts = list(_parts(network, "", sizes))
     if len(parts) <= _FEW:
-        stages = [Stage(layer.name, layer.size, layer.n_parameters) for layer in layers]
-    else:
-        children = dict(network.named_children())
-        stages = [Stage(name, sizes[name], _n_parameters(children[name])) for name in parts]
+        parts = [inner for name in parts for inner in list(_parts(modules[name], f"{name}.", sizes)) or [name]]
+    stages = [
+        Stage(name.removeprefix(_INNER), size, _n_parameters(modules[name]))
+        for name, size in sizes.items()
+        if name in parts
+    ]
     before = [shape, *(one.size for one in stages)]
     return tuple(one for one, size in zip(stages, before, strict=False) if one.n_parameters or one.size != size)
+
+
+def _parts(module: nn.Module, path: str, sizes: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
+    """Yield the paths of a module's children that an image passes; of a list, which only holds them, those inside."""
+    for name, child in module.named_children():
+        if path + name in sizes:
+            yield path + name
+        else:
+            yield from _parts(child, f"{path}{name}.", sizes)
 
 
 def _n_parameters(module: nn.Module) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from grandrounds import seeds
 from grandrounds.errors import BadData
 from grandrounds.families import state, weights, zoo
-from grandrounds.families.built import Shape, at_least, resize, resized_to
+from grandrounds.families.built import Network, Shape, at_least, resize, resized_to
 from grandrounds.families.params import ProbeParams
 from grandrounds.families.protocol import Budget, FitRecord, View, Watch
 from grandrounds.families.selection import patients_of
@@ -107,35 +107,42 @@ class ProbeFamily:
         return FittedProbe(record, self.params, shape, trunk, fit.softmax)
 
 
-def _network(params: ProbeParams, shape: Shape, given: Published | None = None) -> nn.Module:
-    """Return the network without its last layer, with the published weights where they are given."""
+def network(params: ProbeParams, shape: Shape, n_classes: int) -> Network:
+    """Return the network with a last layer, which stands for the regression: it has as many numbers."""
+    at_least(params.model, _SMALLEST_PX, shape)
+    module = _network(params, shape, n_classes=n_classes)
+    return Network(module, f"linear probe on {params.model}, of which the last layer alone learns")
+
+
+def _network(params: ProbeParams, shape: Shape, given: Published | None = None, n_classes: int = 0) -> nn.Module:
+    """Return the network, by default without its last layer, with the published weights where they are given."""
     zoo.require("timm", params.model)
     overlay = {} if given is None else {"state_dict": dict(given.tensors), "custom_load": False}
     started = {} if given is None else {"pretrained": True, "pretrained_cfg_overlay": overlay}
     inner = resized_to(params.side_px, shape)
-    return zoo.create_timm(params.model, inner, num_classes=0, **started).eval()
+    return zoo.create_timm(params.model, inner, num_classes=n_classes, **started).eval()
 
 
 def _features(params: ProbeParams, trunk: Mapping[str, Tensor], view: View) -> Features:
     """Return what the network makes of each image, (N, any); kept where the view says."""
-    network = _network(params, view.pixels.shape[1:])
-    network.load_state_dict(trunk)
+    built = _network(params, view.pixels.shape[1:])
+    built.load_state_dict(trunk)
     wanted = params.model_dump(include={"model", "weights", "side_px"})
     key = digest([wanted, {name: value.shape for name, value in trunk.items()}, float(sum(
         value.double().abs().sum() for value in trunk.values()
     ))])  # fmt: skip
 
     def compute(pixels: Batch) -> Features:
-        return _seen(network, pixels, params.side_px)
+        return _seen(built, pixels, params.side_px)
 
     return kept(view.cache, key, view.array, compute)
 
 
 @torch.inference_mode()
-def _seen(network: nn.Module, pixels: Batch, side_px: int | None) -> Features:
-    published = zoo.published_range(network, pixels.shape[1])
+def _seen(trunk: nn.Module, pixels: Batch, side_px: int | None) -> Features:
+    published = zoo.published_range(trunk, pixels.shape[1])
     rows = []
     for at in range(0, len(pixels), _BATCH):
         images = resize(torch.tensor(np.ascontiguousarray(pixels[at : at + _BATCH])), side_px)
-        rows.append(network((images - published.mean) / published.sd))
+        rows.append(trunk((images - published.mean) / published.sd))
     return torch.cat(rows).numpy()  # (N, any)

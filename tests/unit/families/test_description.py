@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from grandrounds import families
+from grandrounds.cli import options
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.description import describe
@@ -34,11 +35,7 @@ def test_sizes_follow_the_formula(name):
     seen = 0
     for layer in describe(name, {}, (1, side_px, side_px), 2).layers:
         words = layer.kind.replace(",", "").split()
-        if (
-            words[0] in ("Conv2d", "MaxPool2d", "AvgPool2d")
-            and "shortcut" not in name
-            and "downsample" not in layer.name
-        ):
+        if words[0] in ("Conv2d", "MaxPool2d", "AvgPool2d") and "downsample" not in layer.name:
             window, stride = int(words[1]), int(words[words.index("stride") + 1]) if "stride" in words else 1
             padding = int(words[words.index("padding") + 1]) if "padding" in words else 0
             side_px = (side_px - window + 2 * padding) // stride + 1
@@ -66,6 +63,49 @@ def test_published_networks_cost_what_is_published(name, params, parameters, mul
     assert found.n_multiply_adds == pytest.approx(multiply_adds, rel=3e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "params", "last"),
+    [
+        ("slices:resnet-18", {"of": {"width": 0.125}}, "head"),
+        ("joint:resnet-18", {"of": {"width": 0.125}}, "head"),
+        ("transmed:resnet-18", {"of": {"width": 0.125}}, "head"),
+        ("monai:resnet10", {"of": {"widen_factor": 0.125}}, "fc"),
+    ],
+)
+def test_networks_of_volumes_can_be_drawn(name, params, last, tmp_path):
+    """Of channels, slices, height and width; without a size it is a usual volume."""
+    pytest.importorskip("monai")
+    size = options.image_shape("2x8x32x32")
+    found = describe(name, params, size, 3)
+    drawn = network.write(name, found.shape, found.stages, tmp_path / "drawing.svg").read_text(encoding="utf-8")
+
+    assert found.shape == size
+    assert (found.layers[-1].name, found.layers[-1].size) == (last, (3,))
+    assert found.n_multiply_adds >= sum(layer.n_multiply_adds for layer in found.layers) > 0
+    assert 3 <= len(found.stages) <= 40
+    assert "2×8×32×32" in drawn
+    assert len(describe(name, params, None, 3).shape) == 4
+
+
+def test_slices_cost_one_by_one():
+    """Twice as many slices pass the network of planes twice as often; no layer is larger for it."""
+    one, two = (describe("slices:resnet-18", {}, (1, n_slices, 32, 32), 2) for n_slices in (4, 8))
+    same = [(layer.name, layer.size, layer.n_parameters) for layer in one.layers]
+
+    assert [(layer.name, layer.size, layer.n_parameters) for layer in two.layers] == same
+    assert two.layers[0].n_multiply_adds == 2 * one.layers[0].n_multiply_adds
+
+
+def test_a_probe_is_drawn_as_the_network_that_it_reads():
+    """Its last layer stands for the regression; the rest is as published, and at the size that it is given."""
+    probe = describe("efficientnet-lite0-probe", {"side_px": 64}, (1, 32, 32), 5)
+    trained = describe("efficientnet-lite0", {"side_px": 64}, (1, 32, 32), 5)
+
+    assert (probe.layers, probe.shape) == (trained.layers, (1, 64, 64))
+    assert probe.layers[-1].n_parameters == (1280 + 1) * 5
+    assert "the last layer alone learns" in probe.note
+
+
 def test_attention_is_counted():
     """Of a transformer, the products of queries and keys are in the sum."""
     found = describe("vit-tiny", {"dim": 96, "depth": 1, "heads": 3, "patch_px": 4}, (1, 32, 32), 2)
@@ -79,8 +119,16 @@ def test_refusals():
     """No network, no drawing; too small an image is refused with the numbers."""
     with pytest.raises(BadSpec, match="no network"):
         describe("thumbnail", {}, (1, 32, 32), 2)
+    with pytest.raises(BadSpec, match="grandrounds describe li2014"):
+        describe("ensemble:li2014", {}, (1, 32, 32), 2)
     with pytest.raises(BadData, match="63 pixels"):
         describe("alexnet", {}, (1, 32, 32), 2)
+    with pytest.raises(BadData, match="reads volumes, and 1×32×32 is no size of one"):
+        describe("slices:li2014", {}, (1, 32, 32), 2)
+    with pytest.raises(BadData, match="reads planes, and 1×8×32×32 is no size of one"):
+        describe("li2014", {}, (1, 8, 32, 32), 2)
+    with pytest.raises(BadSpec, match="no size of an image"):
+        options.image_shape("64x64")
 
 
 @pytest.mark.parametrize("entry", [one for one in families.FAMILIES if one.iterates], ids=lambda one: one.name)
