@@ -12,8 +12,8 @@ from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.report import gather
 from grandrounds.specs import parse
 from grandrounds.splits import SplitPlan, SplitSpec
-from grandrounds.study.controls import with_controls
-from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe
+from grandrounds.study.controls import told, with_controls
+from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe, is_control
 from grandrounds.tables import patient_hashes
 
 FUSION = "fusion:thumbnail"
@@ -94,6 +94,45 @@ def test_joint_networks_have_controls_too(table):
         joint, *(name.replace(FUSION, joint) for name in CONTROLS),
         blind, f"{blind}@only-front", f"{blind}@only-side", f"{blind}@front-shuffled-side",
     ]  # fmt: skip
+
+
+def test_fusions_inside_committees_have_controls_too(table):
+    """It is what the members read that is changed; and the controls are known for what they are."""
+    samples = data.open_dataset(table).samples
+    name = f"ensemble:{FUSION}"
+    found = with_controls({name: parse(Recipe, {"family": name, "params": {"n_members": 2}})}, samples)
+
+    assert list(found) == [name, *(one.replace(FUSION, name) for one in CONTROLS)]
+    assert [is_control(recipe) for recipe in found.values()] == [False, True, True, True, True]
+    assert found[f"{name}@only-side"].params.n_members == 2
+    assert found[f"{name}@only-side"].params.of["only"] == ["side"]
+
+
+def test_what_is_dealt_out_anew_already_is_a_control_itself(table):
+    """It gets none of its own, which could not be trained; and controls are told of by the family that has them."""
+    samples = data.open_dataset(table).samples
+    own = {f"{FUSION}@own": parse(Recipe, {"family": f"{FUSION}@own", "params": {"shuffled": "side"}})}
+    silent = {FUSION: parse(Recipe, {"family": FUSION, "params": {"controls": "none"}})}
+    quick = {f"{FUSION}@quick": parse(Recipe, {"family": f"{FUSION}@quick"})}
+    asked = own | silent | quick
+    found = with_controls(asked, samples)
+
+    assert list(found)[:3] == [*own, *silent, *quick]
+    assert all(name.startswith(f"{FUSION}@quick@") for name in list(found)[3:])
+    assert f"4 controls run beside {FUSION}@quick, each" in " ".join(told(found, asked))
+
+
+def test_series_without_a_name_can_be_controls(table, tmp_path):
+    """Where some images do not say which series they show, these are a modality, too, and have a price."""
+    rows = pl.read_csv(table).with_columns(
+        image=str(table.parent) + "/" + pl.col("image"),
+        plane=pl.when(pl.col("plane") == "side").then(None).otherwise("plane"),
+    )
+    rows.write_csv(tmp_path / "exams.csv")
+    source = DataSpec(source=str(tmp_path / "exams.csv"), names=True)
+    planned = api.plan(Ask(name="exams", data=source, families=(FUSION,), seeds=1), tmp_path / "run")
+
+    assert f"{FUSION}@only-images" in [recipe.family for recipe in planned.recipes]
 
 
 def test_a_modality_dealt_out_anew_gains_nothing(run, page):

@@ -60,15 +60,16 @@ def modalities(samples: pl.DataFrame, params: ModalitiesParams) -> list[str]:
     """Return what a family reads of exams, in order: series, and `"columns"` where it reads the clinical ones.
 
     Raises:
-        BadData: Its parameters name a series that no row of the table `samples` shows.
+        BadData: Its parameters name a series that no row of the table `samples` shows, or deal out what is not read.
     """
     there = kinds(samples).unique().sort().to_list()
     if params.reads_columns and learn_columns(samples):
         there.append(OF_COLUMNS)
     read = there if params.only is None else list(params.only)
-    shuffled = [] if params.shuffled is None else [params.shuffled]
-    if absent := [one for one in read if one not in there] + [one for one in shuffled if one not in read]:
+    if absent := [one for one in read if one not in there]:
         raise BadData(f"no series is called {absent[0]!r}", remedy=f"name one of: {', '.join(there)}")
+    if params.shuffled is not None and params.shuffled not in read:
+        raise BadData(f"{params.shuffled!r} is not read, so it cannot be dealt out anew", remedy="name it in only, too")
     return read
 
 

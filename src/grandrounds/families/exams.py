@@ -119,6 +119,8 @@ class ExamsFamily:
     def _read(self, train: View) -> Read:
         modalities = exam.modalities(train.samples, self.params)
         series = tuple(one for one in modalities if one != OF_COLUMNS)
+        if not series and self.params.shuffled is not None:
+            raise BadData("nothing is read beside the columns that are dealt out anew", remedy="name a series in only")
         return Read(series, learn_columns(train.samples) if OF_COLUMNS in modalities else ())
 
     def _dealt(self, seed: int, role: str) -> tuple[str, int] | None:

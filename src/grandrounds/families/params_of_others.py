@@ -101,15 +101,16 @@ class MemberParams(Spec):
     @property
     def batch_size(self) -> int:
         """Images in a step of the member."""
-        return int(getattr(self._of_member, "batch_size", 32))
+        return int(getattr(self.of_member, "batch_size", 32))
 
     @property
-    def _of_member(self) -> Spec:
+    def of_member(self) -> Spec:
+        """Parameters of the family, in full."""
         return families.params_of(self.member, self.of)
 
     @property
     def _epochs_of_member(self) -> int:
-        return int(getattr(self._of_member, "max_epochs", 1))
+        return int(getattr(self.of_member, "max_epochs", 1))
 
 
 class CommitteeParams(MemberParams):
@@ -223,9 +224,16 @@ class ExamsParams(ModalitiesParams):
     @property
     def reads_columns(self) -> bool:
         """Whether the network has a place for numbers of clinical columns."""
-        return hasattr(self._of_member, "n_columns")
+        return hasattr(self.of_member, "n_columns")
 
     @property
     def max_epochs(self) -> int:
         """Passes over all exams after which more do not help."""
         return self._epochs_of_member
+
+
+def fusing(params: Spec) -> ModalitiesParams | None:
+    """Return the parameters of a fusion: a family's own or those of a committee's members; None where there is none."""
+    if isinstance(params, ModalitiesParams):
+        return params
+    return fusing(params.of_member) if isinstance(params, MemberParams) else None

@@ -13,7 +13,7 @@ import polars as pl
 
 from grandrounds import families
 from grandrounds.errors import BadData, Refusal
-from grandrounds.families.exam import repeated
+from grandrounds.families.exam import kinds, repeated
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.prepare import Pipeline
@@ -21,7 +21,7 @@ from grandrounds.specs import to_toml
 from grandrounds.splits import Fold, SplitPlan
 from grandrounds.study.controls import told, with_controls
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
-from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
+from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study, is_control
 from grandrounds.study.workspace import Say, Workspace
 from grandrounds.training.parts import n_parts
 
@@ -102,7 +102,7 @@ def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator
     """Yield a sentence on each family for whose batches of images of that space memory is too small."""
     for name, recipe in recipes.items():
         n_batch = int(getattr(recipe.params, "batch_size", 1))
-        n = n_parts(space, n_batch)
+        n = n_parts(space, n_batch) if families.FAMILIES.get(name).iterates and not is_control(recipe) else 1
         if n > 1:
             size = "×".join(map(str, space))
             yield (
@@ -114,8 +114,8 @@ def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator
 def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence on each series that exams have twice, where a family reads exams of volumes."""
     if len(space) == 3 and any(families.FAMILIES.get(name).reads == "case" for name in recipes):
-        kinds = samples["series_kind"].drop_nulls().unique().sort().to_list()
-        for found in repeated(samples, kinds):
+        named = samples["series_kind"].drop_nulls().unique().sort().to_list()
+        for found in repeated(samples, named):
             yield f"{found}: families behind exams: read the first, those behind fusion: average what is said of each."
 
 
@@ -140,7 +140,8 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
     roles = samples.select("case").join(workspace.plan.roles(first), on="case")["role"]
     n_train = int((roles == "train").sum())
     n_of_all = max(n_train, _n_of_all_tasks(workspace, first))
-    kinds = tuple(samples["series_kind"].drop_nulls().unique().sort())
+    named = samples["series_kind"].is_not_null().any()
+    series = tuple(kinds(samples).unique().sort()) if named else ()
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
     _refuse_alone(list(recipes), workspace)
@@ -150,7 +151,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         name: executor.submit(
             time_batch, name, recipe.params.model_dump(), shape,
             n_of_all if families.FAMILIES.get(name).learns_several else n_train,
-            int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, kinds,
+            int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, series,
         )
         for name, recipe in recipes.items()
     }  # fmt: skip

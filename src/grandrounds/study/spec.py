@@ -14,6 +14,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, mod
 from grandrounds import families
 from grandrounds.data import SourceOptions
 from grandrounds.evaluate.aims import Aims
+from grandrounds.families.params_of_others import fusing
 from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec, digest, parse
 from grandrounds.splits import SplitSpec
@@ -233,13 +234,14 @@ class Study(Spec):
 
 def is_control(recipe: Recipe) -> bool:
     """Whether a recipe is a control that planning put beside a fusion."""
-    return getattr(recipe.params, "controls", None) == "self"
+    fusion = fusing(recipe.params)
+    return fusion is not None and fusion.controls == "self"
 
 
 def floors_of(study: Study) -> tuple[str, ...]:
     """Return the families that a useful one must beat: the floors, and controls with a modality dealt out anew."""
-    shuffled = (one.family for one in study.recipes if is_control(one) and getattr(one.params, "shuffled", None))
-    return (*FLOORS, *shuffled)
+    fusions = ((one.family, fusing(one.params)) for one in study.recipes if is_control(one))
+    return (*FLOORS, *(name for name, fusion in fusions if fusion is not None and fusion.shuffled is not None))
 
 
 def _but_controls(recipes: Sequence[Recipe]) -> list[str]:

@@ -121,6 +121,8 @@ def test_one_modality_is_read_alone():
     assert np.array_equal(axial.predict(test), axial.predict(dataclasses.replace(test, samples=others)))
     with pytest.raises(BadData, match="no series is called 'columns'"):
         fitted("exams:slices:spp", "columns", 1, only=("columns",), of=QUICK)
+    with pytest.raises(BadData, match="nothing is read beside the columns"):
+        fitted("exams:joint:spp", "columns", 1, only=("columns",), shuffled="columns", of=QUICK)
 
 
 @pytest.mark.parametrize("shuffled", ["sagittal", "columns"])
