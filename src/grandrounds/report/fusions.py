@@ -49,9 +49,23 @@ def fusing(families: Iterable[str]) -> list[str]:
     return [one for one in families if _fuses(one) and not (_ONLY.fullmatch(one) or _SHUFFLED.fullmatch(one))]
 
 
+def late(ranked: Ranked) -> list[str]:
+    """Return the families that weigh what is said of each series, best first."""
+    return [name for name in fusing(ranked.scored) if _LATE in _layers(name)]
+
+
 def joint(ranked: Ranked) -> list[str]:
     """Return the networks that read all series of an exam jointly, best first."""
     return [name for name in fusing(ranked.scored) if _LATE not in _layers(name)]
+
+
+def alone(ranked: Ranked) -> dict[str, str]:
+    """Return of each modality the best family that reads it alone, of whichever fusion it is a control."""
+    families: dict[str, str] = {}
+    for fusion in fusions(ranked):
+        for one, family in fusion.singles.items():
+            families[one] = min(families.get(one, family), family, key=ranked.families.index)
+    return families
 
 
 def fusions(ranked: Ranked) -> list[Fusion]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.report.blocks import Block, Cell, Column, Prose, Section, Table
-from grandrounds.report.fusions import Fusion, better_than_chance, fusing, fusions, joint
+from grandrounds.report.fusions import Fusion, alone, better_than_chance, fusing, fusions, joint
 from grandrounds.report.ranked import Difference, Ranked, Score
 from grandrounds.report.results import named
 from grandrounds.report.rounding import count, interval, listed, share, signed
@@ -77,8 +77,8 @@ def _words(ranked: Ranked, fusion: Fusion) -> Iterator[str]:
         best, family = min(scored, key=lambda pair: ranked.scored.index(pair[1]))
         yield _gain(f"the best modality alone, {best}", ranked.versus(fusion.name, family), _who(fusion))
     for beside, other, family in fusion.shuffled:
-        alone = fusion.singles.get(beside)
-        versus = ranked.versus(family, alone) if alone is not None else None
+        single = fusion.singles.get(beside)
+        versus = ranked.versus(family, single) if single is not None else None
         if versus is not None:
             yield _nothing(beside, other, versus)
     if fusion.is_late:
@@ -91,10 +91,16 @@ def _jointly_better(ranked: Ranked, fusion: Fusion) -> Iterator[str]:
     for one in joint(ranked):
         versus = ranked.versus(one, fusion.name)
         if versus is not None and versus.verdict == "better":
-            yield (
-                f"{one} is better than the fusion by {signed(versus.difference)} ({_span(versus)}): the series show "
-                "something together that none of them shows alone."
-            )
+            text = f"{one} is better than the fusion by {signed(versus.difference)} ({_span(versus)})"
+            together = ": the series show something together that none of them shows alone"
+            yield f"{text}{together if _nothing_alone(ranked) else ''}."
+
+
+def _nothing_alone(ranked: Ranked) -> bool:
+    """Whether no modality alone is shown to be better than chance; of other metrics than AUC nobody knows chance."""
+    if ranked.content.primary != "auc":
+        return False
+    return not any(better_than_chance(ranked, family) for family in alone(ranked).values())
 
 
 def _gain(over: str, versus: Difference | None, who: str) -> str:
@@ -117,12 +123,12 @@ def _nothing(beside: str, other: str, versus: Difference) -> str:
 
 def _at_chance(ranked: Ranked, fusion: Fusion) -> Iterator[str]:
     read = {_who(fusion).lower(): fusion.name} | fusion.singles
-    silent = [one for one, family in read.items() if family in ranked.scored and not better_than_chance(ranked, family)]
+    scored = {one: family for one, family in read.items() if family in ranked.scored}
+    silent = [one for one, family in scored.items() if not better_than_chance(ranked, family)]
     if silent:
         yield f"Not shown to be better than chance: {listed(silent)}."
-    jointly = joint(ranked) if fusion.is_late else [fusion.name]
-    telling = [one for one in jointly if better_than_chance(ranked, one)]
-    if telling and {one for one, family in read.items() if family not in jointly} <= set(silent):
+    telling = [one for one in (joint(ranked) if fusion.is_late else [fusion.name]) if better_than_chance(ranked, one)]
+    if telling and _nothing_alone(ranked) and not (fusion.is_late and better_than_chance(ranked, fusion.name)):
         yield f"Shown to be better than chance, reading all series jointly: {listed(telling)}."
 
 

@@ -77,6 +77,16 @@ def test_what_no_series_shows_alone():
     assert "Shown to be better than chance, reading all series jointly: exams:cnn." in text
 
 
+def test_where_a_series_shows_it_alone_nothing_is_said_of_together():
+    """A joint network that is better than the fusion is then simply that."""
+    aucs = {JOINT: 0.95, FUSION: 0.55, FRONT: 0.9, SIDE: 0.52}
+    text = words(content(aucs, {(JOINT, FUSION): "better", (FUSION, FRONT): "worse"}))
+
+    assert "exams:cnn is better than the fusion by +0.400 (+0.350 to +0.450)." in text
+    assert "something together" not in text
+    assert "reading all series jointly" not in text
+
+
 def test_a_joint_network_stands_beside_its_own_controls():
     """In a table of its own behind that of the late fusion, which has none of these controls; and in words."""
     alone, dealt = [f"{JOINT}@only-{one}" for one in ("front", "side")], f"{JOINT}@front-shuffled-side"
@@ -152,6 +162,18 @@ def test_what_shows_a_task_is_told_of_a_joint_network_alone():
 
     assert f"better than chance; {JOINT}, which reads the series jointly, is: {TOGETHER}" in prose.sentences[0]
     assert [cell.text for cell in table.rows[0][1:]] == ["nothing", "", "0.900"]
+
+
+def test_a_modality_counts_as_telling_whichever_fusion_it_is_alone_beside():
+    """One row and one sentence for each task, though a late and a joint fusion both have controls."""
+    telling = f"{JOINT}@only-side"
+    aucs = {JOINT: 0.9, FUSION: 0.55, FRONT: 0.55, SIDE: 0.5, telling: 0.8, f"{JOINT}@only-front": 0.5}
+    one = content(aucs, {(FUSION, FRONT): "undecided", (JOINT, telling): "better"})
+    over = ReportContent(title="knees", task=Task(name="all tasks", classes=("tear",)), tasks=(one,))
+    table, prose = by_task(Ranked.of(over)).blocks
+
+    assert prose.sentences[0].endswith("side alone is better than chance; of front this is not shown.")
+    assert [[cell.text for cell in row[1:]] for row in table.rows] == [["side 0.800", "0.550", "0.900"]]
 
 
 def test_of_tasks_without_a_fusion_nothing_is_said():
