@@ -44,18 +44,21 @@ def test_the_report_says_what_shows_each_task(tmp_path: Path) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_the_hybrid_tells_what_two_series_show_together(tmp_path: Path) -> None:
-    """Tokens of convolutions under a transformer find it; each series alone and what is dealt out anew do not."""
+    """Tokens of convolutions under a transformer find it; each series alone and their late fusion do not."""
     options = SourceOptions(task="two-series", unit="volume", knee=KneeSpec())
-    hybrid = parse(Recipe, {"family": "exams:transmed:spp", "params": {"of": {"side_px": 32}}})
+    params = {"exams:transmed:spp": {}, "fusion:slices:spp": {"n_parts": 2}}
+    recipes = [parse(Recipe, {"family": name, "params": {"of": {"side_px": 32}} | own}) for name, own in params.items()]
     ask = Ask(
-        name="knees", data=DataSpec(source="simulated-knee", options=options), families=("prior",), recipes=(hybrid,),
-        seeds=1, split=SplitSpec(scheme="kfold", folds=2), judge=JudgeSpec(resamples=2000),
+        name="knees", data=DataSpec(source="simulated-knee", options=options), families=("prior",),
+        recipes=tuple(recipes), seeds=1, split=SplitSpec(scheme="kfold", folds=2), judge=JudgeSpec(resamples=2000),
         means=Means(budget_s=36_000),
     )  # fmt: skip
     page = (api.run(ask, tmp_path / "knees").folder / "report.md").read_text(encoding="utf-8")
     said = page.split("What does each series say?")[1].split("\n## ")[0]
 
-    assert "Shown to be better than chance, reading all series jointly: exams:transmed:spp." in said
-    assert "Not shown to be better than chance: axial, coronal and sagittal." in said
-    assert "Beside axial, sagittal dealt out anew gains" in said
-    assert "no gain is shown, as it should be" in said
+    late, joint = said.split("exams:transmed:spp beside its modalities")
+    assert "Not shown to be better than chance: the fusion, axial, columns, coronal and sagittal." in late
+    assert "Shown to be better than chance, reading all series jointly: exams:transmed:spp." in late
+    assert "Not shown to be better than chance: axial, coronal and sagittal." in joint
+    assert "Beside axial, sagittal dealt out anew gains" in joint
+    assert "no gain is shown, as it should be" in joint
