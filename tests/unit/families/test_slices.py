@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 
 import numpy as np
@@ -122,38 +121,3 @@ def test_is_described_and_priced():
 
     assert found.n_multiply_adds == SPACE[0] * one.n_multiply_adds + 64 * 2
     assert time_batch("slices:resnet-18", QUICK, (1, *SPACE), 48, 8, 2, Budget()).seconds_per_epoch > 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Counted:
-    """Images that note which of them are read."""
-
-    pixels: np.ndarray
-    reads: collections.Counter
-
-    @property
-    def shape(self):
-        """(N, C, D, H, W)."""
-        return self.pixels.shape
-
-    def __len__(self):
-        return len(self.pixels)
-
-    def __getitem__(self, which):
-        return Counted(self.pixels[which], self.reads)
-
-    def __array__(self, dtype=None, copy=None):
-        self.reads.update(one.tobytes() for one in self.pixels)
-        return self.pixels
-
-
-def test_an_exam_is_read_once_an_epoch():
-    """And once before, for the means of the input layer; those of valid once an epoch."""
-    train, valid = (
-        dataclasses.replace(view, pixels=Counted(view.pixels, collections.Counter())) for view in (TRAIN, VALID)
-    )
-    families.build("slices:resnet-18", QUICK).fit(train, valid, Budget(epochs=3), 0, lambda _: None)
-
-    assert set(train.pixels.reads.values()) == {1 + 3}
-    assert len(train.pixels.reads) == len(TRAIN.pixels)
-    assert set(valid.pixels.reads.values()) == {3}
