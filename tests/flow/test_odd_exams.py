@@ -20,6 +20,7 @@ from grandrounds.study.spec import Ask, DataSpec, Study, for_volumes
 from grandrounds.study.workspace import open_workspace
 
 RAS = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # as ITK writes it: columns run to the right, rows to the front
+WHOLE = {"unit": "volume"}
 
 
 def noise(space, seed):
@@ -44,10 +45,10 @@ def exams(tmp_path):
     return tmp_path / "exams"
 
 
-def opened(source, folder):
+def opened(source, folder, options=WHOLE):
     """Return the workspace of a study of whole volumes, and what was said when it was opened."""
     said: list[str] = []
-    data = parse(DataSpec, {"source": str(source), "names": True, "options": {"unit": "volume"}})
+    data = parse(DataSpec, {"source": str(source), "names": True, "options": options})
     return open_workspace(Ask(name="odd", data=data), folder, said.append, pipeline=None, cache=None), " ".join(said)
 
 
@@ -99,7 +100,7 @@ def test_exams_of_which_some_do_not_say_how_they_lie(exams, tmp_path):
 
 
 def test_an_exam_that_is_there_twice(exams, tmp_path):
-    """Both copies stand on one side of every split."""
+    """Both copies stand on one side of every split, and the plan counts whom that binds."""
     first = exams / "ill" / "ill-0.nii.gz"
     (exams / "ill" / "again.nii.gz").write_bytes(first.read_bytes())
     workspace, said = opened(exams, tmp_path / "run")
@@ -108,37 +109,37 @@ def test_an_exam_that_is_there_twice(exams, tmp_path):
 
     assert len(twice) == 2
     assert roles.to_list() == workspace.plan.roles(workspace.plan.folds()[0]).filter(case=twice[1])["role"].to_list()
-    assert "image" in said
+    assert "2 patients share an image with another: drawn folds never part those." in said
 
 
 def test_an_exam_without_any_series(tmp_path):
     """It is listed as unusable and stops the study until --skip-bad lets it go on without."""
-    COPIES["mrnet"](tmp_path)
-    root = tmp_path / "MRNet-v1.0"
+    root = write_mrnet(tmp_path)
     gone = sorted((root / "train").rglob("0000.npy"))
     for path in gone:
         path.unlink()
     dataset = open_dataset(root, SourceOptions(task="acl", unit="volume"))
 
     assert gone
-    assert dataset.bad.filter(reason="it has a label, and no array in any plane").height >= 1
+    assert dataset.bad["reason"].to_list() == ["it has a label, and no array in any plane"]
     ask = Ask(name="odd", data=parse(DataSpec, {"source": str(root), "options": {"task": "acl", "unit": "volume"}}))
-    with pytest.raises(BadData, match="images cannot be used"):
+    with pytest.raises(BadData, match=r"^1 of 15 images cannot be used; .* no array in any plane"):
         open_workspace(ask, tmp_path / "run", print, pipeline=None, cache=None)
 
 
 def test_an_exam_with_a_label_for_one_task_alone(tmp_path):
-    """The other task counts it as unknown; the first has it."""
-    COPIES["mrnet"](tmp_path)
-    root = tmp_path / "MRNet-v1.0"
+    """A study of the other task goes on without it and says so; one of the first task has it."""
+    root = write_mrnet(tmp_path, n_more=12)
     table = root / "train-acl.csv"
     lines = table.read_text(encoding="utf-8").splitlines()
     table.write_text("\n".join(lines[1:]) + "\n", encoding="utf-8")
-    with_it, without = (
-        open_dataset(root, SourceOptions(task=task, unit="volume")).labels["label"] for task in ("meniscus", "acl")
+    (with_it, said_of_it), (without, said) = (
+        opened(root, tmp_path / task, WHOLE | {"task": task}) for task in ("meniscus", "acl")
     )
 
-    assert without.null_count() == with_it.null_count() + 1
+    assert "1 case has no known label: neither trained on nor tested." in said
+    assert "known label" not in said_of_it
+    assert set(with_it.plan.table["case"]) - set(without.plan.table["case"]) == {"0000"}
 
 
 def test_a_whole_set_of_chests_from_the_disk_to_the_report(tmp_path, capsys):

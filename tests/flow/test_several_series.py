@@ -16,7 +16,7 @@ from grandrounds.study.controls import told, with_controls
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe, is_control
 from grandrounds.tables import patient_hashes
 
-FUSION = "fusion:thumbnail"
+FUSION, JOINT = "fusion:thumbnail", "exams:thumbnail"
 CONTROLS = [
     f"{FUSION}@only-front", f"{FUSION}@only-side", f"{FUSION}@only-columns", f"{FUSION}@front-shuffled-columns",
 ]  # fmt: skip
@@ -43,10 +43,11 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(table, tmp_path_factory):
-    """A finished study of it."""
+    """A finished study of it, of late fusion with its controls and of a joint family without any."""
+    without = parse(Recipe, {"family": JOINT, "params": {"controls": "none"}})
     ask = Ask(
-        name="exams", data=DataSpec(source=str(table), names=True), families=("prior", FUSION), seeds=1,
-        split=SplitSpec(scheme="kfold", folds=3), judge=JudgeSpec(resamples=1000), means=Means(budget_s=20),
+        name="exams", data=DataSpec(source=str(table), names=True), families=("prior", FUSION), recipes=(without,),
+        seeds=1, split=SplitSpec(scheme="kfold", folds=3), judge=JudgeSpec(resamples=1000), means=Means(budget_s=20),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("runs") / "exams"
     said = []
@@ -70,7 +71,7 @@ def test_the_plan_adds_controls_and_says_so(run):
     folder, ask, said = run
     scores = tables.read(tables.SCORES, folder / "scores.parquet").frame
 
-    assert set(scores["family"]) == {"prior", FUSION, *CONTROLS}
+    assert set(scores["family"]) == {"prior", FUSION, JOINT, *CONTROLS}
     assert f"4 controls run beside {FUSION}, each" in said
     assert not api.run(ask, folder).did_something
 
@@ -160,28 +161,34 @@ def test_the_report_sets_the_fusion_beside_its_modalities(page):
 
 
 def test_the_report_counts_and_scores_cases_that_lack_a_series(page):
-    """16 of 80 exams have no side view; they are read, and scored apart from the others."""
+    """16 of 80 exams have no side view; they are read, late and jointly, and scored apart from the others."""
     section = page.split("What does each series say?")[1].split("\n## ")[0]
-    lacks, has = (
-        next(line for line in section.splitlines() if f"| {word} side |" in line) for word in ("lacks", "has")
-    )
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines()]
+    head, _, lacks, has = lines[next(at for at, cells in enumerate(lines) if cells[:2] == ["Cases", "How many"]) :][:4]
 
-    assert [cell.strip() for cell in lacks.split("|")][2] == "16"
-    assert [cell.strip() for cell in has.split("|")][2] == "64"
-    assert "undefined" not in lacks + has
+    assert {cell.split(",")[0] for cell in head[2:]} == {FUSION, JOINT}
+    assert lacks[:2] == ["lacks side", "16"]
+    assert has[:2] == ["has side", "64"]
+    assert all(0 < float(cell.split()[0]) <= 1 for cell in lacks[2:] + has[2:])
 
 
 def test_no_member_saw_a_test_patient(run):
-    """Whoever a fold tests is in no record of the fusion or of any of its members, inner trainings included."""
+    """Whoever a fold tests is in no record of what fuses or of any of its members, inner trainings included."""
     plan = SplitPlan.load(run[0] / "splits.parquet")
     samples = tables.read(tables.SAMPLES, run[0] / "samples.parquet").frame
     for fold in plan.folds():
         roles = samples.join(plan.roles(fold), on="case")
-        tested = set(patient_hashes(roles.filter(role="test")["patient"]))
-        trials = [path for path in (run[0] / "trials").glob(f"fusion-*-r{fold.repeat}-f{fold.fold}-*") if path.is_dir()]
+        tested, trained = (set(patient_hashes(roles.filter(role=role)["patient"])) for role in ("test", "train"))
+        trials = [
+            path
+            for kind in ("fusion", "exams")
+            for path in (run[0] / "trials").glob(f"{kind}-*-r{fold.repeat}-f{fold.fold}-*")
+            if path.is_dir()
+        ]
         records = [path.read_text(encoding="utf-8") for trial in trials for path in trial.rglob("fitted.json")]
 
-        assert len(records) > len(trials) == 5
+        assert len(records) > len(trials) == 6
+        assert all(any(one in text for one in trained) for text in records)  # patients are named in them
         assert not any(one in text for one in tested for text in records)
 
 
