@@ -64,6 +64,7 @@ def test_exams_of_one_slice_and_of_three_hundred(exams, tmp_path):
     assert pixels.shape == (11, 1, 16, 20, 24)
     assert "Volumes of 1 to 300 slices of 20×24 become 16×20×24" in said
     assert "2 have a single slice, which is repeated" in said
+    assert 'The step "canvas" with depth_px = 300 would keep every slice, for networks behind slices:.' in said
     assert single.sum() == 2
     for one in pixels[single.to_numpy()]:
         np.testing.assert_array_equal(one, np.broadcast_to(one[:, :1], one.shape))
@@ -75,6 +76,16 @@ def test_exams_of_different_spacing(exams, tmp_path):
     _, said = opened(exams, tmp_path / "run")
 
     assert "Slices lie 2 to 5 mm apart and are stretched alike" in said
+
+
+def test_exams_that_are_equally_deep(exams, tmp_path):
+    """Of those too deep to train on, nothing is said of a step that would keep them as deep as each is."""
+    for seed, path in enumerate(exams.rglob("*.nii.gz")):
+        write(path, noise((40, 20, 24), seed))
+    _, said = opened(exams, tmp_path / "run")
+
+    assert "Volumes of 40 slices of 20×24 become 16×20×24" in said
+    assert "canvas" not in said
 
 
 def test_exams_that_lie_in_several_ways(exams, tmp_path):

@@ -115,14 +115,24 @@ def _format_stack(samples: pl.DataFrame) -> tuple[tuple[Step, ...], str]:
     why = (
         f"Volumes of {_span(samples['depth_px'])} slices of {_span(samples['height_px'])}×{_span(samples['width_px'])} "
         f"become {'×'.join(map(str, stack.values()))} (slices, rows, columns), which a CPU can train on; "
-        f"the surveyed knee networks read 36×448×448.{_of_one_slice(samples)}{_of_spacings(samples)}"
+        "the surveyed knee networks read 36×448×448."
     )
+    why += "".join(remark(samples) for remark in (_of_depths, _of_one_slice, _of_spacings))
     return (build_step({"step": "format_stack", **stack}),), why
 
 
 def _span(counts: pl.Series) -> str:
     low, high = int(str(counts.min())), int(str(counts.max()))
     return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _of_depths(samples: pl.DataFrame) -> str:
+    """Return a sentence on the step that keeps all slices of volumes of different depths, where these are such."""
+    depths = samples["depth_px"].drop_nulls()
+    if depths.n_unique() < 2:
+        return ""
+    deepest = int(str(depths.max()))
+    return f' The step "canvas" with depth_px = {deepest} would keep every slice, for networks behind slices:.'
 
 
 def _of_one_slice(samples: pl.DataFrame) -> str:
