@@ -46,8 +46,12 @@ def test_the_report_says_what_shows_each_task(tmp_path: Path) -> None:
 def test_the_hybrid_tells_what_two_series_show_together(tmp_path: Path) -> None:
     """Tokens of convolutions under a transformer find it; each series alone and their late fusion do not."""
     options = SourceOptions(task="two-series", unit="volume", knee=KneeSpec())
-    params = {"exams:transmed:spp": {}, "fusion:slices:spp": {"n_parts": 2}}
-    recipes = [parse(Recipe, {"family": name, "params": {"of": {"side_px": 32}} | own}) for name, own in params.items()]
+    small = {"side_px": 32}
+    params = {
+        "exams:transmed:spp": {"of": small},
+        "fusion:slices:spp": {"n_parts": 2, "of": small | {"max_epochs": 10}},
+    }
+    recipes = [parse(Recipe, {"family": name, "params": own}) for name, own in params.items()]
     ask = Ask(
         name="knees", data=DataSpec(source="simulated-knee", options=options), families=("prior",),
         recipes=tuple(recipes), seeds=1, split=SplitSpec(scheme="kfold", folds=2), judge=JudgeSpec(resamples=2000),
