@@ -2,7 +2,8 @@
 
 Result    resnet-18 reads slices of stacks at 0.87 of the speed of single images on a machine to itself, at 0.93 and
           once at 0.79 beside other work (loads of 8 and 12); peaks of 833, 838 and 832 MiB
-          With --whole, slices:resnet-18 peaks at 3,006 MiB, each batch of four stacks read in four parts
+          With --whole, slices:resnet-18 peaks at 3,006 MiB and monai:resnet10 at 8,788 MiB, each batch of four stacks
+          read in four parts
 Hardware  one of two threads of an Intel Xeon
 Versions  torch 2.14.1
 n         medians of 5 interleaved pairs; one process for each number of exams
