@@ -92,7 +92,7 @@ ZEROS, DEFLATED_END = _deflated(bytes(2**20), zlib.Z_FULL_FLUSH), _deflated(b"",
 
 
 def _bombs(folder):
-    """Write sixty-five files that claim or unpack to far more than they are."""
+    """Write sixty-eight files that claim or unpack to far more than they are."""
     made = []
 
     def add(name, content):
@@ -113,6 +113,8 @@ def _bombs(folder):
         with zipfile.ZipFile(folder / f"claim{at}.npz", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("image.npy", _npy(shape) + bytes(10_000_000))
         made.append((folder / f"claim{at}.npz", None))
+    for at, n_frames in enumerate((10**5, 2 * 10**8, 2**31 - 1)):  # frames of one pixel, which fit in memory or do not
+        made.append((_slice(folder, f"frames{at}.dcm", Rows=1, Columns=1, NumberOfFrames=n_frames), None))
     for at, mib in enumerate((5, 20, 100, 400, 544)):  # only the last is beyond what one image may have
         packed = ZEROS * mib + DEFLATED_END
         path = _slice(folder, f"deflated{at}.dcm", InstanceNumber=at)
@@ -149,11 +151,11 @@ def _bombs(folder):
 
 
 def test_bombs(tmp_path, read_all):
-    """Sixty-five files that claim or unpack to gigabytes are refused before anything of that size is there."""
+    """Sixty-eight files that claim or unpack to gigabytes are refused before anything of that size is there."""
     bombs = _bombs(tmp_path)
     said = read_all(bombs, tmp_path)
 
-    assert len(bombs) == 65
+    assert len(bombs) == 68
     assert [str(path) for (path, _), one in zip(bombs, said, strict=True) if one[0] == "read"] == []
 
 

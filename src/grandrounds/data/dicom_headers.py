@@ -21,7 +21,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.errors import BadData, Refusal
-from grandrounds.formats.dicom_elements import integer_of, items_of, number_of, numbers_of, syntax_of, tells, text_of
+from grandrounds.formats.dicom_elements import frames_of, items_of, number_of, numbers_of, syntax_of, tells, text_of
 from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.dicom_plain import plain_header, wanted_of
 from grandrounds.formats.places import lying_order
@@ -149,7 +149,7 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     if is_beyond and syntax_of(dataset) != DeflatedExplicitVRLittleEndian:
         raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
     shared = {"path": str(path), "member": member} | _plain_facts(dataset)
-    n_frames = integer_of(dataset, "NumberOfFrames", 1)
+    n_frames = frames_of(dataset, n_bytes, path)
     groups = items_of(dataset, _GROUPS[1])
     if n_frames == 1 and not groups:
         yield shared | {"frame": None}
@@ -157,7 +157,8 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     if dataset.get(_AGENTS):
         shared["agent"] = "told"
     common = next(iter(items_of(dataset, _GROUPS[0])), Dataset())
-    frames = [shared | _own(own, common) for own in (groups or [Dataset()] * n_frames)[:n_frames]]
+    # Where no frame tells anything of its own, all say the same.
+    frames = [shared | _own(own, common) for own in groups[:n_frames]] or [shared | _own(Dataset(), common)] * n_frames
     order = lying_order([_lies(facts) for facts in frames]) if n_frames > 1 else None
     # Frames count as they lie, which is how `formats.read` counts them.
     for at, stored in enumerate(range(n_frames) if order is None else order):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 from collections.abc import Sequence
 from io import BufferedReader, BytesIO
@@ -21,7 +22,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
-from grandrounds.formats.dicom_elements import integer_of, items_of, numbers_of, syntax_of, text_of
+from grandrounds.formats.dicom_elements import frames_of, integer_of, items_of, numbers_of, syntax_of, text_of
 from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.dicom_plain import OF_PIXELS, plain_header, plain_image, wanted_of
 from grandrounds.formats.dicom_values import meaning, values
@@ -89,7 +90,7 @@ def n_slices(path: Path) -> int | None:
         else:
             check_head(file, path)
             dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True)
-    n_frames = _check_claims(dataset, None, path)
+    n_frames = _check_claims(dataset, n_bytes, None, path)
     return n_frames if 1 < n_frames <= n_bytes // _LEAST_BYTES else None
 
 
@@ -100,7 +101,7 @@ def decode(file: BufferedReader | BytesIO, path: Path, frame: int | None) -> Ima
     """
     plain = plain_image(file, _WANTED)
     dataset = _through_pydicom(file, path) if plain is None else plain[0]
-    n_frames = _check_claims(dataset, frame, path)
+    n_frames = _check_claims(dataset, file.seek(0, os.SEEK_END), frame, path)
     planes, order = _geometry(dataset, n_frames)
     stored = None if frame is None or n_frames == 1 else int(order[frame])  # frames count as they lie
     modality = text_of(dataset, "Modality") or None
@@ -124,9 +125,9 @@ def _through_pydicom(file: BinaryIO, path: Path) -> Dataset:
     return dataset
 
 
-def _check_claims(dataset: Dataset, frame: int | None, path: Path) -> int:
+def _check_claims(dataset: Dataset, n_bytes: int, frame: int | None, path: Path) -> int:
     """Return the number of frames after the sizes of (0028,0010), (0028,0011) and the like passed the budget."""
-    n_frames = integer_of(dataset, "NumberOfFrames", 1)
+    n_frames = frames_of(dataset, n_bytes, path)
     if frame is not None and not 0 <= frame < n_frames:
         raise BadData(f"there is no frame {frame} in an image of {n_frames}", where=path)
     shape = (
@@ -155,7 +156,8 @@ def _geometry(dataset: Dataset, n_frames: int) -> tuple[list[Geometry], NDArray[
     images have them in functional groups, one set a frame (PS3.3 C.7.6.16.2).
     """
     own, shared = (items_of(dataset, f"{which}FunctionalGroupsSequence") for which in ("PerFrame", "Shared"))
-    planes = [_plane(dataset, [*own[at : at + 1], *shared]) for at in range(n_frames)]
+    planes = [_plane(dataset, [one, *shared]) for one in own[:n_frames]]
+    planes += [_plane(dataset, shared)] * (n_frames - len(planes))  # of frames that tell nothing of their own
     order = lying_order(planes) if n_frames > 1 else None
     return planes, np.arange(n_frames) if order is None else order
 

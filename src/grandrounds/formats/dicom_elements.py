@@ -7,12 +7,17 @@ asked what it means (PS3.5 6.2).
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from grandrounds.errors import BadData
+
+_MOST_DEFLATED = 1032  # bytes that one byte can stand for: 258 for a length and a distance of one bit each, RFC 1951
 _TEXT = ("AS", "CS", "DS", "IS", "LO", "SH", "UI")  # kinds of values whose ASCII means itself
 _ESCAPE = b"\x1b"  # begins another character set, in bytes that are ASCII too (PS3.5 6.1.2.5)
 
@@ -59,6 +64,19 @@ def number_of(dataset: Dataset, keyword: str) -> float | None:
 def integer_of(dataset: Dataset, keyword: str, absent: int) -> int:
     """Return an element of one whole number, or `absent` where there is none or it is zero."""
     return int(number_of(dataset, keyword) or absent)
+
+
+def frames_of(dataset: Dataset, n_bytes: int, path: Path) -> int:
+    """Return the number of frames, (0028,0008), of a file of so many bytes.
+
+    Raises:
+        BadData: There cannot be so many, since each has a byte at least.
+    """
+    n_frames = integer_of(dataset, "NumberOfFrames", 1)
+    most = n_bytes * (_MOST_DEFLATED if syntax_of(dataset) == DeflatedExplicitVRLittleEndian else 1)
+    if n_frames > most:
+        raise BadData(f"the header claims {n_frames:,} frames, and the file has {n_bytes:,} bytes", where=path)
+    return n_frames
 
 
 def numbers_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401  (whatever the file holds)
