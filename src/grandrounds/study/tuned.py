@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,6 @@ import tomlkit
 from grandrounds import families, tables
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.catalogue import METRICS, spoken
-from grandrounds.specs import Spec
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.record import processor
@@ -132,17 +132,23 @@ def _head(tuning: Tuning, best: dict[str, Any], n_recipes: int, workspace: Works
 def _recipe(tuning: Tuning, chosen: Values, head: list[str]) -> str:
     """Return the recipe as TOML: only what differs from the default recipe of its family."""
     family = tuning.family.partition("@")[0]
-    usual = families.params_of(family)
     params = families.params_of(family, families.recipes.over(tuning.base.model_dump(), chosen))
+    own, usual = (one.model_dump(mode="json") for one in (params, families.params_of(family)))
     document = tomlkit.document()
     for line in head:
         document.add(tomlkit.comment(line))
     document.add(tomlkit.nl())
     document.add("family", tomlkit.item(f"{family}@{LABEL}"))
-    document.add("params", tomlkit.item(_different(params, usual)))
+    document.add("params", tomlkit.item(_different(own, usual)))
     return tomlkit.dumps(document)
 
 
-def _different(params: Spec, usual: Spec) -> dict[str, Any]:
-    own, other = params.model_dump(mode="json"), usual.model_dump(mode="json")
-    return {name: value for name, value in own.items() if value != other[name] and value is not None}
+def _different(own: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a recipe has to say to be laid over the usual one; TOML has no word for what is unset."""
+    found: dict[str, Any] = {}
+    for name, value in own.items():
+        other = usual.get(name)
+        if value is not None and value != other:
+            lower = other if isinstance(other, Mapping) else {}
+            found[name] = _different(value, lower) if isinstance(value, Mapping) else value
+    return found

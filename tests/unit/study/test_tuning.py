@@ -122,6 +122,17 @@ def test_the_best_recipe_is_written_however_its_numbers_are_spelt(archive, tmp_p
     assert kept == found.table["blur_px"][0]
 
 
+def test_of_a_table_of_parameters_only_what_differs_is_written(archive, tmp_path):
+    """A teacher's own settings come back as they were; those of them that are unset have no place in TOML."""
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
+    base = params_of("deit-tiny", {"max_epochs": 1, "teacher": {"max_epochs": 1, "width": 0.125}})
+    found = tune(ask, tmp_path, Tuning("deit-tiny", base, [{"gain": 0.2}], seeds=1))
+
+    written = recipes.read(found.recipe).params
+    assert written == {"max_epochs": 1, "gain": 0.2, "teacher": {"max_epochs": 1, "width": 0.125}}
+    assert params_of("deit-tiny", written).teacher == base.teacher
+
+
 def test_a_recipe_that_fails_is_last_and_says_why(workspace):
     """Others go on; where none works, the tuning is refused with the family's own words."""
     mixed = Tuning("swin-tiny", params_of("swin-tiny", {"max_epochs": 1}), [{"patch_px": 64}], seeds=1)
