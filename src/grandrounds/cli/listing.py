@@ -104,9 +104,13 @@ def _bounded(found: Sequence[float | None], form: str, then: str = "") -> str | 
 def tried_table(family: str, tried: pl.DataFrame, metric: str) -> Table:
     """Return the recipes of a family that were compared, the best first; what all have alike stands below."""
     tried = _told(tried)
-    held = [name for name in tried.columns if name not in _UNSHOWN and tried[name].null_count() < tried.height]
+    # Where nothing was dropped early, its column says nothing, and a terminal has no room to waste.
+    unshown = (*_UNSHOWN, "passes") if (tried["passes"] == 1).all() else _UNSHOWN
+    held = [name for name in tried.columns if name not in unshown and tried[name].null_count() < tried.height]
     alike = [name for name in held if name not in _MEASURED and tried.height > 1 and tried[name].n_unique() == 1]
-    caption = "SD: over trainings; passes: part of all passes that were trained; what was dropped early stands last"
+    caption = "SD: over trainings"
+    if "passes" in held:
+        caption += "; passes: part of all passes that were trained; what was dropped early stands last"
     if alike:
         caption += "\nin all of them: " + ", ".join(f"{name} = {tried[name][0]}" for name in alike)
     drawn = Table(

@@ -25,7 +25,16 @@ def test_values_that_all_recipes_share_stand_below_the_table():
     head = next(line for line in said.splitlines() if "learning_rate" in line)
     assert "max_epochs" not in head
     assert "in all of them: max_epochs = 40" in " ".join(said.split())
-    assert "passes" in head
+
+
+def test_passes_are_told_where_a_recipe_was_dropped_early():
+    """Where each was trained in full there is nothing to say of them."""
+    rates = {"learning_rate": [0.003, 0.001]}
+
+    assert "passes" not in printed(pl.DataFrame(rates | MEASURED))
+    assert "passes: part of all passes" in " ".join(
+        printed(pl.DataFrame(rates | MEASURED | {"passes": [1.0, 0.33]})).split()
+    )
 
 
 def test_a_value_and_its_difference_stand_beside_their_intervals():
