@@ -54,7 +54,7 @@ QUICK = {
     "resnet-101": {"batch_size": 8, "width": 0.125},
     "resnet-152": {"batch_size": 8, "width": 0.125},
     "vgg-16": {"batch_size": 8, "width": 0.1, "dropout": 0.1, "shift": 0.0, "learning_rate": 2e-3},
-    "googlenet": {"batch_size": 8, "width": 0.25, "shift": 0.0},
+    "googlenet": {"batch_size": 8, "learning_rate": 2e-3, "width": 0.25, "shift": 0.0},
     "spp": {"batch_size": 8, "width": 8, "dropout": 0.0, "shift": 0.0},
     "efficientnet-lite0-probe": {"side_px": None},
     "efficientnet-lite0": {
