@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,7 +92,7 @@ def test_under_another_name(file, suffix):
 
 
 def test_noise_after_the_magic(file):
-    """Random bytes behind a right beginning raise nothing but `BadData`."""
+    """Random bytes behind a right beginning give an image, or nothing but a `BadData` that names the file."""
     content = file.read_bytes()
     noise = np.random.default_rng(1)
     for _ in range(30):
@@ -101,8 +100,15 @@ def test_noise_after_the_magic(file):
         for place in noise.integers(8, len(content), 6):
             mutant[place] = noise.integers(256)
         file.write_bytes(bytes(mutant))
-        with contextlib.suppress(BadData):
-            formats.read(file)
+        assert str(file) in _place_of_refusal(file)
+
+
+def _place_of_refusal(file):
+    """Return where reading a file is refused, the file itself where it gives an image with pixels, else nothing."""
+    try:
+        return str(file) if formats.read(file).pixels.size else ""
+    except BadData as refusal:
+        return str(refusal.where)
 
 
 def test_box_is_a_crop(file):
