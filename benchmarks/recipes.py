@@ -5,7 +5,7 @@ Hardware:  one of two threads of an Intel Xeon, with other work beside
 Versions:  torch 2.14.1, timm 1.0.31
 n:         one training of each
 
-Run with `python benchmarks/recipes.py [RECIPE ...]`, by default all of them; it takes about two hours of a core. Each
+Run with `python benchmarks/recipes.py [RECIPE ...]`, by default all of them; it takes some 45 minutes of a core. Each
 is trained in one thread on the training patients of the first of five folds, for all of its passes, and looked at on
 that fold's valid; the test role stays closed. Recipes of volumes and of exams are trained on the simulated knees, 8
 slices of 32 pixels a series, of which every third shows the sign that is asked for; the others on the simulated HRCT
