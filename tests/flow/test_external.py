@@ -300,8 +300,8 @@ def test_nothing_names_a_patient_or_a_file(run, tmp_path):
     found = api.evaluate(run, str(source))
     frame = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
 
-    assert not frame["patient"].str.contains("N1").any()
-    assert not frame["sample"].str.contains("png").any()
+    assert frame["patient"].str.contains("^P-[a-z2-7]{13}$").all()
+    assert frame["sample"].str.contains("^S-[a-z2-7]{13}$").all()
     assert "N100" not in (run / "report.html").read_text(encoding="utf-8")
 
 
