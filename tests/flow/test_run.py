@@ -89,15 +89,18 @@ def test_a_second_run_does_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_json_has_what_the_audits_found(finished):
+def test_json_has_what_the_audits_found(archive, tmp_path):
     """A script that reads the answer also reads what speaks against it, as the table `findings` has it."""
-    folder, run, _ = finished
+    with np.load(archive) as arrays:  # images that name no patient are always a finding
+        np.savez(tmp_path / "unnamed.npz", **{name: arrays[name] for name in arrays if "patient" not in name})
+    run = tmp_path / "unnamed"
+    grandrounds("run", tmp_path / "unnamed.npz", "-o", run, "--families", "prior", "--resamples", "200", cwd=tmp_path)
     table = tables.read(tables.FINDINGS, run / "findings.parquet").frame.filter(outcome="finding")
-    said = json.loads(grandrounds("run", run, "--json", cwd=folder))
+    said = json.loads(grandrounds("run", run, "--json", cwd=tmp_path))
 
     assert not said["did_something"]
     assert said["findings"] == table.sort("audit").select("audit", "title", "sentence").to_dicts()
-    assert said["findings"]
+    assert "Patients unknown" in [finding["title"] for finding in said["findings"]]
 
 
 def test_another_request_for_the_same_folder_is_refused(finished, archive):
