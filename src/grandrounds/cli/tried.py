@@ -12,7 +12,7 @@ from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.families import params_of, recipes
 from grandrounds.specs import Spec
-from grandrounds.study.space import Tuning, Values, candidates, one_by_one, shared, space_of, usual, with_usual
+from grandrounds.study.space import Tuning, Values, candidates, nested, one_by_one, shared, space_of, usual, with_usual
 from grandrounds.study.spec import Ask, Study
 
 USUAL_RECIPES = 12  # tried where nobody says what to try
@@ -24,8 +24,9 @@ class Tried:
     """What tuning tries on the command line.
 
     Args:
-        set_: Values of a parameter, name=1,2,3, or a range, name=1e-4..1e-2; may be given several times; by default
-            learning rate, weight decay and batch size about those of the recipe.
+        set_: Values of a parameter, name=1,2,3, or a range, name=1e-4..1e-2; may be given several times; of.name=… are
+            those of the family that this one is made of; by default learning rate, weight decay and batch size about
+            those of the recipe.
         random: Try so many random combinations instead of all.
         one_by_one: Change one value of the family's recipe at a time, instead of trying all combinations.
         full: Train every recipe in full, instead of dropping two thirds after a third of the passes.
@@ -99,7 +100,7 @@ class Tried:
         tried = one_by_one(space) if alone else candidates(space, n_random, self.seed)
         return with_usual(
             tried, {} if alone else shared(space),
-            lambda values: params_of(family, recipes.over(base.model_dump(), values)),
+            lambda values: params_of(family, recipes.over(base.model_dump(), nested(values))),
         )  # fmt: skip
 
     def _refuse_what_cannot_be(self) -> None:

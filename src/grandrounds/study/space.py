@@ -13,6 +13,7 @@ import numpy as np
 
 from grandrounds import seeds
 from grandrounds.errors import BadSpec
+from grandrounds.families.recipes import over
 from grandrounds.specs import Spec
 
 Values = dict[str, Any]
@@ -45,7 +46,7 @@ class Tuning:
     Args:
         family: Name of the family.
         base: Its parameters but for what is tried.
-        tried: What differs from them, one a recipe.
+        tried: What differs from them, one a recipe; `of.learning_rate` is what stands in the table `of`.
         usual: Place among them of the recipe that the others are held against; None for none.
         primary: The metric that decides, on `valid`.
         margin: Differences within this much count as equal.
@@ -92,12 +93,43 @@ def space_of(given: Sequence[str]) -> Space:
     return found
 
 
+def nested(values: Values) -> Values:
+    """Return values of parameters as tables in tables, where the dots of a name go from one into the next.
+
+    >>> nested({"n_members": 5, "of.learning_rate": 0.001, "of.width": 0.5})
+    {'n_members': 5, 'of': {'learning_rate': 0.001, 'width': 0.5}}
+    """
+    found: Values = {}
+    for name, value in values.items():
+        first, dot, rest = name.partition(".")
+        found = over(found, {first: nested({rest: value}) if dot else value})
+    return found
+
+
+def value_in(params: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    """Return what a name with dots stands for in tables of parameters; None where it is not said.
+
+    >>> value_in({"of": {"learning_rate": 0.001}}, "of.learning_rate")
+    0.001
+    """
+    first, dot, rest = name.partition(".")
+    found = params.get(first)
+    if not dot:
+        return found
+    return value_in(found, rest) if isinstance(found, Mapping) else None
+
+
 def usual(params: Spec) -> Space:
     """Return the space that pays first: learning rate, weight decay and batch size about what the recipe has.
+
+    Of a family that is made of another one, these are that one's.
 
     Raises:
         BadSpec: The family has none of them, since it chooses its settings itself.
     """
+    member = getattr(params, "of_member", None)
+    if member is not None:
+        return {f"of.{name}": values for name, values in usual(member).items()}
     if not hasattr(params, "learning_rate"):
         raise BadSpec(
             "this family chooses its settings on valid itself, so there is nothing to try",

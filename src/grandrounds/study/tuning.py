@@ -21,7 +21,7 @@ from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.seeds import derive
 from grandrounds.specs import parse
 from grandrounds.study.engine import Listener, run_all
-from grandrounds.study.space import Tuning, Values
+from grandrounds.study.space import Tuning, Values, nested, value_in
 from grandrounds.study.spec import Means, Recipe
 from grandrounds.study.trial import Job, Trial
 from grandrounds.study.workspace import Workspace
@@ -100,7 +100,7 @@ def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung, where: str
 
 
 def _trials(tuning: Tuning, values: Values, rung: Rung, workspace: Workspace, means: Means) -> list[Trial]:
-    params = families.params_of(tuning.family, families.recipes.over(tuning.base.model_dump(), values))
+    params = families.params_of(tuning.family, families.recipes.over(tuning.base.model_dump(), nested(values)))
     passes = int(getattr(params, "max_epochs", 0))
     epochs = max(1, round(passes * rung.part)) if families.FAMILIES.get(tuning.family).iterates else 0
     recipe = parse(Recipe, {"family": tuning.family, "epochs": epochs, "params": params})
@@ -172,6 +172,6 @@ def _flat(tuning: Tuning, row: Row) -> Row:
     """Return a row of the table: the value of each parameter that any recipe changes, and what was measured."""
     usual = tuning.base.model_dump(mode="json")
     names = dict.fromkeys(name for values in tuning.tried for name in values)
-    own = {name: row["tried"].get(name, usual[name]) for name in names}
+    own = {name: row["tried"].get(name, value_in(usual, name)) for name in names}
     own = {name: str(value) if isinstance(value, list | dict | tuple) else value for name, value in own.items()}
     return own | {name: row[name] for name in row if name != "tried"} | {PLACE: tuning.tried.index(row["tried"])}

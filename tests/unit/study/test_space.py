@@ -61,6 +61,14 @@ def test_the_usual_space_surrounds_the_recipe():
         usual(params_of("thumbnail"))
 
 
+def test_the_usual_space_of_what_is_made_of_another_family_is_that_ones():
+    """A committee, a fusion and a network of exams have no learning rate beside that of their members."""
+    rate = params_of("resnet-18").learning_rate
+
+    assert usual(params_of("ensemble:resnet-18"))["of.learning_rate"][1] == rate
+    assert "of.batch_size" in usual(params_of("exams:joint:resnet-18"))
+
+
 def test_one_by_one_each_recipe_departs_in_one_value():
     """Values are not combined."""
     assert one_by_one({"a": [1, 2], "b": ["x"]}) == [{"a": 1}, {"a": 2}, {"b": "x"}]

@@ -133,6 +133,26 @@ def test_of_a_table_of_parameters_only_what_differs_is_written(archive, tmp_path
     assert params_of("deit-tiny", written).teacher == base.teacher
 
 
+def test_parameters_of_what_a_family_is_made_of_are_tried_by_name_with_a_dot(archive, tmp_path):
+    """The table has them under that name, the recipe in the table where they belong, and others there stay."""
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
+    base = params_of("ensemble:thumbnail", {"n_members": 2, "of": {"penalties": [0.1]}})
+    tried = [{"of.side_px": 4}, {}, {"of.side_px": 2}]
+    found = tune(ask, tmp_path, Tuning("ensemble:thumbnail", base, tried, usual=1, seeds=1))
+
+    assert set(found.table["of.side_px"]) == {2, 4, None}
+    assert found.table["mean"].n_unique() == 3
+    best = {} if found.table["of.side_px"][0] is None else {"side_px": found.table["of.side_px"][0]}
+    assert recipes.read(found.recipe).params == {"n_members": 2, "of": {"penalties": [0.1], **best}}
+
+
+def test_a_parameter_that_a_member_does_not_have_is_refused_before_training(workspace):
+    """The refusal names it."""
+    wrong = Tuning("ensemble:thumbnail", params_of("ensemble:thumbnail"), [{"of.side_pix": 4}], seeds=1)
+    with pytest.raises(BadSpec, match="side_pix"):
+        run(workspace, wrong)
+
+
 def test_a_recipe_that_fails_is_last_and_says_why(workspace):
     """Others go on; where none works, the tuning is refused with the family's own words."""
     mixed = Tuning("swin-tiny", params_of("swin-tiny", {"max_epochs": 1}), [{"patch_px": 64}], seeds=1)
