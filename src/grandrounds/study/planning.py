@@ -94,19 +94,22 @@ def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Co
 
 def _reading(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
     """Yield what a reader should know of how images of that space are read."""
-    yield from _in_parts(recipes, space)
+    yield from _in_parts(recipes, samples, space)
     yield from _repeated(recipes, samples, space)
 
 
-def _in_parts(recipes: Mapping[str, Recipe], space: tuple[int, ...]) -> Iterator[str]:
+def _in_parts(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence on each family for whose batches of images of that space memory is too small."""
+    n_kinds = max(1, samples["series_kind"].drop_nulls().n_unique())
     for name, recipe in recipes.items():
-        n_batch = int(getattr(recipe.params, "batch_size", 1))
-        n = n_parts(space, n_batch) if families.FAMILIES.get(name).iterates and not is_control(recipe) else 1
+        n_batch, n_series = int(getattr(recipe.params, "batch_size", 1)), n_kinds if _of_exams(name) else 1
+        reads = families.FAMILIES.get(name).iterates and not is_control(recipe)
+        n = n_parts(space, n_batch, n_series) if reads else 1
         if n > 1:
+            what = "volumes" if n_series == 1 else f"exams with {n_series} series"
             size = "×".join(map(str, space))
             yield (
-                f"{name}: a batch of {n_batch} volumes of {size} is read in {n} parts, whose gradients are added up, "
+                f"{name}: a batch of {n_batch} {what} of {size} is read in {n} parts, whose gradients are added up, "
                 'so that it fits into memory; the steps "format_stack" and "resample" make volumes smaller.'
             )
 
@@ -119,9 +122,14 @@ def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple
             yield f"{found}: families behind exams: read the first, those behind fusion: average what is said of each."
 
 
+def _of_exams(name: str) -> bool:
+    """Return whether a family reads all series of an exam side by side."""
+    return "exams" in name.split(":")
+
+
 def _refuse_canvas(names: Sequence[str], pipeline: Pipeline) -> None:
     """Refuse networks of exams where images lie on a canvas, whose border they would read as part of a series."""
-    joint = [name for name in names if "exams" in name.split(":")]
+    joint = [name for name in names if _of_exams(name)]
     if joint and any(step.step == "canvas" for step in pipeline.each):
         raise BadData(
             f"series of several sizes cannot be laid beside each other, and here they lie on a canvas: {joint[0]}",

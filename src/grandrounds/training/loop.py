@@ -184,7 +184,7 @@ def predict(network: nn.Module, pixels: Images, device: str = "cpu", *, any_size
 
 def _probs(network: nn.Module, pixels: Images, device: str) -> Probs:
     space = pixels.shape[2:]
-    n_abreast = at_once(space, max(1, _PREDICT_BATCH // _n_slices(space)))
+    n_abreast = at_once(space, max(1, _PREDICT_BATCH // _n_slices(space)), _n_series(network))
     rows = [
         network(as_channels_first(_resident(pixels[at : at + n_abreast], device))).cpu()
         for at in range(0, len(pixels), n_abreast)
@@ -211,7 +211,8 @@ class _Steps:
         self._step, self._n_steps = 0, plan.n_epochs * sum(self._n_batches(group) for group in self._groups)
         self._mean = WeightMean(network, spec, self._n_steps)
         smallest = min(len(group.rows) // self._n_batches(group) for group in self._groups) // self._ranks.n
-        self._n_parts = max(1, min(n_parts(whole.space, spec.batch_size), smallest))  # of a batch, gradients add up
+        wanted = n_parts(whole.space, spec.batch_size, _n_series(network))
+        self._n_parts = max(1, min(wanted, smallest))  # of a batch, whose gradients are added up
 
     @property
     def learning_rate(self) -> float:
@@ -354,6 +355,11 @@ def _out_of_memory(error: RuntimeError) -> bool:
 def _n_slices(space: tuple[int, ...]) -> int:
     """Return how many planes an image of that space, (H, W) or (D, H, W), is."""
     return math.prod(space[:-2])
+
+
+def _n_series(network: nn.Module) -> int:
+    """Return how many series of an exam a network reads side by side, each with all of its slices."""
+    return max(getattr(part, "n_series", 1) for part in network.modules())
 
 
 def reader_of(pixels: Images, device: str) -> Callable[[Tensor], Tensor]:

@@ -7,19 +7,26 @@ import math
 MOST_VALUES = 2**23  # voxels at once, one stack of 36×448×448; a thin network keeps some hundred bytes for each
 
 
-def at_once(space: tuple[int, ...], n: int) -> int:
+def at_once(space: tuple[int, ...], n: int, n_series: int = 1) -> int:
     """Return how many of `n` images of that space, (H, W) or (D, H, W), a network reads at once.
+
+    Args:
+        space: Of a series.
+        n: How many there are.
+        n_series: How many series of an exam the network reads side by side.
 
     >>> at_once((64, 64), 32), at_once((16, 64, 64), 8), at_once((36, 448, 448), 8)
     (32, 8, 1)
+    >>> at_once((36, 224, 224), 8), at_once((36, 224, 224), 8, n_series=2)
+    (4, 2)
     """
-    return n if len(space) == 2 else max(1, min(n, MOST_VALUES // math.prod(space)))
+    return n if len(space) == 2 else max(1, min(n, MOST_VALUES // (n_series * math.prod(space))))
 
 
-def n_parts(space: tuple[int, ...], n_batch: int) -> int:
+def n_parts(space: tuple[int, ...], n_batch: int, n_series: int = 1) -> int:
     """Return in how many parts a batch of images is read, whose gradients are added up.
 
     >>> n_parts((16, 64, 64), 8), n_parts((36, 448, 448), 8)
     (1, 8)
     """
-    return -(-n_batch // at_once(space, n_batch))
+    return -(-n_batch // at_once(space, n_batch, n_series))

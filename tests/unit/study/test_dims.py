@@ -38,10 +38,20 @@ def test_a_refusal_while_families_are_timed_says_which_it_is_of():
 def test_the_plan_says_where_a_batch_of_whole_stacks_is_read_in_parts():
     """Default volumes fit at once; stacks as the surveyed knee networks read them do not, and floors read none."""
     recipes = {name: parse(Recipe, {"family": name}) for name in ("prior", "slices:resnet-18")}
-    (said,) = planning._in_parts(recipes, (36, 448, 448))
+    nothing_said = pl.DataFrame({"series_kind": [None, None]}, schema={"series_kind": pl.String})
+    (said,) = planning._in_parts(recipes, nothing_said, (36, 448, 448))
 
     assert said.startswith("slices:resnet-18: a batch of 8 volumes of 36×448×448 is read in 8 parts")
-    assert not list(planning._in_parts(recipes, (16, 64, 64)))
+    assert not list(planning._in_parts(recipes, nothing_said, (16, 64, 64)))
+
+
+def test_the_plan_counts_all_series_of_an_exam_that_are_read_side_by_side():
+    """Three of them take the memory of three volumes; a family that reads each by itself has room for a batch."""
+    samples = pl.DataFrame({"series_kind": ["axial", "coronal", "sagittal", "axial"]})
+    recipes = {name: parse(Recipe, {"family": name}) for name in ("exams:joint:resnet-18", "slices:resnet-18")}
+    (said,) = planning._in_parts(recipes, samples, (16, 256, 256))
+
+    assert said.startswith("exams:joint:resnet-18: a batch of 8 exams with 3 series of 16×256×256 is read in 4 parts")
 
 
 def test_networks_of_exams_are_refused_on_a_canvas():

@@ -264,6 +264,30 @@ def test_large_volumes_are_read_one_by_one(monkeypatch):
     assert torch.allclose(in_parts.weights["inner.3.weight"], at_once.weights["inner.3.weight"], atol=1e-4)
 
 
+def test_exams_take_the_memory_of_all_their_series(monkeypatch):
+    """Of exams whose two series are read side by side, half as many are read at once as of single volumes."""
+    flat = dark_and_bright()
+    data = Labelled(np.repeat(np.repeat(flat.pixels[:, :, None], 3, axis=2), 2, axis=1), flat.labels)
+    sizes = []
+
+    class Exams(nn.Module):
+        n_series = 2
+
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, exams):
+            sizes.append(len(exams))
+            return self.inner(exams.mean(dim=(1, 2))[:, None])
+
+    monkeypatch.setattr(parts, "MOST_VALUES", 8 * 3 * 8 * 8)
+    read = run(net=nn.Sequential(Exams()), data=data)[0]
+
+    assert max(sizes) == 4  # in training and in prediction, where 40 fit without the limit
+    assert "in 2 parts" in read.notes[0]
+
+
 def test_the_clock_stops_training():
     """A cap in the past leaves one short, evaluated epoch and marks the training truncated."""
     outcome, epochs = run(plan=dataclasses.replace(PLAN, cap_s=0.0))
