@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -72,59 +72,6 @@ def _needs(entry: FamilyEntry) -> str:
     """Return the packages that a family needs; one that is made of another needs those of the other."""
     other = entry.name.partition("<")[2].rstrip(">")
     return ", ".join(entry.requires) or (f"what the {other} needs" if other else _NONE)
-
-
-_MEASURED = {  # column of the tuning's table: title, form
-    "worth": ("{metric} (95 %)", "{}"), "apart": ("difference from the usual", "{}"), "sd": ("SD", "{:.3f}"),
-    "log_loss": ("log loss", "{:.3f}"), "best_epoch": ("epoch", "{:.0f}"), "fit_s": ("s", "{:.0f}"),
-    "passes": ("passes", "{:.2f}"), "note": ("note", "{}"),
-}  # fmt: skip
-_BOUNDS = ("mean", "low", "high", "difference", "difference_low", "difference_high", "verdict")  # shown as text
-_UNSHOWN = ("parameters", "trials", "recipe", *_BOUNDS)
-
-
-def _told(tried: pl.DataFrame) -> pl.DataFrame:
-    """Return the tuning's table with values and differences beside their intervals, as text."""
-    own, worth, apart = tried.columns[: tried.columns.index("mean")], list[str | None](), list[str | None]()
-    for row in tried.select(_BOUNDS).iter_rows():
-        worth.append(_bounded(row[:3], ".3f"))
-        apart.append(_bounded(row[3:6], "+.3f", row[6]))
-    told = tried.with_columns(pl.Series("worth", worth, pl.String), pl.Series("apart", apart, pl.String))
-    return told.select(*own, "worth", "apart", pl.exclude(*own, "worth", "apart"))
-
-
-def _bounded(found: Sequence[float | None], form: str, then: str = "") -> str | None:
-    """Return a number with its bounds, as far as they are known."""
-    number, low, high = found
-    if number is None or low is None or high is None:
-        return None if number is None else f"{number:{form}}"
-    return f"{number:{form}} ({low:{form}} to {high:{form}}) {then}".strip()
-
-
-def tried_table(family: str, tried: pl.DataFrame, metric: str) -> Table:
-    """Return the recipes of a family that were compared, the best first; what all have alike stands below."""
-    tried = _told(tried)
-    # Where nothing was dropped early, its column says nothing, and a terminal has no room to waste.
-    unshown = (*_UNSHOWN, "passes") if (tried["passes"] == 1).all() else _UNSHOWN
-    held = [name for name in tried.columns if name not in unshown and tried[name].null_count() < tried.height]
-    alike = [name for name in held if name not in _MEASURED and tried.height > 1 and tried[name].n_unique() == 1]
-    caption = "SD: over trainings"
-    if "passes" in held:
-        caption += "; passes: part of all passes that were trained; what was dropped early stands last"
-    if alike:
-        caption += "\nin all of them: " + ", ".join(f"{name} = {tried[name][0]}" for name in alike)
-    drawn = Table(
-        title=f"{family}, the best recipe first", title_justify="left", padding=(0, 0), caption=caption,
-        caption_justify="left",
-    )  # fmt: skip
-    shown = [name for name in held if name not in alike]
-    forms = {name: _MEASURED.get(name, (name, "{}")) for name in shown}
-    for name, (title, _) in forms.items():
-        justify: Literal["left", "right"] = "right" if name in _MEASURED else "left"
-        drawn.add_column(title.format(metric=metric), justify=justify, overflow="fold")
-    for row in tried.select(shown).iter_rows(named=True):
-        drawn.add_row(*("–" if row[name] is None else form.format(row[name]) for name, (_, form) in forms.items()))
-    return drawn
 
 
 def table(kind: Kind, content: list[dict[str, str]]) -> Table:

@@ -132,7 +132,7 @@ def _rows(
     for place, (values, some) in enumerate(zip(entering, trials, strict=True)):
         names = [trial.name for trial in some]
         done = workspace.store.gathered(tables.TRIALS, names)
-        rows.append({"tried": values, "passes": rung.part} | _cost(done))
+        rows.append({"tried": values, "part": rung.part} | _cost(done))
         predictions = workspace.store.gathered(tables.PREDICTIONS, names)
         if predictions.height and predictions["trial"].n_unique() == len(names):
             # A recipe that fails with one seed is none to recommend.

@@ -3,12 +3,12 @@
 import polars as pl
 from rich.console import Console
 
-from grandrounds.cli.listing import tried_table
+from grandrounds.cli.tried_table import tried_table
 
 MEASURED = {
     "mean": [0.9, 0.8], "low": [0.81, 0.7], "high": [0.95, 0.88], "difference": [0.1, None],
     "difference_low": [0.02, None], "difference_high": [0.19, None], "verdict": ["better", None],
-    "passes": [1.0, 1.0],
+    "part": [1.0, 1.0],
 }  # fmt: skip
 
 
@@ -27,14 +27,12 @@ def test_values_that_all_recipes_share_stand_below_the_table():
     assert "in all of them: max_epochs = 40" in " ".join(said.split())
 
 
-def test_passes_are_told_where_a_recipe_was_dropped_early():
+def test_the_part_of_the_passes_is_told_where_a_recipe_was_dropped_early():
     """Where each was trained in full there is nothing to say of them."""
     rates = {"learning_rate": [0.003, 0.001]}
 
-    assert "passes" not in printed(pl.DataFrame(rates | MEASURED))
-    assert "passes: part of all passes" in " ".join(
-        printed(pl.DataFrame(rates | MEASURED | {"passes": [1.0, 0.33]})).split()
-    )
+    assert "part:" not in printed(pl.DataFrame(rates | MEASURED))
+    assert "part: of the passes" in " ".join(printed(pl.DataFrame(rates | MEASURED | {"part": [1.0, 0.33]})).split())
 
 
 def test_a_value_and_its_difference_stand_beside_their_intervals():
@@ -46,3 +44,24 @@ def test_a_value_and_its_difference_stand_beside_their_intervals():
     assert "0.900 (0.810 to 0.950)" in best
     assert "+0.100 (+0.020 to +0.190) better" in best
     assert usual.split("│")[3].strip() == "–"
+
+
+def test_of_several_parameters_only_what_is_not_as_usual_is_told():
+    """A column for each would break the words of all at the width of a terminal."""
+    tried = {"n_hidden": [256, 128], "whitening": ["zca", "zca"], "window_px": [8, 8], "cells": [1, 2], **MEASURED}
+    said = printed(pl.DataFrame(tried))
+
+    assert "│n_hidden = 256" in said
+    assert "│cells = 1" in said
+    assert "│as usual" in said
+    assert "as usual: n_hidden = 128, cells = 2" in " ".join(said.split())
+    assert "in all of them: whitening = zca, window_px = 8" in " ".join(said.split())
+
+
+def test_without_a_usual_recipe_every_value_is_told():
+    """As where the usual one could not be trained, or nobody asked for it."""
+    tried = {"n_hidden": [256, 128], "cells": [1, 2], **MEASURED, "difference": [None, None]}
+    said = printed(pl.DataFrame(tried, schema_overrides={"difference": pl.Float64}))
+
+    assert said.count("cells = ") == 2
+    assert "as usual" not in said

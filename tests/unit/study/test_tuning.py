@@ -5,7 +5,7 @@ import pytest
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.families import params_of, recipes
+from grandrounds.families import FAMILIES, params_of, params_spec, recipes
 from grandrounds.splits import ledger
 from grandrounds.study.engine import InProcess, Silent
 from grandrounds.study.space import Tuning
@@ -151,6 +151,14 @@ def test_a_parameter_that_a_member_does_not_have_is_refused_before_training(work
     wrong = Tuning("ensemble:thumbnail", params_of("ensemble:thumbnail"), [{"of.side_pix": 4}], seeds=1)
     with pytest.raises(BadSpec, match="side_pix"):
         run(workspace, wrong)
+
+
+@pytest.mark.parametrize("family", [entry.name for entry in FAMILIES])
+def test_no_parameter_is_called_as_a_column_of_what_was_measured(family, workspace):
+    """Its values would be overwritten: the table has a column for each parameter that is tried, beside these."""
+    measured = set(run(workspace, tuning([1, 2]))[0].columns) - {"side_px"}
+
+    assert not measured & set(params_spec(family).model_fields)
 
 
 def test_a_recipe_that_fails_is_last_and_says_why(workspace):
