@@ -105,9 +105,11 @@ def _told(tuning: Tuning, table: pl.DataFrame, workspace: Workspace) -> list[str
         )
     n_folds = len(workspace.plan.folds())
     if n_folds > 1:
+        has_rate = families.FAMILIES.get(tuning.family).iterates
+        swept = f", or let each fold choose for itself with sweep:{tuning.family}" if has_rate else ""
         sentences.append(
             f"Patients of these {tuning.folds} of {n_folds} folds are tested in others: use this recipe on other "
-            f"images, or let each fold choose for itself with sweep:{tuning.family}."
+            f"images{swept}."
         )
     return sentences
 

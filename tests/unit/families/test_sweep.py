@@ -38,6 +38,16 @@ def test_a_sweep_may_start_from_another_recipe():
     assert fitted.params.clip == 2.0
 
 
+def test_a_sweep_reaches_the_learning_rate_of_what_a_family_is_made_of():
+    """A committee has none of its own: its members' is swept, about what `of` sets for them."""
+    of = {"n_members": 2, "of": {"learning_rate": 0.01, "clip": 2.0}}
+    family = families.build("sweep:ensemble:li2014", {"n_members": 2, "factor": 4.0, "of": of})
+    fitted = family.fit(VIEW, VIEW, Budget(epochs=4), 0, lambda _: None)
+
+    assert {one.params.learning_rate for one in fitted.members} <= {0.005, 0.02}
+    assert {one.params.clip for one in fitted.members} == {2.0}
+
+
 def test_a_sweep_needs_a_learning_rate():
     """Families that choose their settings on valid have nothing to sweep."""
     with pytest.raises(BadSpec, match="no learning rate"):

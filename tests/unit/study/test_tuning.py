@@ -9,7 +9,7 @@ from grandrounds.families import FAMILIES, params_of, params_spec, recipes
 from grandrounds.splits import ledger
 from grandrounds.study.engine import InProcess, Silent
 from grandrounds.study.space import Tuning
-from grandrounds.study.spec import Ask, DataSpec, Means
+from grandrounds.study.spec import Ask, DataSpec, Means, SplitSpec
 from grandrounds.study.tuned import tune
 from grandrounds.study.tuning import compare, rungs
 from grandrounds.study.workspace import inside, open_workspace
@@ -151,6 +151,20 @@ def test_a_parameter_that_a_member_does_not_have_is_refused_before_training(work
     wrong = Tuning("ensemble:thumbnail", params_of("ensemble:thumbnail"), [{"of.side_pix": 4}], seeds=1)
     with pytest.raises(BadSpec, match="side_pix"):
         run(workspace, wrong)
+
+
+@pytest.mark.parametrize(
+    ("family", "tried", "swept"), [("thumbnail", "side_px", False), ("li2014", "batch_size", True)]
+)
+def test_a_sweep_inside_each_fold_is_advised_where_there_is_a_rate_to_sweep(archive, tmp_path, family, tried, swept):
+    """A family that chooses its settings on valid itself has none, and a sweep of it would be refused."""
+    data, split = DataSpec(source=str(archive), names=True), SplitSpec(scheme="kfold", folds=3)
+    ask = Ask(name="tuning", data=data, split=split, means=Means(workers=1))
+    base = params_of(family, {"max_epochs": 1} if swept else {})
+    found = tune(ask, tmp_path, Tuning(family, base, [{tried: 8}], seeds=1))
+
+    (said,) = [sentence for sentence in found.sentences if "use this recipe on other images" in sentence]
+    assert (f"sweep:{family}" in said) == swept
 
 
 @pytest.mark.parametrize("family", [entry.name for entry in FAMILIES])
