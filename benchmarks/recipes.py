@@ -9,7 +9,8 @@ Run with `python benchmarks/recipes.py [RECIPE ...]`, by default all of them; it
 is trained in one thread on the training patients of the first of five folds, for all of its passes, and looked at on
 that fold's valid; the test role stays closed. Recipes of volumes and of exams are trained on the simulated knees, 8
 slices of 32 pixels a series, of which every third is of the plane that can show the sign that is asked for; the others
-on the simulated HRCT set, of which `grandrounds tune simulated-hrct NETWORK --full --seeds 1 --set max_epochs=N` prints the same AUC.
+on the simulated HRCT set, of which `grandrounds tune simulated-hrct NETWORK --full --seeds 1 --set max_epochs=N` prints
+the same AUC.
 """
 
 from __future__ import annotations
