@@ -149,13 +149,14 @@ def tune_(
     tried = wanted or Tried()
     planned = api.study_in(Path(what))
     task: Ask | Study = tried.over(planned[0], read) if planned is not None else tried.ask(what, read)
+    tuning = tried.tuning(task, family)
     folder = out or (planned and planned[1]) or options.RUNS / task.name
     with show.Terminal() as listener:
-        found = tune(task, folder if out else folder / "tuning", tried.tuning(task, family), listener)
+        found = tune(task, folder if out else folder / "tuning", tuning, listener)
     if json_:
         _console.print_json(json.dumps(found.table.to_dicts()))
         return
-    _console.print(tried_table(family, found.table, found.metric))
+    _console.print(tried_table(family, found.table, found.metric, tuning.usual))
     for sentence in found.sentences:
         _say(sentence)
     _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -12,7 +13,17 @@ from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.families import params_of, recipes
 from grandrounds.specs import Spec
-from grandrounds.study.space import Tuning, Values, candidates, nested, one_by_one, shared, space_of, usual, with_usual
+from grandrounds.study.space import (
+    Tuning,
+    Values,
+    candidates,
+    laid_over,
+    one_by_one,
+    shared,
+    space_of,
+    usual,
+    with_usual,
+)
 from grandrounds.study.spec import Ask, Study
 
 USUAL_RECIPES = 12  # tried where nobody says what to try
@@ -94,14 +105,11 @@ class Tried:
         )  # fmt: skip
 
     def _recipes(self, family: str, base: Spec) -> tuple[list[Values], int]:
-        space = space_of(self.set_) if self.set_ else usual(base)
+        space = space_of(self.set_) if self.set_ else usual(family, base)
         n_random = self.random or (USUAL_RECIPES if not self.set_ else None)
         alone = self.one_by_one
         tried = one_by_one(space) if alone else candidates(space, n_random, self.seed)
-        return with_usual(
-            tried, {} if alone else shared(space),
-            lambda values: params_of(family, recipes.over(base.model_dump(), nested(values))),
-        )  # fmt: skip
+        return with_usual(tried, {} if alone else shared(space), partial(laid_over, family, base))
 
     def _refuse_what_cannot_be(self) -> None:
         if self.across is not None and self.across < 2:

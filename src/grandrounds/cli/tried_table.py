@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 from rich.table import Table
 
+from grandrounds.study.space import PLACE
+
 _NONE = "–"
 _NUMBERS = {  # column of the tuning's table: title, form
     "sd": ("SD", ".3f"), "log_loss": ("log loss", ".3f"), "best_epoch": ("epoch", ".0f"), "fit_s": ("s", ".0f"),
@@ -16,26 +18,27 @@ _NUMBERS = {  # column of the tuning's table: title, form
 Row = Mapping[str, Any]
 
 
-def tried_table(family: str, tried: pl.DataFrame, metric: str) -> Table:
+def tried_table(family: str, tried: pl.DataFrame, metric: str, usual: int | None) -> Table:
     """Return the recipes of a family that were compared, the best first; what all have alike stands below.
 
     Args:
         family: Its name.
         tried: What `tune` found, with a column for each parameter that any recipe changes in front.
         metric: What decided, in words.
+        usual: Which of those that were asked for the others are held against; None for none.
     """
     own = tried.columns[: tried.columns.index("mean")]
     own = [name for name in own if tried[name].null_count() < tried.height]
     alike = [name for name in own if tried.height > 1 and tried[name].n_unique() == 1]
     changed = [name for name in own if name not in alike]
     rows = tried.to_dicts()
-    usual = _usual(rows)
+    held = next((row for row in rows if row[PLACE] == usual), None)
     early = bool((tried["part"] != 1).any())
     drawn = Table(
         title=f"{family}, the best recipe first", title_justify="left", padding=(0, 0),
-        caption="\n".join(_below(rows[0], usual, changed, alike, early=early)), caption_justify="left",
+        caption="\n".join(_below(rows[0], held, changed, alike, early=early)), caption_justify="left",
     )  # fmt: skip
-    columns = dict(_recipes(rows, usual, changed))
+    columns = dict(_recipes(rows, held, changed))
     for title in columns:
         drawn.add_column(title, overflow="fold")
     measured = dict(_measured(rows, metric, early=early))
@@ -44,12 +47,6 @@ def tried_table(family: str, tried: pl.DataFrame, metric: str) -> Table:
     for cells in zip(*columns.values(), *measured.values(), strict=True):
         drawn.add_row(*cells)
     return drawn
-
-
-def _usual(rows: Sequence[Row]) -> Row | None:
-    """Return the recipe that the others are held against; it alone was scored and differs from none."""
-    found = [row for row in rows if row["mean"] is not None and row["difference"] is None]
-    return found[0] if len(found) == 1 < len(rows) else None
 
 
 def _below(

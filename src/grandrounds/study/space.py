@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from grandrounds import seeds
+from grandrounds import families, seeds
 from grandrounds.errors import BadSpec
+from grandrounds.families.params_of_others import MemberParams
 from grandrounds.families.recipes import over
 from grandrounds.specs import Spec
 
 Values = dict[str, Any]
+PLACE = "recipe"  # column: which of those that were tried, from 0; a table may spell a number otherwise
 _FROM_FACTOR = 10  # a range over so many times its lower end is drawn from evenly by its logarithm
 
 
@@ -70,6 +72,19 @@ class Tuning:
     across: int | None = None
     halving: bool = True
 
+    def params(self, values: Values) -> Spec:
+        """Return the parameters of the recipe that differs from the others in these values."""
+        return laid_over(self.family, self.base, values)
+
+
+def laid_over(family: str, base: Spec, values: Values) -> Spec:
+    """Return a family's parameters with values laid over them, whose names may have dots.
+
+    Raises:
+        BadSpec: There is no such parameter, or a value is out of range.
+    """
+    return families.params_of(family, over(base.model_dump(), nested(values)))
+
 
 def space_of(given: Sequence[str]) -> Space:
     """Return the space that texts such as `learning_rate=1e-3,3e-3` and `weight_decay=1e-4..1e-1` describe.
@@ -119,7 +134,7 @@ def value_in(params: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     return value_in(found, rest) if isinstance(found, Mapping) else None
 
 
-def usual(params: Spec) -> Space:
+def usual(family: str, params: Spec) -> Space:
     """Return the space that pays first: learning rate, weight decay and batch size about what the recipe has.
 
     Of a family that is made of another one, these are that one's.
@@ -127,12 +142,11 @@ def usual(params: Spec) -> Space:
     Raises:
         BadSpec: The family has none of them, since it chooses its settings itself.
     """
-    member = getattr(params, "of_member", None)
-    if member is not None:
-        return {f"of.{name}": values for name, values in usual(member).items()}
+    if isinstance(params, MemberParams):
+        return {f"of.{name}": values for name, values in usual(params.member, params.of_member).items()}
     if not hasattr(params, "learning_rate"):
         raise BadSpec(
-            "this family chooses its settings on valid itself, so there is nothing to try",
+            f"{family} chooses its settings on valid itself, so there is nothing to try",
             remedy="name parameters and values with --set",
         )
     rate, batch = float(params.learning_rate), int(params.batch_size)  # type: ignore[attr-defined]

@@ -16,9 +16,9 @@ from grandrounds.evaluate.catalogue import METRICS, spoken
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.record import processor
-from grandrounds.study.space import Tuning, Values, nested
+from grandrounds.study.space import PLACE, Tuning, Values
 from grandrounds.study.spec import Ask, Means, Study
-from grandrounds.study.tuning import PLACE, compare, scored_on
+from grandrounds.study.tuning import compare, scored_on
 from grandrounds.study.workspace import Workspace, inside, open_workspace
 from grandrounds.wording import many
 
@@ -134,8 +134,7 @@ def _head(tuning: Tuning, best: dict[str, Any], n_recipes: int, workspace: Works
 def _recipe(tuning: Tuning, chosen: Values, head: list[str]) -> str:
     """Return the recipe as TOML: only what differs from the default recipe of its family."""
     family = tuning.family.partition("@")[0]
-    params = families.params_of(family, families.recipes.over(tuning.base.model_dump(), nested(chosen)))
-    own, usual = (one.model_dump(mode="json") for one in (params, families.params_of(family)))
+    own, usual = (one.model_dump(mode="json") for one in (tuning.params(chosen), families.params_of(family)))
     document = tomlkit.document()
     for line in head:
         document.add(tomlkit.comment(line))

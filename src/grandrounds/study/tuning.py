@@ -21,13 +21,12 @@ from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.seeds import derive
 from grandrounds.specs import parse
 from grandrounds.study.engine import Listener, run_all
-from grandrounds.study.space import Tuning, Values, nested, value_in
+from grandrounds.study.space import PLACE, Tuning, Values, value_in
 from grandrounds.study.spec import Means, Recipe
 from grandrounds.study.trial import Job, Trial
 from grandrounds.study.workspace import Workspace
 from grandrounds.wording import many
 
-PLACE = "recipe"  # which of those that were asked for, from 0: a table may spell a number otherwise
 WORTH = (
     "mean", "low", "high", "sd", "difference", "difference_low", "difference_high", "verdict", "log_loss",
 )  # fmt: skip
@@ -100,7 +99,7 @@ def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung, where: str
 
 
 def _trials(tuning: Tuning, values: Values, rung: Rung, workspace: Workspace, means: Means) -> list[Trial]:
-    params = families.params_of(tuning.family, families.recipes.over(tuning.base.model_dump(), nested(values)))
+    params = tuning.params(values)
     passes = int(getattr(params, "max_epochs", 0))
     epochs = max(1, round(passes * rung.part)) if families.FAMILIES.get(tuning.family).iterates else 0
     recipe = parse(Recipe, {"family": tuning.family, "epochs": epochs, "params": params})

@@ -56,17 +56,19 @@ def test_the_usual_space_surrounds_the_recipe():
     """Learning rate, weight decay and batch size come first; a family that chooses for itself has none of them."""
     rate = params_of("resnet-18").learning_rate
 
-    assert usual(params_of("resnet-18"))["learning_rate"][1] == rate
-    with pytest.raises(BadSpec, match="--set"):
-        usual(params_of("thumbnail"))
+    assert usual("resnet-18", params_of("resnet-18"))["learning_rate"][1] == rate
+    with pytest.raises(BadSpec, match=r"thumbnail chooses(.|\n)*--set"):
+        usual("thumbnail", params_of("thumbnail"))
+    with pytest.raises(BadSpec, match="thumbnail chooses"):
+        usual("ensemble:thumbnail", params_of("ensemble:thumbnail"))
 
 
 def test_the_usual_space_of_what_is_made_of_another_family_is_that_ones():
     """A committee, a fusion and a network of exams have no learning rate beside that of their members."""
     rate = params_of("resnet-18").learning_rate
 
-    assert usual(params_of("ensemble:resnet-18"))["of.learning_rate"][1] == rate
-    assert "of.batch_size" in usual(params_of("exams:joint:resnet-18"))
+    assert usual("ensemble:resnet-18", params_of("ensemble:resnet-18"))["of.learning_rate"][1] == rate
+    assert "of.batch_size" in usual("exams:joint:resnet-18", params_of("exams:joint:resnet-18"))
 
 
 def test_one_by_one_each_recipe_departs_in_one_value():

@@ -8,13 +8,13 @@ from grandrounds.cli.tried_table import tried_table
 MEASURED = {
     "mean": [0.9, 0.8], "low": [0.81, 0.7], "high": [0.95, 0.88], "difference": [0.1, None],
     "difference_low": [0.02, None], "difference_high": [0.19, None], "verdict": ["better", None],
-    "part": [1.0, 1.0],
+    "part": [1.0, 1.0], "recipe": [1, 0],
 }  # fmt: skip
 
 
-def printed(tried, width=80):
+def printed(tried, width=80, usual=0):
     console = Console(width=width, record=True)
-    console.print(tried_table("resnet-18", tried, "AUC of ill"))
+    console.print(tried_table("resnet-18", tried, "AUC of ill", usual))
     return console.export_text()
 
 
@@ -59,9 +59,17 @@ def test_of_several_parameters_only_what_is_not_as_usual_is_told():
 
 
 def test_without_a_usual_recipe_every_value_is_told():
-    """As where the usual one could not be trained, or nobody asked for it."""
+    """As where nobody asked for it."""
     tried = {"n_hidden": [256, 128], "cells": [1, 2], **MEASURED, "difference": [None, None]}
-    said = printed(pl.DataFrame(tried, schema_overrides={"difference": pl.Float64}))
+    said = printed(pl.DataFrame(tried, schema_overrides={"difference": pl.Float64}), usual=None)
 
     assert said.count("cells = ") == 2
     assert "as usual" not in said
+
+
+def test_the_usual_recipe_is_named_where_it_could_not_be_trained():
+    """What is as usual does not follow from what was measured."""
+    tried = {"n_hidden": [256, 128], "cells": [1, 2], **MEASURED, "mean": [0.9, None], "difference": [None, None]}
+    said = printed(pl.DataFrame(tried, schema_overrides={"difference": pl.Float64}))
+
+    assert "as usual: n_hidden = 128, cells = 2" in " ".join(said.split())
