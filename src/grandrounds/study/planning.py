@@ -13,7 +13,8 @@ import polars as pl
 
 from grandrounds import families
 from grandrounds.errors import BadData, Refusal
-from grandrounds.families.exam import kinds, repeated
+from grandrounds.families.exam import kinds, modalities, repeated
+from grandrounds.families.params_of_others import ExamsParams, fusing
 from grandrounds.families.price import Price, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.prepare import Pipeline
@@ -23,6 +24,7 @@ from grandrounds.study.controls import told, with_controls
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study, is_control
 from grandrounds.study.workspace import Say, Workspace
+from grandrounds.tables import OF_COLUMNS
 from grandrounds.training.parts import n_parts
 
 SEEDS_OF_ONE_FOLD = 3  # folds show how training varies; where there is one fold, seeds have to
@@ -100,9 +102,8 @@ def _reading(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[
 
 def _in_parts(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
     """Yield a sentence on each family for whose batches of images of that space memory is too small."""
-    n_kinds = max(1, samples["series_kind"].drop_nulls().n_unique())
     for name, recipe in recipes.items():
-        n_batch, n_series = int(getattr(recipe.params, "batch_size", 1)), n_kinds if _of_exams(name) else 1
+        n_batch, n_series = int(getattr(recipe.params, "batch_size", 1)), _side_by_side(recipe, samples)
         reads = families.FAMILIES.get(name).iterates and not is_control(recipe)
         n = n_parts(space, n_batch, n_series) if reads else 1
         if n > 1:
@@ -112,6 +113,14 @@ def _in_parts(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple
                 f"{name}: a batch of {n_batch} {what} of {size} is read in {n} parts, whose gradients are added up, "
                 'so that it fits into memory; the steps "format_stack" and "resample" make volumes smaller.'
             )
+
+
+def _side_by_side(recipe: Recipe, samples: pl.DataFrame) -> int:
+    """Return how many series of an exam a family reads at once; one where it reads each by itself."""
+    exams = fusing(recipe.params)
+    if not isinstance(exams, ExamsParams):
+        return 1
+    return max(1, sum(one != OF_COLUMNS for one in modalities(samples, exams)))
 
 
 def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:

@@ -54,6 +54,16 @@ def test_the_plan_counts_all_series_of_an_exam_that_are_read_side_by_side():
     assert said.startswith("exams:joint:resnet-18: a batch of 8 exams with 3 series of 16×256×256 is read in 4 parts")
 
 
+def test_the_plan_counts_only_the_series_that_are_read():
+    """Of three series two are named, and two fit into half as many parts."""
+    samples = pl.DataFrame({"series_kind": ["axial", "coronal", "sagittal", "axial"]})
+    family = "exams:joint:resnet-18"
+    recipe = parse(Recipe, {"family": family, "params": {"only": ["axial", "coronal"]}})
+    (said,) = planning._in_parts({family: recipe}, samples, (16, 256, 256))
+
+    assert "exams with 2 series of 16×256×256 is read in 2 parts" in said
+
+
 def test_networks_of_exams_are_refused_on_a_canvas():
     """What lies outside one series lies inside another; a fusion reads each by itself, and slices find their own."""
     canvas = build_step({"step": "canvas", "height_px": 8, "width_px": 8, "depth_px": 4})
