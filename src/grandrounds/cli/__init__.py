@@ -17,7 +17,7 @@ app = App(
     name="grandrounds",
     help="Every family of image classifier reads the same medical cases under one leak-free protocol.\n\n"
     "Start with: grandrounds demo",
-    help_format="plaintext",
+    help_format="markdown",
     suppress_keyboard_interrupt=False,  # `main` has more to say
 )
 # The first line stands in the list of commands, the rest in the command's own help.
@@ -69,7 +69,7 @@ study, the step "masked" puts the masks on the images. Needs MONAI.
     grandrounds mask chests/ --unit volume --hounsfield -o masks/chests --threads 2""",
     "report": """Write the report of a run, or of anybody's predictions in CSVs.
 
-A CSV has one row per image: sample, label, one prob_<class> column per class, and where there are any: patient, case,
+A CSV has one row per image: sample, label, one `prob_<class>` column per class, and where there are any: patient, case,
 family, fold, seed, role. Human readers give a rating or a decision instead. Several CSVs are compared as families.
 With a column task there is a row for each task and image, and the page has the mean over the tasks and a part for each.
 
