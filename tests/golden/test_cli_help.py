@@ -52,3 +52,10 @@ def test_no_two_groups_of_options_share_a_name():
     groups = [[field.name for field in dataclasses.fields(group)] for group in (Judged, Wanted, Deciding)]
     names = [name for group in (*groups, SourceOptions.model_fields) for name in group]
     assert sorted(names) == sorted(set(names))
+
+
+def test_commands_import_nothing_heavy_before_they_are_called():
+    """Whoever asks for help does not wait for what trains and judges."""
+    heavy = ("torch", "sklearn", "skimage", "scipy.stats", "numba", "matplotlib", "monai")
+    code = f"import sys, grandrounds.cli.commands; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -23,8 +23,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from grandrounds.evaluate.bootstrap import Column, interval
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
@@ -65,7 +64,7 @@ def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, leve
     spread = float(defined.std())
     if spread < _NOTHING:  # the same whoever is drawn, as the prior's AUC
         return estimate, estimate
-    half = student.ppf(1 - level / 2, max(n_carriers - 1, 1)) * spread / (estimate * (1 - estimate))
+    half = stdtrit(max(n_carriers - 1, 1), 1 - level / 2) * spread / (estimate * (1 - estimate))
     return float(expit(logit(estimate) - half)), float(expit(logit(estimate) + half))
 
 
