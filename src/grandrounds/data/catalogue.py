@@ -111,7 +111,7 @@ SOURCES: Registry[SourceEntry] = Registry(
             licence="CC0 1.0",
             names=("simulated-knee",),
             named="grandrounds.layouts.named:knees",
-            reads=("knee", "unit", "tasks"),
+            reads=("knee", "unit", "series.plane", "tasks"),
             tasks=("one-series", "two-series", "columns"),
         ),
         SourceEntry(

@@ -2,12 +2,14 @@
 
 It has the layout of MRNet, with a table of the exams beside it. Three tasks are planted in the same exams: `one-series`
 shows in the sagittal series alone; `two-series` is that either the coronal or the axial series shows its sign, but not
-both, so that each of them alone says nothing; `columns` stands in the clinical columns and in no image.
+both, so that each of them alone says nothing; `columns` stands in the clinical columns and in no image. All series are
+read unless the option `series.plane` names one.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from grandrounds.data.draft import Draft
-from grandrounds.data.knee import TASKS, Exam, draw, simulate
+from grandrounds.data.knee import PLANES, TASKS, Exam, draw, simulate
 from grandrounds.data.knee_spec import KneeSpec
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.units import UNITS, by_unit
@@ -54,9 +56,12 @@ def draft(cache: Path, options: SourceOptions) -> Draft:
     size = f"about {spec.n_exams * 3 * spec.n_slices * spec.size_px**2 / 2**20:.0f} MB"
     root = written_once(cache / f"{NAME}-v{VERSION}-{spec.identity()}", partial(write, spec=spec), size)
     exams = pl.read_csv(root / _TABLE, infer_schema=False)
-    rows = [row for exam in exams.iter_rows(named=True) for row in _slices(root, exam, options.task, spec.n_slices)]
+    plane = options.series.plane
+    planes = PLANES if plane is None else (plane,)
+    rows = [row for exam in exams.iter_rows(named=True) for row in _slices(root, exam, planes, options)]
     drafted, files = by_unit(pl.DataFrame(rows), options.unit)
-    lacking = sum(1 for exam in exams["series"] if exam.count(" ") < 2)
+    n_lacking = sum(not set(planes) <= set(there.split(" ")) for there in exams["series"])
+    what = "one of their three series" if plane is None else f"the {plane} series"
     return Draft(
         name=NAME,
         root=root,
@@ -70,7 +75,7 @@ def draft(cache: Path, options: SourceOptions) -> Draft:
         patient_known=True,
         simulated=True,
         licence="CC0-1.0",
-        notes=(*NOTES, f"{lacking} of {exams.height} exams lack one of their three series.", UNITS[options.unit]),
+        notes=(*NOTES, f"{n_lacking} of {exams.height} exams lack {what}.", UNITS[options.unit]),
     )
 
 
@@ -100,8 +105,8 @@ def _path(root: Path, plane: str, exam: str) -> Path:
     return root / "exams" / plane / f"{exam}.npy"
 
 
-def _slices(root: Path, exam: dict[str, str], task: str, n_slices: int) -> list[dict[str, object]]:
-    shared = {"case": exam["exam"], "patient": exam["patient"], "label": exam[task], "member": None}
+def _slices(root: Path, exam: dict[str, str], planes: Sequence[str], options: SourceOptions) -> list[dict[str, object]]:
+    shared = {"case": exam["exam"], "patient": exam["patient"], "label": exam[str(options.task)], "member": None}
     return [
         shared
         | {name: exam[name] for name in _CLINICAL}
@@ -114,5 +119,6 @@ def _slices(root: Path, exam: dict[str, str], task: str, n_slices: int) -> list[
             "frame": at,
         }
         for plane in exam["series"].split(" ")
-        for at in range(n_slices)
+        if plane in planes
+        for at in range(options.knee.n_slices)
     ]

@@ -11,6 +11,7 @@ import pytest
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.knee import PLANES, TASKS, draw, simulate
 from grandrounds.data.knee_spec import KneeSpec
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadSpec
 from grandrounds.layouts import simulated_knee
 
@@ -44,6 +45,21 @@ def test_exams_of_three_series_of_which_some_lack_one(tmp_path):
     assert dataset.simulated
     assert any("2 of 20 exams lack one" in note for note in dataset.notes)
     assert opened(tmp_path, "one-series", "slice").samples.height == 4 * dataset.samples.height
+
+
+@pytest.mark.parametrize("unit", ["volume", "slice"])
+def test_one_plane_alone_is_read(tmp_path, unit):
+    """As of MRNet; an exam that lacks the plane is left out, and a note counts it."""
+    every = SourceOptions(task="one-series", knee=SPEC.replaced(missing_share=1.0), unit=unit)
+    one = every.replaced(series=SeriesSpec(plane="sagittal"))
+    dataset = open_dataset("simulated-knee", one, cache=tmp_path)
+    n_there = (
+        open_dataset("simulated-knee", every, cache=tmp_path).samples.filter(series_kind="sagittal")["case"].n_unique()
+    )
+
+    assert set(dataset.samples["series_kind"]) == {"sagittal"}
+    assert dataset.samples["case"].n_unique() == n_there < 20
+    assert f"{20 - n_there} of 20 exams lack the sagittal series" in " ".join(dataset.notes)
 
 
 def test_the_answers_of_other_tasks_do_not_come_along(tmp_path):
