@@ -108,8 +108,8 @@ def _told(tuning: Tuning, table: pl.DataFrame, workspace: Workspace) -> list[str
         has_rate = families.FAMILIES.get(tuning.family).iterates
         swept = f", or let each fold choose for itself with sweep:{tuning.family}" if has_rate else ""
         sentences.append(
-            f"Patients of these {tuning.folds} of {n_folds} folds are tested in others: use this recipe on other "
-            f"images{swept}."
+            f"Patients that score here are tested in other folds (looked at: {tuning.folds} of {n_folds}): use this "
+            f"recipe on other images{swept}."
         )
     return sentences
 
