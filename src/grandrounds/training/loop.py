@@ -295,7 +295,10 @@ class _Steps:
             images = changed_inside(as_channels_first(pixels), change)
             images = images.contiguous(memory_format=_LAYOUT[images.ndim])
             sizes = [len(batch) for batch in some]
-            weights = [self._ranks.weight(size, len(batch)) for size, batch in zip(sizes, whole, strict=True)]
+            weights = [
+                self._ranks.n * self._share(self._labels[group.rows[own]], self._labels[group.rows[batch]])
+                for own, batch in zip(some, whole, strict=True)
+            ]
             yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), weights, strict=True)
 
     def _one_step(self, images: Tensor, labels: Tensor, weight: float) -> Tensor:
@@ -330,10 +333,17 @@ class _Steps:
             given, truth = (some, of_some) if share is None else _mixed(some, of_some, share)
             with self._precision:
                 outputs = self._ranks.wrapped(given)
-            loss = self._plan.loss(_single(outputs), given, truth) * (weight * len(of_some) / len(labels))
+            loss = self._plan.loss(_single(outputs), given, truth) * (weight * self._share(of_some, labels))
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+    def _share(self, labels: Tensor, whole: Tensor) -> float:
+        """Return which part of a batch's loss these of its labels make up."""
+        if len(labels) == len(whole):
+            return 1.0
+        mass = self._plan.loss.mass(whole)
+        return self._plan.loss.mass(labels) / mass if mass else 0.0
 
 
 def _mixed(images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Truth]:
@@ -349,7 +359,9 @@ def _single(outputs: Outputs) -> Outputs:
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    # Of devices without an error of their own only the words tell.
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in said or "out of memory" in said
 
 
 def _n_slices(space: tuple[int, ...]) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -31,11 +30,20 @@ class Mixed(NamedTuple):
 
 Outputs = Tensor | tuple[Tensor, ...]  # logits (B, K), of several heads where a network has them
 Truth = Tensor | Mixed  # labels (B,), or two of each image
-Loss = Callable[[Outputs, Tensor, Truth], Tensor]  # of outputs, images (B, C, H, W) and what is true of them
 LossKind = Literal["cross-entropy", "binary", "ordinal"]
 UNKNOWN = -1  # a label that nobody knows, in one of several tasks
 _AUXILIARY = 0.3  # weight of each further head: Szegedy et al., CVPR 2015
 _RANKED = 0.7  # part of the ranked probability score in the ordinal loss: our choice, made on valid
+
+
+class Loss(Protocol):
+    """What training makes small: a mean over the labels of some images."""
+
+    def __call__(self, outputs: Outputs, images: Tensor, truth: Truth) -> Tensor:
+        """Return the loss of outputs for images (B, C, H, W), and what is true of them."""
+
+    def mass(self, labels: Tensor) -> float:
+        """Return what the mean is over; parts of a batch count by it, or weights of classes would be lost in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,10 @@ class OfLabels:
             return self._of(outputs, truth)
         main, *others = (self._of(head, truth) for head in outputs)
         return main + _AUXILIARY * torch.stack(others).sum()
+
+    def mass(self, labels: Tensor) -> float:
+        """Return the weights of the labels' classes, added up."""
+        return len(labels) if self.weights is None else float(self.weights[labels].sum())
 
     def _of(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.kind == "binary":
@@ -119,6 +131,10 @@ class OfTasks:
             if known.any():
                 total = total + loss(logits[known], images, labels[known]) * known.sum() / n_known
         return total
+
+    def mass(self, labels: Tensor) -> float:
+        """Return how many of the labels (B, tasks) are known."""
+        return float((labels != UNKNOWN).sum())
 
 
 def _one_against_rest(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -171,3 +187,7 @@ class Distilled:
                 log_target=True,
             )
         return (1 - self.share) * self.of_labels(own, images, truth) + self.share * second
+
+    def mass(self, labels: Tensor) -> float:
+        """Return how many images there are: of the teacher's decisions none counts more than another."""
+        return len(labels)

@@ -43,10 +43,6 @@ class Ranks:
         """Return our rows of a batch."""
         return rows[self._rank :: self.n]
 
-    def weight(self, n_own: int, n_batch: int) -> float:
-        """Return what our mean loss is multiplied by, so that the mean over processes is the batch's mean."""
-        return self.n * n_own / n_batch
-
     def mean(self, value: float) -> float:
         """Return the mean of what each process has."""
         if self.n == 1:

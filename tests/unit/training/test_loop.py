@@ -218,7 +218,13 @@ def test_prediction_asks_no_device_for_double_precision():
     assert expected.dtype == np.float64
 
 
-@pytest.mark.parametrize("message", ["CUDA out of memory", "DefaultCPUAllocator: can't allocate memory"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA out of memory", "DefaultCPUAllocator: can't allocate memory",
+        "MPS backend out of memory (MPS allocated: 9.05 GB)",
+    ],
+)  # fmt: skip
 def test_a_batch_too_large_for_memory_is_read_in_parts(message):
     """Gradients of smaller parts add up to those of the batch, and a note says so."""
 
@@ -262,6 +268,29 @@ def test_large_volumes_are_read_one_by_one(monkeypatch):
     assert (largest, max(sizes)) == (40, 2)
     assert "in 4 parts" in in_parts.notes[0]
     assert torch.allclose(in_parts.weights["inner.3.weight"], at_once.weights["inner.3.weight"], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "binary", "ordinal"])
+def test_classes_keep_their_weights_where_a_batch_is_read_in_parts(monkeypatch, kind):
+    """A mean over one volume alone would forget the weight of its class."""
+    flat = dark_and_bright()
+    data = Labelled(np.repeat(flat.pixels[:, :, None], 3, axis=2), flat.labels)
+    heavy = dataclasses.replace(PLAN, loss=OfLabels(kind, weights=torch.tensor([5.0, 1.0])))
+
+    class Volumes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, volumes):
+            return self.inner(volumes.mean(dim=2))
+
+    at_once = run(net=Volumes(), data=data, plan=heavy)[0]
+    monkeypatch.setattr(parts, "MOST_VALUES", 3 * 8 * 8)
+    one_by_one = run(net=Volumes(), data=data, plan=heavy)[0]
+
+    assert "in 8 parts" in one_by_one.notes[0]
+    assert torch.allclose(one_by_one.weights["inner.3.weight"], at_once.weights["inner.3.weight"], atol=1e-4)
 
 
 def test_exams_take_the_memory_of_all_their_series(monkeypatch):
