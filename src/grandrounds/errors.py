@@ -45,6 +45,10 @@ class BadData(Refusal):
     """An image, label or table cannot be used as it is."""
 
 
+class Diverged(BadData):
+    """A training's loss was no number from the beginning, so that there is nothing to keep."""
+
+
 class BadSpec(Refusal):
     """A study, option or name cannot be understood."""
 

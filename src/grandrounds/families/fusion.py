@@ -10,7 +10,7 @@ Stacked generalization, Neural Networks 1992;5:241.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -161,7 +161,7 @@ class FusionFamily:
         )  # fmt: skip
         names = tuple(one.name for one in modalities)
         notes = (*self._notes(names, train), *weighed.notes)
-        record = _record([one.records for one in said], weighed.softmax, notes)
+        record = _record({one: some.records for one, some in zip(names, said, strict=True)}, weighed.softmax, notes)
         return FittedFusion(
             replace(record, patients=patients_of(train, valid)),
             names, tuple(one.kind for one in modalities), tuple(one.member for one in said), weighed.softmax, neutral,
@@ -232,9 +232,11 @@ def _features(said: Sequence[_Words], neutral: NDArray[np.float64]) -> Features:
     return np.concatenate(blocks, axis=1).astype(np.float64)
 
 
-def _record(trained: Sequence[Sequence[FitRecord]], softmax: Softmax, notes: tuple[str, ...]) -> FitRecord:
-    """Return the record of all trainings; those of each member end with the one that is kept."""
-    kept, every = [records[-1] for records in trained], [one for records in trained for one in records]
+def _record(trained: Mapping[str, Sequence[FitRecord]], softmax: Softmax, notes: tuple[str, ...]) -> FitRecord:
+    """Return the record of all trainings; those of each modality end with the one that is kept."""
+    kept = [records[-1] for records in trained.values()]
+    every = [one for records in trained.values() for one in records]
+    departures = [one for name, records in trained.items() for record in records for one in record.departures_of(name)]
     epochs = sum(one.epochs for one in every)
     return FitRecord(
         patients=frozenset(),
@@ -242,7 +244,8 @@ def _record(trained: Sequence[Sequence[FitRecord]], softmax: Softmax, notes: tup
         epochs=epochs,
         best_epoch=epochs - kept[-1].epochs + kept[-1].best_epoch,
         truncated=any(one.truncated for one in every),
-        notes=(*notes, *kept[0].notes[:1]),
+        notes=(*notes, *kept[0].notes[:1], *departures),
+        departures=tuple(departures),
         licences=tuple(dict.fromkeys(licence for one in kept for licence in one.licences)),
     )
 

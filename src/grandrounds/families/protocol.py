@@ -104,6 +104,8 @@ class FitRecord:
         truncated: Whether the clock stopped it.
         notes: What a reader should be told, for example how class imbalance was met.
         licences: Of published weights that it started from; a model that ships carries them.
+        departures: Those of the notes that say what went otherwise than planned; what is made of several trainings
+            passes on those of each.
     """
 
     patients: frozenset[str]
@@ -113,6 +115,11 @@ class FitRecord:
     truncated: bool = False
     notes: tuple[str, ...] = field(default=())
     licences: tuple[str, ...] = ()
+    departures: tuple[str, ...] = ()
+
+    def departures_of(self, who: str) -> tuple[str, ...]:
+        """Return what went otherwise than planned, with who it happened to in front."""
+        return tuple(f"{who}: {one}" for one in self.departures)
 
 
 Watch = Callable[[Epoch], None]

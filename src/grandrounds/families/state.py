@@ -61,7 +61,8 @@ def record(folder: Path) -> FitRecord:
 
 def _record(whole: Mapping[str, Any]) -> FitRecord:
     facts = whole["record"]
-    facts |= {name: tuple(facts[name]) for name in ("notes", "licences")}
+    facts.setdefault("departures", [])  # models of an earlier version have none
+    facts |= {name: tuple(facts[name]) for name in ("notes", "licences", "departures")}
     return FitRecord(**facts | {"patients": frozenset(facts["patients"])})
 
 

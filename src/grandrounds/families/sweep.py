@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from grandrounds import families
+from grandrounds.errors import Diverged
 from grandrounds.families import recipes
 from grandrounds.families.committee import Told, shared
 from grandrounds.families.params_of_others import SweepParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
 from grandrounds.families.selection import choose_by, labels_of
 from grandrounds.specs import Spec
+
+
+class _Tried(NamedTuple):
+    """One learning rate: what was trained at it and what `valid` gives for that, or why nothing could be."""
+
+    rate: float
+    given: Fitted | Diverged
+    score: float = -math.inf
+
+    @property
+    def said(self) -> str:
+        return "the loss was no number" if isinstance(self.given, Diverged) else f"{self.score:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +39,26 @@ class SweepFamily:
     def fit(self, train: View, valid: View, budget: Budget, seed: int, watch: Watch) -> Fitted:
         """Return the member that is best on `valid`, each fitted with an equal share of the budget and the same seed.
 
+        A rate at which nothing can be trained is told of, and the others go on.
+
         Raises:
             BadData: The images do not suit the member's family.
+            Diverged: Nothing could be trained at any of the rates.
         """
         params = families.params_of(self.params.member, self.params.of)
         rates = self._rates(params)
-        choice, told = choose_by(valid), Told(watch, len(rates))
-        fitted, scores = list[Fitted](), list[float]()
+        choice, told, tried = choose_by(valid), Told(watch, len(rates)), list[_Tried]()
         for rate in rates:
             member = families.build(self.params.member, recipes.over(self.params.of, _at(rate, params)))
-            fitted.append(member.fit(train, valid, shared(budget, len(rates)), seed, told.one))
-            scores.append(choice.metric(labels_of(valid), fitted[-1].predict(dataclasses.replace(valid, labels=None))))
+            try:
+                fitted = member.fit(train, valid, shared(budget, len(rates)), seed, told.one)
+            except Diverged as error:
+                tried.append(_Tried(rate, error))
+            else:
+                score = choice.metric(labels_of(valid), fitted.predict(dataclasses.replace(valid, labels=None)))
+                tried.append(_Tried(rate, fitted, score))
             told.next_member()
-        best = int(np.argmax(scores))
-        tried = ", ".join(f"{rate:g}: {score:.3f}" for rate, score in zip(rates, scores, strict=True))
-        note = f"learning rate {rates[best]:g} {choice.note} ({tried})"
-        of_best: Any = fitted[best]  # every family of ours gives a frozen record
-        kept: Fitted = dataclasses.replace(of_best, record=_record([one.record for one in fitted], best, note))
-        return kept
+        return _best(tried, choice.note)
 
     def _rates(self, params: Spec) -> list[float]:
         middle, own = (self.params.n_members - 1) / 2, _rate_of(params)
@@ -59,6 +74,20 @@ def _rate_of(params: Any) -> float:  # noqa: ANN401  (whatever family's)
 def _at(rate: float, params: Any) -> dict[str, Any]:  # noqa: ANN401  (whatever family's)
     """Return the parameter that sets another learning rate, in the table where it belongs."""
     return {"learning_rate": rate} if hasattr(params, "learning_rate") else {"of": _at(rate, params.of_member)}
+
+
+def _best(tried: Sequence[_Tried], chosen: str) -> Fitted:
+    """Return the best of what could be trained, with a note on every rate."""
+    best = max(tried, key=lambda one: one.score)
+    if isinstance(best.given, Diverged):
+        raise best.given
+    told = ", ".join(f"{one.rate:g}: {one.said}" for one in tried)
+    note = f"learning rate {best.rate:g} {chosen} ({told})"
+    records = {one.rate: one.given.record for one in tried if not isinstance(one.given, Diverged)}
+    record = _record(list(records.values()), list(records).index(best.rate), note)
+    of_best: Any = best.given  # every family of ours gives a frozen record
+    kept: Fitted = dataclasses.replace(of_best, record=record)
+    return kept
 
 
 def _record(records: list[FitRecord], best: int, note: str) -> FitRecord:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from grandrounds import seeds
-from grandrounds.errors import BadData
+from grandrounds.errors import Diverged
 from grandrounds.shapes import ClassIndex, Images, Probs
 from grandrounds.training import augment, machine
 from grandrounds.training.canvas import OfOneSize, by_size, changed_inside
@@ -107,7 +107,7 @@ def train(
     the best epoch before it is kept.
 
     Raises:
-        BadData: The loss was no number in the first epoch already, so that there is nothing to keep.
+        Diverged: The loss was no number in the first epoch already, so that there is nothing to keep.
     """
     steps, kept = _Steps(network, train_set, spec, plan), _Kept(last=spec.choose == "last")
     began, notes, done, out_of_time = time.perf_counter(), list[str](), 0, False
@@ -154,7 +154,7 @@ class _Kept:
 def _no_number(epoch: int, kept: _Kept) -> str:
     """Return the sentence on a loss that is no longer a number, or refuse where nothing good came before it."""
     if not kept.epoch:
-        raise BadData(
+        raise Diverged(
             "the loss was not a number in the first epoch, so there is no network to keep",
             remedy="lower learning_rate, or set clip",
         )

@@ -103,3 +103,17 @@ def test_one_patient_cannot_be_dealt():
     alone = dataclasses.replace(VIEW, samples=VIEW.samples.with_columns(patient=pl.lit("one")))
     with pytest.raises(BadData, match="use ensemble:"):
         families.build("folds:lbp-svm", {}).fit(alone, alone, Budget(), 0, lambda _: None)
+
+
+def test_what_went_otherwise_than_planned_is_told_of_every_member():
+    """One of them may stop early, for whatever reason, and the committee's reader has to know which."""
+    committee, _ = fitted(epochs=36, of={"patience": 1})
+    stopped = [
+        f"member {at}: {note}"
+        for at, member in enumerate(committee.members, start=1)
+        for note in member.record.notes
+        if "stopped" in note
+    ]
+
+    assert len(stopped) > 1
+    assert [note for note in committee.record.notes if "stopped" in note] == stopped

@@ -224,6 +224,15 @@ def test_the_teacher_is_named_and_not_saved(tmp_path):
     assert np.array_equal(families.load("deit-tiny", tmp_path).predict(view), fitted.predict(view))
 
 
+def test_what_went_otherwise_than_planned_with_a_teacher_is_told():
+    """A teacher that stopped early is another teacher than was asked for."""
+    view = noise_view((1, 16, 16), 24, 2)
+    params = {"dim": 48, "depth": 1, "teacher": {"width": 0.125, "max_epochs": 9, "patience": 1}, "max_epochs": 9}
+    fitted = families.build("deit-tiny", params).fit(view, view, Budget(epochs=9), 0, lambda _: None)
+
+    assert "teacher: training stopped in epoch" in " ".join(fitted.record.notes)
+
+
 def test_both_heads_of_deit_decide_by_the_mean_of_their_logits():
     """As its recipe says, and timm does; the paper adds their softmax."""
     module, *_ = deit(DeiTParams(dim=48, depth=1), (1, 16, 16), 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from grandrounds import families
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadSpec, Diverged
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget
 
@@ -57,3 +57,22 @@ def test_a_sweep_needs_a_learning_rate():
 def test_a_sweep_is_priced_as_all_of_its_members():
     """Enough passes for a sweep are those of all of its members."""
     assert families.params_of("sweep:li2014").max_epochs == 3 * families.params_of("li2014").max_epochs
+
+
+def test_a_rate_at_which_nothing_can_be_trained_does_not_end_the_sweep():
+    """Trying a rate that is too high is what a sweep is for; it is told of."""
+    too_high = {"optimiser": "sgd", "learning_rate": 1e17, "batch_size": 4}
+    fitted = families.build("sweep:li2014", {"of": too_high, "factor": 1e20}).fit(
+        VIEW, VIEW, Budget(epochs=6), 0, lambda _: None
+    )
+    note = next(one for one in fitted.record.notes if one.startswith("learning rate"))
+
+    assert note.startswith("learning rate 0.001 ")
+    assert note.count("the loss was no number") == 2
+
+
+def test_a_sweep_of_nothing_but_such_rates_is_refused():
+    """With the words of the training."""
+    family = families.build("sweep:li2014", {"of": {"optimiser": "sgd", "learning_rate": 1e20, "batch_size": 4}})
+    with pytest.raises(Diverged, match="not a number in the first epoch"):
+        family.fit(VIEW, VIEW, Budget(epochs=3), 0, lambda _: None)
