@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -141,10 +142,12 @@ def _described(note: str, network: nn.Module, shape: Shape) -> Description:
     modules = dict(network.named_modules())
     hooks = [module.register_forward_hook(noting(name)) for name, module in modules.items() if name]
     # Fused attention is not counted; the plain products that it stands for are.
-    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _unfused_layers():
         network(torch.linspace(0, 1, math.prod(shape)).view(1, *shape))  # dark nowhere, or unet-swin would skip it
     for hook in hooks:
         hook.remove()
+    # What holds layers that nothing passes by themselves, as torch's attention does, is a layer itself.
+    holders = {name[:at] for name in sizes for at, letter in enumerate(name) if letter == "."}
     operations = {path: sum(ops.values()) for path, ops in counter.get_flop_counts().items()}
     layers = tuple(
         Layer(
@@ -155,12 +158,23 @@ def _described(note: str, network: nn.Module, shape: Shape) -> Description:
             operations.get(f"{type(network).__name__}.{name}", 0) // _PER_MULTIPLY_ADD,
         )
         for name, size in sizes.items()
-        if not list(modules[name].children()) and not isinstance(modules[name], _NOTHING)
+        if name not in holders and not isinstance(modules[name], _NOTHING)
     )
     return Description(
         note, shape, layers, _stages(network, shape, sizes), _n_parameters(network),
         operations.get("Global", 0) // _PER_MULTIPLY_ADD,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _unfused_layers() -> Iterator[None]:
+    """Let torch's transformer layers compute their parts one by one in this block."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _stages(network: nn.Module, shape: Shape, sizes: Mapping[str, tuple[int, ...]]) -> tuple[Stage, ...]:
@@ -202,7 +216,8 @@ def _kind(module: nn.Module) -> str:
     if window is None:
         return name
     stride, padding = getattr(module, "stride", 1), getattr(module, "padding", 0)
-    parts = [_sides(window), f"stride {_sides(stride)}", f"padding {_sides(padding)}"]
+    rounding = "rounded up" if getattr(module, "ceil_mode", False) else ""
+    parts = [_sides(window), f"stride {_sides(stride)}", f"padding {_sides(padding)}", *filter(None, [rounding])]
     return f"{name} {', '.join(part for part in parts if part not in ('stride 1', 'padding 0'))}"
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from grandrounds import families
 from grandrounds.cli import options
@@ -11,6 +13,7 @@ from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.description import describe
 from grandrounds.report import network
 
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 NETWORKS = [entry.name for entry in families.FAMILIES if entry.iterates]
 
 
@@ -19,10 +22,8 @@ def test_every_network_can_be_drawn(name):
     """It has layers and stages, and learns what building it gives."""
     shape = (1, 64, 64)
     found = describe(name, {}, shape, 3)
-    spec = families.params_of(name)
-    network = next(one for one in ARCHITECTURES.values() if one.params is type(spec)).network(spec, shape, 3).module
 
-    assert found.n_parameters == sum(one.numel() for one in network.parameters())
+    assert found.n_parameters == sum(one.numel() for one in built(name, shape).parameters())
     assert found.layers[-1].size in ((3,), (3, 16, 16))  # logits; of Network in Network a map for each class
     assert 3 <= len(found.stages) <= 40
     assert found.n_multiply_adds >= sum(layer.n_multiply_adds for layer in found.layers) > 0
@@ -46,6 +47,48 @@ def test_sizes_follow_the_formula(name):
     assert seen >= 2
 
 
+def built(name, shape):
+    """The network of a family with three classes."""
+    spec = families.params_of(name)
+    return next(one for one in ARCHITECTURES.values() if one.params is type(spec)).network(spec, shape, 3).module
+
+
+def expected_side(module, side_px):
+    """What passes a convolution or pooling of equal sides, after torch's documentation."""
+    window, stride, padding = (
+        one[0] if isinstance(one, tuple) else one for one in (module.kernel_size, module.stride, module.padding)
+    )
+    if type(module).__name__.endswith("Same"):  # timm's, which pads as TensorFlow does
+        return -(-side_px // stride)
+    if not getattr(module, "ceil_mode", False):
+        return (side_px - window + 2 * padding) // stride + 1
+    side = -(-(side_px - window + 2 * padding) // stride) + 1
+    return side - ((side - 1) * stride >= side_px + padding)  # no window begins beyond the image
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_size_that_is_drawn_is_what_passes_and_follows_the_formula(name):
+    """In branches too: floor((W − F + 2P) / S) + 1, or rounded up where the layer says so."""
+    side_px = getattr(families.params_of(name), "side_px", None) or 64
+    shape, passed = (1, side_px, side_px), {}
+    network = built(name, shape).eval()
+
+    def noting(path, module):
+        module.register_forward_hook(lambda _module, given, out: passed.update({path: (given[0].shape, out.shape)}))
+
+    windows = {path: one for path, one in network.named_modules() if isinstance(one, WINDOWS)}
+    for path, module in windows.items():
+        noting(path, module)
+    with torch.no_grad():
+        network(torch.linspace(0, 1, side_px**2).view(1, *shape))
+    drawn = {layer.name: layer.size for layer in describe(name, {}, shape, 3).layers}
+
+    assert passed or name.startswith("vit")
+    for path, (given, out) in passed.items():
+        assert tuple(out[-2:]) == tuple(expected_side(windows[path], side) for side in given[-2:]), path
+        assert drawn[path] == tuple(out[1:])
+
+
 @pytest.mark.parametrize(
     ("name", "params", "parameters", "multiply_adds"),
     [
@@ -53,6 +96,7 @@ def test_sizes_follow_the_formula(name):
         ("resnet-50", {"width": 1, "stem": "large"}, 25_557_032, 4.09e9),
         ("alexnet", {"width": 1}, 61_100_840, 0.714e9),
         ("vgg-16", {"width": 1, "norm": False}, 138_357_544, 15.47e9),
+        ("torchvision:vit_b_16", {"imbalance": "none"}, 86_567_656, 17.56e9),
     ],
 )
 def test_published_networks_cost_what_is_published(name, params, parameters, multiply_adds):
