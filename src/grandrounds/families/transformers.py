@@ -76,7 +76,7 @@ def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
         raise BadData(
             f"patches of {patch} pixels do not divide images of {shape[1]} × {shape[2]}",
             where=name,
-            remedy="resize the images in the preparation, for example to a multiple of 8",
+            remedy=f"resize the images in the preparation to a multiple of {patch}, or set another patch_px",
         )
     embedding = _stem(name, patch, shape[0], params.dim) if params.stem == "convolutions" else {"patch_size": patch}
     return embedding | {

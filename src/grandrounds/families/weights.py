@@ -64,12 +64,13 @@ PACKAGES: Mapping[str, _InPackage] = {
 }
 
 
-def published(source: str, model: str) -> Published:
+def published(source: str, model: str, licence: str | None = None) -> Published:
     """Return the weights that a `weights` parameter names.
 
     Args:
         source: A .safetensors file, `package:NAME` or `hub`.
         model: timm's or torchvision's name of the network.
+        licence: Of a file; the hub and a package say themselves.
 
     Raises:
         BadSpec: There are no such weights for this network.
@@ -83,7 +84,7 @@ def published(source: str, model: str) -> Published:
     path = Path(source)
     if not path.is_file():
         raise BadData("there is no such file of weights", where=path)
-    return Published(_opened(path), f"{path.name} ({_half_hash(path)}, licence not stated)", None)
+    return Published(_opened(path), f"{path.name} ({_half_hash(path)}, licence {licence or 'not stated'})", licence)
 
 
 def _from_hub(model: str) -> Published:

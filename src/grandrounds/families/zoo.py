@@ -53,7 +53,7 @@ def start_timm(params: TimmParams, shape: Shape, built: Network) -> Network:
     """Return the network with published weights where the parameters name some."""
     if params.weights is None:
         return _from_scratch(built)
-    given = weights.published(params.weights, params.model)
+    given = weights.published(params.weights, params.model, params.weights_licence)
     # timm turns the first layer and the positions to our images.
     overlay = {"state_dict": dict(given.tensors), "custom_load": False}
     create = partial(create_timm, params.model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
@@ -66,7 +66,7 @@ def start_torchvision(params: TorchvisionParams, shape: Shape, built: Network) -
         return _from_scratch(built)
     if params.weights in (HUB, *(IN_PACKAGE + name for name in weights.PACKAGES)):
         raise BadSpec(f"{params.weights} has weights for timm's networks", remedy="choose timm:<model>, or name a file")
-    given = weights.published(params.weights, params.model)
+    given = weights.published(params.weights, params.model, params.weights_licence)
     return _started(built, given, partial(_create_torchvision, params.model, shape, given.tensors))
 
 

