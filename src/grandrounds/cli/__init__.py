@@ -37,6 +37,8 @@ Every file is read once: patients, classes, sizes, intensities, duplicates, file
     grandrounds inspect table.csv --label diagnosis --patient subject""",
     "plan": """Write a study.toml with a comment per choice and a price per family.
 
+Nothing is trained. Change in the file what should be otherwise, and give it, or its folder, to `run`.
+
     grandrounds plan breastmnist.npz --budget 10m --seeds 3
     grandrounds plan images/ --families prior,thumbnail,li2014 --device cuda
     grandrounds plan films.csv --tasks effusion,nodule""",
@@ -106,6 +108,8 @@ their own. Images or patients of the study are refused.
     grandrounds evaluate runs/breast theirs.csv --classes cancer=malignant --classes cyst=benign --classes unclear=""",
     "describe": """Draw the network of a family as it is really built: layers, sizes, parameters, multiply-adds.
 
+It is built for images of the size that is given, and one image of that size passes it; nothing is trained.
+
     grandrounds describe resnet-18 --size 1x28x28
     grandrounds describe slices:resnet-18 --size 1x16x64x64
     grandrounds describe vit-tiny --size 3x224x224 --classes 5 --set patch_px=16 -o vit.svg""",
@@ -115,6 +119,8 @@ Needs the images and the run's key. The table names patients: keep it where the 
 
     grandrounds names runs/breast -o who-is-who.csv""",
     "list": """List families, recipes, datasets, metrics or audits.
+
+What other installed packages add is among them.
 
     grandrounds list families
     grandrounds list metrics --json""",
