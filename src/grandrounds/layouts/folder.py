@@ -23,6 +23,7 @@ from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import stem, with_slices
 from grandrounds.tables import Role
+from grandrounds.wording import many
 
 _IGNORED = frozenset({"__macosx"})
 _DICOM = ("", *FORMATS.get("dicom").suffixes)
@@ -116,8 +117,23 @@ def _of_class_folders(source: Path, unit: str) -> Draft:
             )
         rows += [{"sample": _stem(file, source), "path": str(file), "label": label, "role": role} for file in images]
     notes = [f"{n:,} files that are no images ({suffix}) were left out." for suffix, n in sorted(others.items())]
+    notes += _left_out(source, {Path(str(row["path"])) for row in rows})
     apart, told = with_slices(with_columns(pl.DataFrame(rows)), unit)
     return Draft(name=source.resolve().name, root=source, rows=apart, notes=(*notes, *told))
+
+
+def _left_out(source: Path, taken: set[Path]) -> Iterator[str]:
+    """Yield a sentence on images that lie in no class folder: beside them, or where the name of a part is unknown."""
+    lost: Counter[str] = Counter()
+    for file in source.rglob("*"):
+        parts = file.relative_to(source).parts
+        if file in taken or parts[0].lower() in _IGNORED or any(part.startswith(".") for part in parts):
+            continue
+        if file.is_file() and names_image(file):
+            lost[parts[0] if len(parts) > 1 else ""] += 1
+    for folder, n in sorted(lost.items()):
+        where = f"in the folder {folder!r}" if folder else "beside the class folders"
+        yield f"{many(n, 'image', 'were')} left out, {where}: the class, or the part of a split, is unknown."
 
 
 def _class_folders(source: Path) -> Iterator[tuple[Role | None, str, Path]]:

@@ -54,6 +54,21 @@ def test_official_split(tmp_path, picture):
     assert dataset.task.positive == "malignant"
 
 
+def test_images_that_are_in_no_part_are_counted(tmp_path, picture):
+    """A folder whose name is misspelt, and images that lie beside the class folders: none is lost without a word."""
+    for part in ("train", "test", "vaildation"):
+        for label in ("benign", "malignant"):
+            picture(f"set/{part}/{label}/a.png")
+    for name in ("benign/a", "malignant/a", "stray", "__MACOSX/a"):
+        picture(f"loose/{name}.png")
+    misspelt, loose = (open_dataset(tmp_path / name).notes for name in ("set", "loose"))
+
+    assert any("2 images were left out, in the folder 'vaildation'" in note for note in misspelt)
+    assert [note for note in loose if "left out" in note] == [
+        "1 image was left out, beside the class folders: the class, or the part of a split, is unknown."
+    ]
+
+
 def test_valid_serves_as_test(tmp_path, picture):
     """Without a test part, the validation part is the test, and a note says so."""
     for part in ("train", "val"):
