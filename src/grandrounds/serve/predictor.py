@@ -131,9 +131,7 @@ class Predictor:
         named = named.select("path", "case", *(() if self._of_exams else ("sample",)))
         return pl.concat(
             [
-                self._rows(
-                    named, probs[firsts.to_numpy()], pl.repeat(None, named.height, dtype=pl.String(), eager=True)
-                ),
+                self._rows(named, probs[firsts.to_numpy()], pl.Series("refused", [None] * named.height, pl.String())),
                 opened.bad.select("path", refused="reason"),
             ],
             how="diagonal",

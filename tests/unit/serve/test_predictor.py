@@ -153,6 +153,8 @@ def test_a_set_is_read_as_for_a_study(of_exams, of_volumes, tmp_path):
     cases = Predictor(of_exams).answer([tmp_path / "new" / "exams.csv"], None)
     volumes = Predictor(of_volumes).answer([tmp_path / "new" / "exams.csv"], SourceOptions(unit="volume"))
 
+    assert "literal" not in {*cases.columns, *volumes.columns}
+    assert cases["refused"].null_count() == 2
     assert cases.select("case", "predicted").rows() == [("dark", "class 0"), ("bright", "class 1")]
     assert volumes.select("case", "predicted").rows() == 2 * [("dark", "class 0")] + 2 * [("bright", "class 1")]
     with pytest.raises(BadSpec, match="stands alone"):
