@@ -180,9 +180,12 @@ def _ranking(
         yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
     if found.selection is not None:
         yield _corrected(found.selection)
-    if found.leader in floors:
+    contenders = [one for one in dict.fromkeys(scores["family"]) if one not in floors]
+    if found.leader in floors and contenders:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
-    yield from _below(found, n_contenders=sum(one not in floors for one in dict.fromkeys(scores["family"])))
+    elif found.leader in floors:
+        yield f"`{found.leader}` is a floor, and no family that looks at the images in full took part."
+    yield from _below(found, n_contenders=len(contenders))
 
 
 def _below(found: Verdict, n_contenders: int) -> Iterator[str]:

@@ -147,6 +147,16 @@ def test_a_floor_may_lead_but_never_ships(study):
     assert any("is a floor" in sentence for sentence in found.sentences)
 
 
+def test_where_only_floors_took_part_nobody_is_said_to_have_failed(study):
+    """No family that looks at the images did worse than the floor, since there was none."""
+    study["scores"] = _scores({"metadata": 0.9, "prior": 0.5})
+    study["valid_scores"] = _scores({"metadata": 0.9, "prior": 0.5})
+    said = " ".join(verdict(**study).sentences)
+
+    assert "took part" in said
+    assert "did better" not in said
+
+
 def test_without_trials_and_valid_nothing_ships(study):
     """Predictions of others carry no cost and no valid role: the verdict stands, nothing ships."""
     study["trials"], study["valid_scores"] = tables.empty(tables.TRIALS), tables.empty(tables.SCORES)
