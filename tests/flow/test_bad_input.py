@@ -83,7 +83,19 @@ def no_images(root):
     return ["run", "set"]
 
 
+def unknown_metric(root):
+    class_folders(root / "set")
+    return ["run", "set", "--primary", "acc"]
+
+
+def unknown_slice(root):
+    class_folders(root / "set")
+    return ["run", "set", "--slice", "scanner"]
+
+
 CASES = {
+    unknown_metric: "no metric called 'acc'",
+    unknown_slice: "no column 'scanner' to slice by",
     one_class: "at least two classes",
     label_without_images: "no readable image",
     too_few_patients: "rare",
@@ -109,3 +121,13 @@ def test_bad_input_is_refused_with_a_message(case, tmp_path, monkeypatch, capsys
     assert CASES[case] in said
     assert "what to do" in said
     assert not list(tmp_path.rglob("report.html"))
+
+
+def test_a_study_of_no_family_is_refused(tmp_path, monkeypatch, capsys):
+    """As where a variable of a script was empty."""
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "set")
+    with pytest.raises(SystemExit):
+        main(["run", "set", "--families", ""])
+
+    assert "--families names none" in capsys.readouterr().err

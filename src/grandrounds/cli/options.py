@@ -126,6 +126,10 @@ class Wanted:
     def ask(self, source: str, read: SourceOptions | None, judged: Judged | None) -> Ask:
         """Return the request for a data source."""
         wanted = [name.strip() for name in self.families.split(",") if name.strip()]
+        if not wanted:
+            raise BadSpec(
+                "--families names none", remedy="leave it out for the usual ones, or: --families prior,thumbnail"
+            )
         cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
         data = DataSpec(
             source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()

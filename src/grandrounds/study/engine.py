@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import polars as pl
 
+from grandrounds import tables
 from grandrounds.errors import StoreTrouble
 from grandrounds.formats.abreast import processes
 from grandrounds.study.spec import Study
@@ -151,6 +152,8 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
             for future in done:
                 job = pending.pop(future)
                 listener.trial_finished(job.trial, future.result())
+                if why := _why_failed(store, job.trial):
+                    listener.says(why)
             running = [job.trial for future, job in pending.items() if future.running()]
             latest = [(trial, _latest(store.progress_path(trial.name))) for trial in running[:workers]]
             listener.trials_running(latest)
@@ -160,6 +163,11 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
             where=store.folder,
             remedy="give the same command again (finished trials are kept); with --workers 1 it needs less memory",
         ) from None
+
+
+def _why_failed(store: Store, trial: Trial) -> str | None:
+    told = store.gathered(tables.TRIALS, [trial.name]).filter(status="failed")["note"].drop_nulls()
+    return None if told.is_empty() else f"{trial.recipe.family} failed: {told[0]}"
 
 
 def _latest(path: Path) -> Epoch | None:

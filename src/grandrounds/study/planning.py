@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 
 import polars as pl
 
 from grandrounds import families
-from grandrounds.errors import BadData, Refusal
+from grandrounds.errors import BadData, Refusal, StoreTrouble
+from grandrounds.evaluate.catalogue import primary_for
+from grandrounds.evaluate.lacking import with_lacking
+from grandrounds.evaluate.slices import slices
 from grandrounds.families.exam import kinds, modalities, repeated
 from grandrounds.families.params_of_others import ExamsParams, fusing
 from grandrounds.families.price import Price, time_batch
@@ -40,6 +44,7 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
         executor: Who measures prices.
         say: Told what a reader should know, in sentences.
     """
+    _refuse_unjudgeable(ask, workspace)
     space, samples = workspace.prepared.pixels.shape[2:], workspace.dataset.samples
     asked = ask.suiting(len(space)).wanted
     recipes = with_controls(asked, samples)
@@ -92,6 +97,12 @@ def price_list(study: Study, prices: Mapping[str, Price], costs: Mapping[str, Co
             for recipe in study.recipes
         ]
     )
+
+
+def _refuse_unjudgeable(ask: Ask, workspace: Workspace) -> None:
+    """Refuse before anything is trained what the judge would refuse after it: a metric, or a column to slice by."""
+    primary_for(workspace.dataset.task, ask.judge.primary)
+    slices(with_lacking(workspace.dataset.samples)[0], ask.judge.slices)
 
 
 def _reading(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple[int, ...]) -> Iterator[str]:
@@ -172,7 +183,14 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         )
         for name, recipe in recipes.items()
     }  # fmt: skip
-    return {name: _priced(name, future) for name, future in pending.items()}
+    try:
+        return {name: _priced(name, future) for name, future in pending.items()}
+    except BrokenProcessPool:
+        raise StoreTrouble(
+            "a worker process died while the families were timed, most often because the machine ran out of memory",
+            where=workspace.store.folder,
+            remedy="plan it with --workers 1, which needs less memory; or with smaller images, or fewer families",
+        ) from None
 
 
 def _priced(name: str, price: Future[Price]) -> Price:
