@@ -20,9 +20,9 @@ def test_every_family_has_a_recipe(name):
     assert families.params_of(name)
 
 
-@pytest.mark.parametrize("prefix", sorted({one.name.partition("<")[0] for one in PREFIXED} - {"multitask:"}))
+@pytest.mark.parametrize("prefix", sorted({one.name.partition("<")[0] for one in PREFIXED}))
 def test_families_by_prefix_have_one_as_an_example(prefix):
-    """The recipe of one that is made of another family stands for its kind; of several tasks it is the network's."""
+    """The recipe of one that is made of another family stands for its kind."""
     assert [name for name in recipes.shipped() if prefix in name]
 
 
