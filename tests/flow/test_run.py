@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -320,6 +321,22 @@ def test_the_ledger_counts_each_opening_of_the_test_role(archive, tmp_path):
 
     assert len(ledger) == 4
     assert all("trial" in json.loads(line) for line in ledger)
+
+
+def test_a_margin_that_was_changed_after_the_test_is_found(finished, tmp_path):
+    """Judging anew with what suits the answer is no declaration; judging anew with the same is no finding."""
+    run = tmp_path / "run"
+    shutil.copytree(finished[1], run)
+    study = run / "study.toml"
+    declared = study.read_text(encoding="utf-8")
+    study.write_text(declared.replace("margin = 0.02", "margin = 0.3"), encoding="utf-8")
+    grandrounds("run", run, cwd=tmp_path)
+    found = {one["audit"]: one for one in json.loads(grandrounds("audit", run, "--json", cwd=tmp_path))}["A017"]
+
+    assert declared.count("margin = 0.02") == 1
+    assert found["outcome"] == "finding"
+    assert "auc, margin 0.02" in found["sentence"]
+    assert "A017" in (run / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_best_recipe_of_a_tuning_runs_beside_the_usual_one(archive, tmp_path):

@@ -1,7 +1,9 @@
 """A017: was a rule or a family chosen by the very role that it is judged on?
 
-A threshold or a recalibration that was set on test is judged on what it was fitted to. And where there is no valid
-role, the best of several families can only be picked by its test score, which is then too good by the luck of the pick.
+A primary metric or a margin that was changed when test had been judged already was declared by somebody who may have
+seen what it makes of the answer. A threshold or a recalibration that was set on test is judged on what it was fitted
+to. And where there is no valid role, the best of several families can only be picked by its test score, which is then
+too good by the luck of the pick.
 
 Cannot see: a choice that was made before the tables were written.
 
@@ -18,7 +20,14 @@ _JUDGED = "test"
 
 
 def audit(tables: AuditTables) -> Finding:
-    """Return a finding where a rule was set on test, a tip where only test tells several families apart."""
+    """Return a finding where what decides or a rule was set with test in sight, a tip where only test tells."""
+    if len(tables.declared) > 1:
+        return Finding(
+            "finding",
+            "The primary metric or the margin was changed when the test role had been judged already; the first was "
+            f"declared before: {_told(*tables.declared[0])}. The answer by the last may have been chosen.",
+            tuple(_told(*one) for one in tables.declared[:MOST_ROWS]),
+        )
     rules, rows = tables.decisions, tables.predictions
     if rules is None and (rows is None or not {"family", "role"} <= set(rows.columns)):
         return not_applicable("there are neither decisions nor predictions with roles")
@@ -38,6 +47,10 @@ def audit(tables: AuditTables) -> Finding:
             "these scores is picked on test, and its own score is too good.",
         )
     return Finding("passed", "Nothing was chosen by the role that it is judged on.")
+
+
+def _told(primary: str, margin: float) -> str:
+    return f"{primary}, margin {margin:g}"
 
 
 def _set_on_test(rules: pl.DataFrame) -> list[str]:

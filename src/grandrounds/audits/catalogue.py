@@ -130,7 +130,7 @@ AUDITS: Registry[AuditEntry] = Registry(
         AuditEntry(
             name="A017",
             title="Chosen on test",
-            summary="whether a rule or a family was chosen by the role that it is judged on",
+            summary="whether a rule, a family or what decides was chosen by the role that it is judged on",
             run="grandrounds.audits.a017_chosen_on_test:audit",
             docs="reference/audits/a017.md",
         ),

@@ -40,6 +40,8 @@ class AuditTables:
         opened: How many trials opened the test role of these images, as the ledger has it; None where there is none.
         fitted_on: Trial to the patients whose images its model saw, as `tables.patient_hashes` gives them.
         prevalence: Of the positive class where the model is to be used; None where undeclared.
+        declared: The primary metric and the margin of each time that the test role was judged, as far as they differ
+            from those of the time before.
     """
 
     samples: pl.DataFrame | None = None
@@ -62,6 +64,7 @@ class AuditTables:
     opened: int | None = None
     fitted_on: Mapping[str, frozenset[str]] | None = None
     prevalence: float | None = None
+    declared: tuple[tuple[str, float], ...] = ()
 
     @property
     def compared(self) -> pl.DataFrame | None:

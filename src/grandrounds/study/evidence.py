@@ -21,7 +21,8 @@ from grandrounds.study.trial import FITTED
 from grandrounds.tables import Schema, Task
 
 VERDICT = "verdict.json"
-LEDGER = "ledger.json"  # how often the test role had been opened when the run was judged
+LEDGER = "ledger.json"  # how often the test role had been opened when the run was judged, and what was declared then
+DECLARED = "declared"
 _AUDITED = (
     tables.SAMPLES, tables.FILES, tables.LABELS, tables.SPLITS, tables.PREDICTIONS,
     tables.SCORES, tables.COMPARISONS, tables.TRIALS, tables.DECISIONS,
@@ -54,8 +55,14 @@ def evidence(folder: Path) -> AuditTables:
         share_s=_share_s(study, folder) if study is not None else None,
         floors=FLOORS if study is None else floors_of(study),
         opened=_json(folder / LEDGER)["by trials"] if (folder / LEDGER).exists() else None,
+        declared=tuple((str(primary), float(margin)) for primary, margin in declared(folder)),
         fitted_on=dict(_fitted_on(folder, found.get("trials"))),
     )
+
+
+def declared(folder: Path) -> list[list[Any]]:
+    """Return primary metric and margin of each time that a run was judged, where they differ from the time before."""
+    return list(_json(folder / LEDGER).get(DECLARED, [])) if (folder / LEDGER).exists() else []
 
 
 def _lifted(predictions: pl.DataFrame | None, task: Task, folder: Path) -> pl.DataFrame | None:

@@ -12,13 +12,14 @@ from pathlib import Path
 import polars as pl
 
 from grandrounds import tables
+from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import CELL
 from grandrounds.evaluate.levels import Key, in_words
 from grandrounds.evaluate.verdict import Verdict
 from grandrounds.splits import ledger
 from grandrounds.study import pictures
 from grandrounds.study.engine import Listener, run_all
-from grandrounds.study.evidence import LEDGER
+from grandrounds.study.evidence import DECLARED, LEDGER, declared
 from grandrounds.study.judging import judge_run
 from grandrounds.study.planning import toml
 from grandrounds.study.record import record
@@ -65,7 +66,9 @@ def conclude(
     parts = {part: [one.name for one in trials if one.part == part] for part in study.curve}
     opened = ledger.count(dataset.root, dataset.fingerprint)
     times = {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last}
-    store.write_json(LEDGER, times)
+    primary_for(dataset.task, study.judge.primary)  # what cannot be judged was never declared
+    own, before = [study.judge.primary, study.judge.margin], declared(store.folder)
+    store.write_json(LEDGER, times | {DECLARED: [*before, *([own] if before[-1:] != [own] else [])]})
     decision = judge_run(study, store, workspace.plan, dataset.task, whole, parts)
     labels = dataset.labels.select("case", "label")
     suspects = tables.read(tables.SUSPECTS, store.folder / "suspects.parquet").frame
