@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from torch import nn
 
 from grandrounds import seeds
 from grandrounds.families import state
@@ -31,8 +32,10 @@ class FittedRbmSvm:
     machine: KernelMachine
 
     def predict(self, view: View) -> Probs:
-        """Return probabilities (N, K)."""
-        return self.machine.probs(self.features.of(view.array))
+        """Return probabilities (N, K), by one module from grey values on."""
+        both = nn.Sequential(self.features, self.machine)
+        with torch.inference_mode():
+            return torch.cat([both(part) for part in self.features.parts(view.array)]).numpy()  # (N, K)
 
     def save(self, folder: Path) -> None:
         """Write the features and the machine."""

@@ -11,12 +11,11 @@ restricted Boltzmann machines using approximations to the likelihood gradient. I
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from grandrounds.errors import BadData
@@ -51,17 +50,20 @@ class WindowFeatures(nn.Module):
         self.side_px = side_px
         self.cells = cells
 
-    def forward(self, grey: Tensor) -> Tensor:
-        """Return features (B, hidden · cells²) of images (B, 1, H, W)."""
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features (B, hidden · cells²) of images (B, C, H, W)."""
+        grey = _grey(images, self.side_px)
         answers = torch.sigmoid(F.conv2d(grey, self.kernels, self.bias))  # (B, hidden, rows, columns)
         return F.adaptive_avg_pool2d(answers, self.cells).flatten(1)
 
     @torch.inference_mode()
     def of(self, pixels: Batch) -> Features:
         """Return features (N, hidden · cells²) of images (N, C, H, W)."""
-        rows = max(1, _BLOCK_PX // min(pixels[0, 0].size, self.side_px**2))
-        starts = range(0, len(pixels), rows)
-        return torch.cat([self(_grey(pixels[at : at + rows], self.side_px)) for at in starts]).numpy()
+        return torch.cat([self(part) for part in self.parts(pixels)]).numpy()
+
+    def parts(self, pixels: Batch) -> Iterator[Tensor]:
+        """Return images (B, C, H, W) of all (N, C, H, W), as many at once as memory is meant to hold."""
+        return _parts(pixels, self.side_px)
 
 
 def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> WindowFeatures:
@@ -70,7 +72,8 @@ def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> Windo
     Raises:
         BadData: Learning diverged.
     """
-    windows = _windows(_grey(pixels, spec.side_px), spec.window_px, generator)
+    grey = torch.cat([_grey(part, spec.side_px) for part in _parts(pixels, spec.side_px)])  # (N, 1, H, W)
+    windows = _windows(grey, spec.window_px, generator)
     mean = windows.mean(dim=0)
     whitening = _whitening(windows - mean, spec.whitening)
     machine = _contrast((windows - mean) @ whitening, spec, generator)
@@ -92,15 +95,21 @@ class _Machine(NamedTuple):
     hidden: Tensor  # (hidden,)
 
 
-def _grey(pixels: Batch, side_px: int) -> Tensor:
-    grey: NDArray[np.floating] = pixels.mean(axis=1)  # (N, H, W)
-    height, width = grey.shape[1:]
+def _parts(pixels: Batch, side_px: int) -> Iterator[Tensor]:
+    rows = max(1, _BLOCK_PX // min(pixels[0, 0].size, side_px**2))
+    return (torch.tensor(pixels[at : at + rows]) for at in range(0, len(pixels), rows))
+
+
+def _grey(images: Tensor, side_px: int) -> Tensor:
+    grey = images.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    height, width = grey.shape[2:]
     shrink = side_px / max(height, width)
-    if shrink < 1:
-        rows = area_matrix(height, max(1, round(shrink * height))).astype(np.float32)
-        columns = area_matrix(width, max(1, round(shrink * width))).astype(np.float32)
-        grey = rows @ grey @ columns.T
-    return torch.from_numpy(grey)[:, None]  # (N, 1, H, W)
+    if shrink >= 1:
+        return grey
+    rows, columns = (
+        torch.from_numpy(area_matrix(side, max(1, round(shrink * side)))).to(grey) for side in (height, width)
+    )
+    return rows @ grey @ columns.T
 
 
 def _windows(grey: Tensor, window_px: int, generator: torch.Generator) -> Tensor:
