@@ -1,7 +1,9 @@
 """A stem of convolutions in place of a transformer's cut into patches: neighbours are seen together from the start.
 
 Reference: Xiao T, Singh M, Mintun E, Darrell T, Dollár P, Girshick R. Early convolutions help transformers see better.
-NeurIPS 2021.
+NeurIPS 2021. There every one of these convolutions is followed by a normalisation and a ReLU, and the last of all, 1×1,
+by neither; that one is the projection of timm's `HybridEmbed`. timm's own `ConvStem` leaves its last 3×3 convolution
+bare instead, which with that projection behind it would be one linear map made of two.
 """
 
 from __future__ import annotations
