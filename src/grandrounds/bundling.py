@@ -18,6 +18,7 @@ from grandrounds.report.gather import gather
 from grandrounds.seeds import derive
 from grandrounds.serve import bundle
 from grandrounds.serve.bundle import Bundle, Threshold
+from grandrounds.serve.envelope import Envelope
 from grandrounds.study.run import fitted
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
@@ -51,6 +52,7 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
         folder, list(models.values()),
         card=card(gather(store.folder), family, shipped),
         family=family, task=task, pipeline=study.prepare, shape=shape,
+        envelope=_envelope(family, models.values(), workspace, study),
         fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
         calibration=calibration,
@@ -62,6 +64,14 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
 def _licences(family: str, models: Iterable[Path]) -> list[str]:
     """Return the licences of published weights that any of the models started from."""
     return sorted({one for folder in models for one in families.record(family, folder).licences})
+
+
+def _envelope(family: str, models: Iterable[Path], workspace: Workspace, study: Study) -> Envelope | None:
+    """Return what the images of everybody were like from whom any of the models learned."""
+    samples = workspace.dataset.samples
+    learned = frozenset[str]().union(*(families.record(family, folder).patients for folder in models))
+    seen = tables.patient_hashes(samples["patient"]).is_in(list(learned))
+    return Envelope.around(samples.filter(seen), any_scale=study.prepare.forgets_scale)
 
 
 def _ready(family: str, decision: Verdict, study: Study, store: Store, task: Task) -> Ready | None:

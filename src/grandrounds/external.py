@@ -89,13 +89,15 @@ def evaluate(
     labels, notes = _in_our_words(opened, predictor.bundle.task, classes)
     predictor.bundle.pipeline.refuse_tested(opened.samples["patient"])
     notes += _refuse_seen(run, predictor, opened, namesakes)
+    judged, said = _judged(predictor, opened, labels, skip_bad)
+    notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
     now = dt.datetime.now(dt.UTC).isoformat()
     ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
-    members, samples = _predicted(predictor, opened, labels, folder, key, ahead)
+    members, samples = _predicted(predictor, opened, labels, judged, folder, key, ahead)
     notes += in_words(predictor.bundle)
-    said = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
-    found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=said)
+    note = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
+    found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=note)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
     shown = with_shipped(predictor.bundle, members, recalibrated=predictor.bundle.unit == "sample")
     tables.write(shown, tables.PREDICTIONS, folder / "predictions.parquet", meta)
@@ -170,11 +172,43 @@ def _refuse_seen(
     return ("No image and no patient of these data was in the study.",)
 
 
+def _judged(
+    predictor: Predictor,
+    opened: Dataset,
+    labels: pl.DataFrame,
+    skip_bad: bool,  # noqa: FBT001  (passed on)
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """Return which samples are judged, and how many of them lie beyond training.
+
+    Raises:
+        BadData: Images are so unlike those of training that a model cannot answer, and nobody said to go on without.
+    """
+    labelled = opened.samples["case"].is_in(labels["case"].implode())
+    looks = predictor.looks(opened.samples)
+    judged = labelled & pl.Series([look.refused is None for look in looks])
+    strange = opened.samples["sample"].filter(labelled & ~judged)
+    if strange.len() and not (skip_bad and judged.any()):
+        first = opened.samples["sample"].index_of(strange[0]) or 0
+        raise BadData(
+            f"{strange.len()} of {labelled.sum()} images are unlike all of training; of the first, {strange[0]}: "
+            f"{looks[first].refused}",
+            where=opened.root, remedy="bring them to the form of those of training, or go on without with --skip-bad",
+        )  # fmt: skip
+    beyond = [look.outside for look, one in zip(looks, judged, strict=True) if one and look.outside]
+    notes = []
+    if strange.len():
+        notes.append(f"{many(strange.len(), 'image', 'were')} left out: unlike all of training.")
+    if beyond:
+        notes.append(f"{len(beyond)} of {judged.sum()} images lie beyond training; the first: {beyond[0]}.")
+    return judged, tuple(notes)
+
+
 def _predicted(
-    predictor: Predictor, opened: Dataset, labels: pl.DataFrame, folder: Path, key: bytes | None, ahead: prepare.Ahead
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+    predictor: Predictor, opened: Dataset, labels: pl.DataFrame, judged: pl.Series,
+    folder: Path, key: bytes | None, ahead: prepare.Ahead,
+) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
     """Return predictions of each model, and the samples, under pseudonyms."""
-    samples = opened.samples.filter(pl.col("case").is_in(labels["case"].implode()))
+    samples = opened.samples.filter(judged)
     pipeline, home = predictor.bundle.pipeline, folder / "prepared"
     prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
@@ -185,9 +219,7 @@ def _predicted(
     members = predictor.members_on(
         View(prepared.chosen(np.arange(samples.height)), samples, None, predictor.bundle.task)
     )
-    told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(
-        pl.Series(opened.samples["case"].is_in(labels["case"].implode()))
-    )  # fmt: skip
+    told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(judged)
     rows = samples.select("case").join(labels, on="case", how="left", maintain_order="left")
     rows = told.select("sample", "case", "patient").with_columns(rows["label"], unit=pl.lit("sample"),
                                                                  role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip

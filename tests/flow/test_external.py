@@ -15,14 +15,18 @@ from sklearn.metrics import roc_auc_score
 from grandrounds import api, tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.wrongly import WORST
+from grandrounds.serve import bundle
 from grandrounds.study.evidence import evidence
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means
 
 CLASSES = ("columns", "rows")
 
 
-def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, images=2):
-    """Write images of stripes and their table, with patients numbered from `first`; return the table."""
+def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, images=2, deep=()):
+    """Write images of stripes and their table, with patients numbered from `first`; return the table.
+
+    The images of patients in `deep` have 16 bits.
+    """
     from PIL import Image as Picture
 
     rng = np.random.default_rng(seed)
@@ -35,7 +39,7 @@ def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, imag
             wave = np.sin((rows if label % 2 else columns) * (1.2 + 0.5 * (label % 2)) + rng.uniform(0, 6))
             grey = np.clip(128 + 35 * wave + rng.normal(0, noise, rows.shape), 0, 255).astype(np.uint8)
             name = f"{patient:03d}-{turn}.png"
-            Picture.fromarray(grey).save(folder / name)
+            Picture.fromarray(grey.astype(np.uint16) * 257 if patient in deep else grey).save(folder / name)
             lines.append((name, names[label], f"N{patient:03d}", "FM"[patient // 2 % 2], 30.0 + patient % 40))
     table = pl.DataFrame(lines, schema=["image", "label", "patient", "sex", "age_years"], orient="row")
     table.write_csv(folder / "table.csv")
@@ -221,14 +225,14 @@ def _of_first(files):
 
 def test_a_bundle_of_a_run_has_its_calibrators_and_thresholds(finished):
     """They are those that the decisions table describes: its thresholds, and one calibration a member."""
-    bundle = json.loads((finished[0] / "model/bundle.json").read_text())
+    manifest = json.loads((finished[0] / "model/bundle.json").read_text())
     verdict = json.loads((finished[0] / "verdict.json").read_text())
     decisions = tables.read(tables.DECISIONS, finished[0] / "decisions.parquet").frame
     youden = decisions.filter(family=verdict["ships"], rule="Youden", metric="recall").row(0, named=True)
 
-    assert {one["rule"]: one["at"] for one in bundle["thresholds"]}["Youden"] == youden["threshold"]
-    assert bundle["calibration"] == (verdict["recalibration"] or "none") == youden["calibration"]
-    assert len(bundle["calibrators"]) == (0 if bundle["calibration"] == "none" else 3)
+    assert {one["rule"]: one["at"] for one in manifest["thresholds"]}["Youden"] == youden["threshold"]
+    assert manifest["calibration"] == (verdict["recalibration"] or "none") == youden["calibration"]
+    assert len(manifest["calibrators"]) == (0 if manifest["calibration"] == "none" else 3)
 
 
 def test_the_audits_of_a_run_see_what_was_compared(by_patient):
@@ -283,6 +287,35 @@ def test_a_model_alone_says_what_it_cannot_check(run, tmp_path):
     assert found.found["home"].null_count() == found.found.height
     assert "cannot be checked" in found.notes[0]
     assert "Does it hold elsewhere?" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_images_on_another_scale_are_refused_or_left_out(run, tmp_path):
+    """A model of 8-bit images would call images of 16 bits with certainty; nobody judges it by them."""
+    source = hospital(tmp_path / "theirs", seed=11, first=100, deep=(103, 104))
+    with pytest.raises(BadData, match=r"4 of 48 images are unlike all of training; of the first, .* another scale"):
+        api.evaluate(run, str(source))
+    found = api.evaluate(run, str(source), skip_bad=True)
+    frame = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
+
+    assert "4 images were left out: unlike all of training." in found.notes
+    assert frame["patient"].n_unique() == 22
+
+
+def test_images_beyond_training_are_counted(run, tmp_path):
+    """They are judged, and the notes of the report say how many they are and give one example."""
+    found = api.evaluate(run, str(hospital(tmp_path / "theirs", seed=12, first=100, noise=80)))
+
+    assert any(" images lie beyond training; the first: " in note for note in found.notes)
+
+
+def test_what_ships_knows_the_images_of_everybody_that_it_learned_from(finished):
+    """The envelope holds all images of the three folds, each of which some model was trained on."""
+    envelope = bundle.read(finished[0] / "model").envelope
+    samples = tables.read(tables.SAMPLES, finished[0] / "samples.parquet").frame
+
+    assert envelope.n_images == samples.height == 48
+    assert (envelope.grey.low, envelope.grey.high) == (samples["low"].min(), samples["high"].max())
+    assert not envelope.any_scale
 
 
 def test_one_class_elsewhere_is_undefined_and_not_half(run, tmp_path):

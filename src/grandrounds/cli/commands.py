@@ -238,8 +238,8 @@ def predict_(
     frame = api.predict(model, images, masks=masks, options=read)
     if out is not None:
         api.save_csv(frame, out)
-        n_refused = frame["refused"].count()
-        _say(f"Wrote {frame.height} rows to {out}; {n_refused} images were refused.")
+        n_refused, n_outside = frame["refused"].count(), frame["outside"].count()
+        _say(f"Wrote {frame.height} rows to {out}; {n_refused} were refused, {n_outside} lie outside of training.")
     elif json_:
         _console.print_json(json.dumps(frame.to_dicts()))
     else:

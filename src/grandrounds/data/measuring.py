@@ -202,15 +202,23 @@ def _facts(image: Image) -> _Facts:
         "height_px": space[-2],
         "width_px": space[-1],
         "depth_px": space[0] if len(space) == 3 else 1,
-        "spacing_mm": None if image.geometry.spacing_mm is None else list(image.geometry.spacing_mm),
-        "encoding": "hu" if image.unit == "hu" else image.pixels.dtype.name,
         "sha256": pixel_hash(image),
-        "low": float(pixels.min()),
-        "mean": _mean(pixels),
-        "high": float(pixels.max()),
+        **seen(image),
         "lies": formats.lying(image.geometry) if len(space) == 3 else None,
         "header_modality": image.modality,
         **{f"header_{name}": image.header.get(name) for name in HEADER},
+    }
+
+
+def seen(image: Image) -> _Facts:
+    """Return grey values and spacing of an image, by columns of the table `samples`."""
+    pixels = image.pixels
+    return {
+        "spacing_mm": None if image.geometry.spacing_mm is None else list(image.geometry.spacing_mm),
+        "encoding": "hu" if image.unit == "hu" else pixels.dtype.name,
+        "low": float(pixels.min()),
+        "mean": _mean(pixels),
+        "high": float(pixels.max()),
     }
 
 

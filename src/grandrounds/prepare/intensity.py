@@ -64,6 +64,11 @@ class Scale(Step):
             _require_increasing(self.low or 0.0, self.high)
         return self
 
+    @property
+    def forgets_scale(self) -> bool:
+        """Whether the type of the pixels sets the limits."""
+        return self.high is None
+
     def __call__(self, image: Image) -> Image:
         """Return the image in grey values from 0 to 1."""
         high = _greatest(image.pixels) if self.high is None else self.high
@@ -86,6 +91,11 @@ class Percentiles(Step):
     def _ordered(self) -> Self:
         _require_increasing(self.low_percent, self.high_percent)
         return self
+
+    @property
+    def forgets_scale(self) -> bool:
+        """Yes: each image has limits of its own."""
+        return True
 
     def __call__(self, image: Image) -> Image:
         """Return the image in grey values from 0 to 1; an image of one value becomes 0."""

@@ -70,6 +70,11 @@ class Pipeline(Spec):
         """Whose images the models behind its artefacts had learned from, as hashes."""
         return frozenset[str]().union(*(step.patients for step in (*self.whole, *self.each)))
 
+    @property
+    def forgets_scale(self) -> bool:
+        """Whether it gives the same whatever the scale of grey values was."""
+        return any(step.forgets_scale for step in (*self.whole, *self.each))
+
     def with_masks(self, folder: Path) -> Self:
         """Return the pipeline with the masks of another folder, which the same model made.
 

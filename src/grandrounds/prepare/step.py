@@ -25,6 +25,11 @@ class Step(Spec):
         """Whose images a model had learned from whose work the step applies, as hashes; nobody's but for artefacts."""
         return frozenset()
 
+    @property
+    def forgets_scale(self) -> bool:
+        """Whether it gives the same whatever the scale of grey values was."""
+        return False
+
     def with_masks(self, folder: Path) -> Self:  # noqa: ARG002  (for steps that apply masks)
         """Return the step with masks of another folder; as it is where it applies none."""
         return self

@@ -18,12 +18,13 @@ from grandrounds.errors import BadData
 from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.calibrators import Calibrator
 from grandrounds.prepare import Pipeline
+from grandrounds.serve.envelope import Envelope
 from grandrounds.specs import Spec
 from grandrounds.tables import Task, Unit
 
 MANIFEST, CARD = "bundle.json", "card.md"
-FORMAT = 2
-READABLE = (1, 2)  # the first knew neither rules nor calibrators
+FORMAT = 3
+READABLE = (1, 2, 3)  # the first knew neither rules nor calibrators, the second no envelope
 
 
 class Threshold(Spec):
@@ -55,6 +56,7 @@ class Bundle(Spec):
         calibration: How probabilities are recalibrated, in a word; `"none"` where they are best as stated.
         calibrators: For each member those whose mean recalibrates its answers; none where they are best as stated.
         thresholds: What each rule calls a class from, on the recalibrated answers: means of the members' own.
+        envelope: What the images that it learned from were like; None where nobody measured them.
         files: SHA-256 of every other file, by relative path.
         fingerprint: Of the dataset that it was trained on.
         simulated: Whether it was trained on images that show nobody.
@@ -72,6 +74,7 @@ class Bundle(Spec):
     calibration: str = "none"
     calibrators: tuple[tuple[Calibrator, ...], ...] = ()
     thresholds: tuple[Threshold, ...] = ()
+    envelope: Envelope | None = None
     files: dict[str, str]
     fingerprint: str
     simulated: bool = False

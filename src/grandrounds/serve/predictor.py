@@ -16,13 +16,15 @@ import numpy as np
 import polars as pl
 
 from grandrounds import data, families, prepare
-from grandrounds.data import Dataset, SourceOptions
+from grandrounds.data import Dataset, SourceOptions, measuring
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.crossfit import applied
 from grandrounds.families.exam import series_of
 from grandrounds.families.protocol import View
 from grandrounds.formats import Where
+from grandrounds.image import Image
 from grandrounds.serve import bundle as bundles
+from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
 from grandrounds.shapes import Batch, Probs
 from grandrounds.tables import IMAGES, PROB
@@ -36,6 +38,13 @@ class _Asked(NamedTuple):
 
     where: Where
     images: tuple[Found, ...]
+
+
+class _Shown(NamedTuple):
+    """What a model is shown of one image, and in what it lies beyond training."""
+
+    pixels: Batch
+    outside: str | None
 
 
 class Predictor:
@@ -112,6 +121,12 @@ class Predictor:
         n_each = max(1, BATCH // self.bundle.shape[1]) if self._reads_volumes else BATCH
         return pl.concat([self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)])
 
+    def looks(self, samples: pl.DataFrame) -> list[Look]:
+        """Return what each image of a table `samples` is beside those of training."""
+        if self.bundle.envelope is None:
+            return [Look(None, None)] * samples.height
+        return [self.bundle.envelope.look(row) for row in samples.iter_rows(named=True)]
+
     def predict_set(self, opened: Dataset) -> pl.DataFrame:
         """Return one row per sample of a set, or per case where the model reads exams; labels are not looked at.
 
@@ -125,13 +140,15 @@ class Predictor:
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
             rows = np.arange(opened.samples.height)
             probs = self._mean_on(View(prepared.chosen(rows), opened.samples, None, self.bundle.task))
-        firsts = opened.samples.get_column("case" if self._of_exams else "sample").is_first_distinct()
+        unit = "case" if self._of_exams else "sample"
+        told = _told_of(opened.samples[unit], self.looks(opened.samples))
+        firsts = opened.samples[unit].is_first_distinct()
         where = opened.files.unique("sample", keep="first", maintain_order=True).select("sample", "path")
         named = opened.samples.select("sample", "case").join(where, on="sample", maintain_order="left").filter(firsts)
         named = named.select("path", "case", *(() if self._of_exams else ("sample",)))
         return pl.concat(
             [
-                self._rows(named, probs[firsts.to_numpy()], pl.Series("refused", [None] * named.height, pl.String())),
+                self._rows(named.hstack(told), probs[firsts.to_numpy()]),
                 opened.bad.select("path", refused="reason"),
             ],
             how="diagonal",
@@ -139,16 +156,18 @@ class Predictor:
 
     def _batch(self, asked: Sequence[_Asked]) -> pl.DataFrame:
         pixels: list[list[Batch]] = []
-        refused: list[str | None] = []
+        looks: list[Look] = []
         for one in asked:
             try:
                 self._check_known(one)
-                pixels.append([self._prepared(image) for image in one.images])
-                refused.append(None)
+                shown = [self._shown(image) for image in one.images]
             except BadData as error:
-                refused.append(error.what)
+                looks.append(Look(error.what, None))
+            else:
+                pixels.append([image.pixels for image in shown])
+                looks.append(Look(None, _joined(image.outside for image in shown)))
         probs = np.full((len(asked), len(self.bundle.task.classes)), np.nan)  # (N, K)
-        read = [k for k, reason in enumerate(refused) if reason is None]
+        read = [k for k, look in enumerate(looks) if look.refused is None]
         if read:
             samples = _samples([asked[k] for k in read])
             view = View(np.stack([one for each in pixels for one in each]), samples, None, self.bundle.task)
@@ -157,7 +176,7 @@ class Predictor:
             [(str(one.where.path), one.where.member, one.where.frame) for one in asked],
             schema={"path": pl.String(), "member": pl.String(), "frame": pl.Int64()}, orient="row",
         )  # fmt: skip
-        return self._rows(places, probs, pl.Series("refused", refused, dtype=pl.String()))
+        return self._rows(places.hstack(_told(looks)), probs)
 
     def _check_known(self, asked: _Asked) -> None:
         """Refuse an exam none of whose series the model knows."""
@@ -167,13 +186,22 @@ class Predictor:
                 remedy="name the file or the folder of each series so",
             )
 
-    def _prepared(self, found: Found) -> Batch:
+    def _shown(self, found: Found) -> _Shown:
         image = found.read()
         if self._reads_volumes and len(image.space) == 2:
             raise BadData("this is one slice, and the model reads volumes: give the folder that its slices lie in")
         pixels = self.pipeline(image)
         self._check(pixels.shape, found.where.path)
-        return pixels
+        look = self._look(image)
+        if look.refused is not None:
+            raise BadData(look.refused, where=found.where.path)
+        return _Shown(pixels, look.outside)
+
+    def _look(self, image: Image) -> Look:
+        if self.bundle.envelope is None:
+            return Look(None, None)
+        kind = {"modality": image.modality, "body_part": image.header.get("body_part")}
+        return self.bundle.envelope.look(measuring.seen(image) | kind)
 
     def _check(self, shape: tuple[int, ...], where: Path) -> None:
         if shape != self.bundle.shape:
@@ -183,18 +211,38 @@ class Predictor:
                 remedy="cut the part that the model was trained on out of the image first",
             )
 
-    def _rows(self, named: pl.DataFrame, probs: Probs, refused: pl.Series) -> pl.DataFrame:
+    def _rows(self, told: pl.DataFrame, probs: Probs) -> pl.DataFrame:
         """Return the rows of an answer: what each is about, the likeliest class, probabilities, what is called."""
         classes = self.bundle.task.classes
-        likeliest = [None if reason else classes[int(row.argmax())] for row, reason in zip(probs, refused, strict=True)]
+        refused = told["refused"].is_not_null()
+        likeliest = [None if no else classes[int(row.argmax())] for row, no in zip(probs, refused, strict=True)]
+        probs = np.where(refused.to_numpy()[:, None], np.nan, probs)
         columns = [pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes)]
-        frame = named.with_columns(pl.Series("predicted", likeliest, dtype=pl.String()), refused, *columns)
-        return frame.with_columns(self._calls())
+        predicted = pl.Series("predicted", likeliest, dtype=pl.String())
+        places = [name for name in told.columns if name not in Look._fields]
+        return told.select(*places, predicted, *Look._fields, *columns).with_columns(self._calls())
 
     def _calls(self) -> list[pl.Expr]:
         """Return whether each threshold calls its class; none where a row is not what the study compared."""
         known = self.bundle.thresholds if self._answers else ()
         return [(pl.col(PROB + one.label) >= one.at).alias(f"{one.label}: {one.rule}") for one in known]
+
+
+def _told(looks: Sequence[Look]) -> pl.DataFrame:
+    return pl.DataFrame(looks, schema=dict.fromkeys(Look._fields, pl.String()), orient="row")
+
+
+def _told_of(units: pl.Series, looks: Sequence[Look]) -> pl.DataFrame:
+    """Return one row for each unit, in the order in which they come: what is said of any of its images."""
+    parts: dict[str, list[Look]] = {}
+    for unit, look in zip(units, looks, strict=True):
+        parts.setdefault(unit, []).append(look)
+    return _told([Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()])
+
+
+def _joined(said: Iterable[str | None]) -> str | None:
+    """Return what is said of several images, each sentence once; None where nothing is."""
+    return "; ".join(dict.fromkeys(filter(None, said))) or None
 
 
 def _exams(found: Iterable[tuple[Path, Found]]) -> Iterator[_Asked]:
