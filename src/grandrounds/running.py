@@ -144,14 +144,15 @@ def _planned(
     ask: Ask, folder: Path, listener: Listener, cache: Path | None, executor: Executor
 ) -> tuple[Study, Workspace]:
     workspace = open_workspace(ask, folder, listener.says, pipeline=None, cache=cache)
-    return planned_in(ask, workspace, executor, listener), workspace
+    study = planned_in(ask, workspace, executor, listener)
+    save_study(study, workspace.store)
+    return study, workspace
 
 
 def planned_in(ask: Ask, workspace: Workspace, executor: Executor, listener: Listener) -> Study:
-    """Return the study that is planned for data which are open, written to its run folder."""
+    """Return the study that is planned for data which are open."""
     study, prices = plan_study(ask, workspace, executor, listener.says)
     listener.priced(study, prices)
-    save_study(study, workspace.store)
     return study
 
 

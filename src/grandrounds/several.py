@@ -60,7 +60,7 @@ def plan(ask: Ask, folder: Path, listener: Listener, *, cache: Path | None = Non
     Raises:
         BadSpec: The folder holds another study already.
     """
-    ask = _kept(ask, folder)
+    ask = _by_name(ask, folder)
     with engine.workers(ask.means.workers) as executor:
         _opened(ask, folder, listener, cache, executor, done=_done(ask, folder))
     return ask
@@ -80,16 +80,18 @@ def run(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path
     Raises:
         BadData: Fewer than two tasks could be finished, so that there is nothing to put on one page.
     """
-    listener, ask = listener or Silent(), _kept(ask, folder)
+    listener, ask = listener or Silent(), _by_name(ask, folder)
     done, failed = _done(ask, folder), dict[str, str]()
     if len(done) < len(ask.data.options.tasks):
-        planned = all((one / STUDY).exists() for one in places(folder).values())
+        planned = all((one / STUDY).exists() for one in tasks.folders(ask, folder).values())
         running.refuse_unplanned(planned=planned, folder=folder)
         with engine.workers(ask.means.workers) as executor:
             opened = _opened(ask, folder, listener, cache, executor, done=done)
             failed |= _each(opened, executor, listener)
-    elif (folder / REPORT).exists():
-        return _outcome(ask, folder, content(folder), did_something=False)
+    else:
+        _keep(ask, folder)
+        if (folder / REPORT).exists():
+            return _outcome(ask, folder, content(folder), did_something=False)
     if not launched.first():
         return Outcome(folder, ask, (), None, did_something=True)
     shown = content(folder, failed)
@@ -123,8 +125,8 @@ def content(folder: Path, failed: Mapping[str, str] = MappingProxyType({}), out:
     return together.of_study([of_tasks[name] for name in done], out or folder, ask.name, links, lacking)
 
 
-def _kept(ask: Ask, folder: Path) -> Ask:
-    """Return the request with each task by its name, as it is kept in the folder.
+def _by_name(ask: Ask, folder: Path) -> Ask:
+    """Return the request with each task by its name.
 
     Raises:
         BadSpec: The folder holds a study that was asked for differently.
@@ -138,15 +140,19 @@ def _kept(ask: Ask, folder: Path) -> Ask:
                 "this folder holds a study that was asked for differently", where=folder,
                 remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
             )  # fmt: skip
-        return ask
-    with tables.atomic(folder / STUDY) as temporary:
-        temporary.write_text(to_toml(ask, COMMENTS), encoding="utf-8")
     return ask
+
+
+def _keep(ask: Ask, folder: Path) -> None:
+    """Write what is asked of all tasks, where it is not there yet."""
+    if not (folder / STUDY).exists():
+        with tables.atomic(folder / STUDY) as temporary:
+            temporary.write_text(to_toml(ask, COMMENTS), encoding="utf-8")
 
 
 def _done(ask: Ask, folder: Path) -> list[str]:
     """Return the tasks that are finished."""
-    homes, asks = places(folder), tasks.of_each(ask)
+    homes, asks = tasks.folders(ask, folder), tasks.of_each(ask)
     studies = {name: _saved(asks[name], homes[name]) for name in asks}
     return [name for name, study in studies.items() if study is not None and running.is_done(study, homes[name])]
 
@@ -163,7 +169,7 @@ def _opened(
     ask: Ask, folder: Path, listener: Listener, cache: Path | None, executor: Executor, *, done: Collection[str]
 ) -> dict[str, tuple[Study, Workspace]]:
     """Return the study of each task that is not done with its data, those that were not planned yet planned now."""
-    asks, homes = tasks.of_each(ask), places(folder)
+    asks, homes = tasks.of_each(ask), tasks.folders(ask, folder)
     before = {name: study for name in asks if (study := _saved(asks[name], homes[name])) is not None}
     opened = tasks.open_workspaces(
         asks, homes, listener.says, cache=cache or folder,
@@ -177,9 +183,11 @@ def _opened(
         if study is None:
             study = running.planned_in(asks[name], workspace, asking, listener)
         else:
-            save_study(study, workspace.store)
             listener.priced(study, price_study(study, workspace, asking, listener.says))
         found[name] = study, workspace
+    _keep(ask, folder)  # all are declared or none, so that one that is refused binds nobody to what was asked
+    for study, workspace in found.values():
+        save_study(study, workspace.store)
     return found
 
 

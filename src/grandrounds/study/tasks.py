@@ -17,7 +17,16 @@ from grandrounds import data, prepare
 from grandrounds.formats.abreast import Crew
 from grandrounds.prepare import Pipeline
 from grandrounds.study.spec import Ask
-from grandrounds.study.workspace import Beside, Opened, Say, Workspace, drawn_for_all, made_ready, of_task
+from grandrounds.study.workspace import (
+    Beside,
+    Opened,
+    Say,
+    Workspace,
+    drawn_for_all,
+    forget_refused,
+    made_ready,
+    of_task,
+)
 
 _NO_FOLDER = re.compile(r"[^A-Za-z0-9._-]+")
 _TAKEN = ("", "data", "prepared", "csv")  # what lies beside the runs
@@ -84,6 +93,7 @@ def open_workspaces(
     Raises:
         BadData: Images cannot be read and `skip_bad` was not asked for, or a task has too few patients of a class.
     """
+    forget_refused(places.values())
     first, said = next(iter(asks.values())), {name: list[str]() for name in asks}
     with Crew(first.means.workers) as crew:
         ahead = prepare.Ahead.where_new(next(iter(pipelines.values()), None), cache / "prepared")

@@ -5,7 +5,7 @@ Opening the same folder again gives the same workspace, or refuses because the i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,14 @@ from grandrounds.seeds import derive
 from grandrounds.specs import digest
 from grandrounds.splits import SplitPlan
 from grandrounds.splits.twins import with_twins
-from grandrounds.study.pseudonyms import key_of, renamed, under_pseudonyms
+from grandrounds.study.pseudonyms import KEY, key_of, renamed, under_pseudonyms
 from grandrounds.study.spec import Ask
 from grandrounds.study.store import Store
 from grandrounds.wording import many
 
 Say = Callable[[str], None]
+_SPLITS = "splits.parquet"
+_BEGUN = ("study.toml", "trials/*", "across-*/trials/*")  # a study was declared, or something was trained
 
 
 class Beside(NamedTuple):
@@ -72,6 +74,7 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
         BadData: Images cannot be read and `skip_bad` was not asked for.
     """
     cache = cache or folder
+    forget_refused([folder])
     # The same processes read the images for the first time and prepare them.
     with Crew(ask.means.workers) as crew:
         ahead = prepare.Ahead.where_new(pipeline, cache / "prepared")
@@ -84,6 +87,21 @@ def open_workspace(ask: Ask, folder: Path, say: Say, *, pipeline: Pipeline | Non
             opened = data.open_dataset(source, options, cache=cache / "data", crew=crew, also=ahead)
             found = Opened(opened, partial(drawn, ask, opened), cache, crew, ahead)
         return made_ready(ask, found, folder, say, pipeline)
+
+
+def forget_refused(folders: Collection[Path]) -> None:
+    """Remove the split plan and the key from run folders in which nothing was declared or trained.
+
+    Whoever was refused in planning left them; they would bind the next attempt to other data and other options.
+
+    Args:
+        folders: Of the tasks of one study; where one of them has begun, all keep what they have.
+    """
+    if any(next(folder.glob(sign), None) for folder in folders for sign in _BEGUN):
+        return
+    for folder in folders:
+        for name in (_SPLITS, KEY):
+            (folder / name).unlink(missing_ok=True)
 
 
 def inside(workspace: Workspace, n_folds: int) -> Workspace:
@@ -110,6 +128,7 @@ def inside(workspace: Workspace, n_folds: int) -> Workspace:
     drawn = numbered.inner(outer.folds()[0], n_folds, seed, roles=("train", "valid"))
     plan = drawn.renamed(partial(_called, names=names))
     store = Store(workspace.store.folder / f"across-{n_folds}")
+    forget_refused([store.folder])
     _save(store, workspace.dataset, plan)
     return replace(workspace, store=store, plan=plan)
 
@@ -208,7 +227,7 @@ def _refuse_learned_from(pipeline: Pipeline, opened: Dataset, dataset: Dataset, 
 
 
 def _plan(found: Opened, key: bytes | None, folder: Path) -> SplitPlan:
-    dataset, path = found.dataset, folder / "splits.parquet"
+    dataset, path = found.dataset, folder / _SPLITS
     if path.exists():
         plan = SplitPlan.load(path)
         plan.refuse_foreign(dataset.fingerprint)
@@ -278,5 +297,5 @@ def _save(store: Store, dataset: Dataset, plan: SplitPlan) -> None:
     tables.write(dataset.samples, tables.SAMPLES, folder / "samples.parquet", meta)
     tables.write(dataset.files, tables.FILES, folder / "files.parquet", meta)
     tables.write(dataset.labels, tables.LABELS, folder / "labels.parquet", meta)
-    if not (folder / "splits.parquet").exists():
-        plan.save(folder / "splits.parquet")
+    if not (folder / _SPLITS).exists():
+        plan.save(folder / _SPLITS)
