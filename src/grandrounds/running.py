@@ -13,8 +13,9 @@ from grandrounds.report.content import ReportContent
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.planning import plan_study, price_study
-from grandrounds.study.run import conclude, is_finished, save_study, train
+from grandrounds.study.run import conclude, failed_in, is_finished, save_study, train
 from grandrounds.study.spec import Ask, Study
+from grandrounds.study.store import Store
 from grandrounds.study.trial import Trial
 from grandrounds.study.workspace import Workspace, open_workspace
 from grandrounds.training import launched
@@ -34,6 +35,7 @@ class Outcome:
         ships: The family in `model/`; None where none ships.
         did_something: False where everything was there already.
         failed: What went wrong with each task that could not be finished.
+        failed_trials: Places in the run folder of the trials that failed; the same call tries them again.
         shown: What the report shows; None in a process that only helps another one.
     """
 
@@ -43,6 +45,7 @@ class Outcome:
     ships: str | None
     did_something: bool
     failed: tuple[str, ...] = ()
+    failed_trials: tuple[str, ...] = ()
     shown: ReportContent | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -68,7 +71,7 @@ def run(
     listener = listener or Silent()
     ask = what if isinstance(what, Ask) else what.asked()
     study = saved(ask, folder) if isinstance(what, Ask) else what
-    if study is not None and is_done(study, folder):
+    if study is not None and is_done(study, folder) and not failed_in(folder):
         return outcome(study, folder, did_something=False)
     if ask.data.options.tasks:
         together = f"go on with all of them: grandrounds run {folder.parent}"
@@ -179,4 +182,12 @@ def finish(study: Study, workspace: Workspace, trials: list[Trial], listener: Li
 def outcome(study: Study, folder: Path, *, did_something: bool) -> Outcome:
     """Return what a finished run says."""
     content = gather.gather(folder)
-    return Outcome(folder, study, content.verdict_sentences, content.ships, did_something, shown=content)
+    return Outcome(
+        folder, study, content.verdict_sentences, content.ships, did_something,
+        failed_trials=failed_trials(folder, folder), shown=content,
+    )  # fmt: skip
+
+
+def failed_trials(folder: Path, whole: Path) -> tuple[str, ...]:
+    """Return where in a whole run folder the trials lie that failed in the folder of one of its tasks."""
+    return tuple(str(Store(folder).path(trial).relative_to(whole)) for trial in failed_in(folder))

@@ -21,7 +21,7 @@ from grandrounds.specs import to_toml
 from grandrounds.study import engine, tasks
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.planning import price_study
-from grandrounds.study.run import save_study
+from grandrounds.study.run import failed_in, save_study
 from grandrounds.study.spec import COMMENTS, Ask, Study
 from grandrounds.study.workspace import Workspace
 from grandrounds.training import launched
@@ -81,7 +81,7 @@ def run(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path
         BadData: Fewer than two tasks could be finished, so that there is nothing to put on one page.
     """
     listener, ask = listener or Silent(), _by_name(ask, folder)
-    done, failed = _done(ask, folder), dict[str, str]()
+    done, failed = _complete(ask, folder), dict[str, str]()
     if len(done) < len(ask.data.options.tasks):
         planned = all((one / STUDY).exists() for one in tasks.folders(ask, folder).values())
         running.refuse_unplanned(planned=planned, folder=folder)
@@ -157,6 +157,12 @@ def _done(ask: Ask, folder: Path) -> list[str]:
     return [name for name, study in studies.items() if study is not None and running.is_done(study, homes[name])]
 
 
+def _complete(ask: Ask, folder: Path) -> list[str]:
+    """Return the tasks that are finished and have no trial to be tried again."""
+    homes = tasks.folders(ask, folder)
+    return [name for name in _done(ask, folder) if not failed_in(homes[name])]
+
+
 def _saved(ask: Ask, place: Path) -> Study | None:
     try:
         return running.saved(ask, place)
@@ -219,4 +225,5 @@ def _each(opened: Mapping[str, tuple[Study, Workspace]], executor: Executor, lis
 def _outcome(
     ask: Ask, folder: Path, shown: ReportContent, *, did_something: bool, failed: tuple[str, ...] = ()
 ) -> Outcome:
-    return Outcome(folder, ask, shown.verdict_sentences, shown.ships, did_something, failed, shown)
+    lost = tuple(one for place in places(folder).values() for one in running.failed_trials(place, folder))
+    return Outcome(folder, ask, shown.verdict_sentences, shown.ships, did_something, failed, lost, shown)

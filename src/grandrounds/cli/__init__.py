@@ -11,7 +11,7 @@ from cyclopts import App
 
 from grandrounds.errors import Refusal
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 3, 130
 
 app = App(
     name="grandrounds",
@@ -44,7 +44,8 @@ Nothing is trained. Change in the file what should be otherwise, and give it, or
     grandrounds plan films.csv --tasks effusion,nodule""",
     "run": """Train, judge and report; go on where an interrupted run stopped.
 
-Ctrl-C loses at most the trials in hand; the same command goes on. A finished study is left alone.
+Ctrl-C loses at most the trials in hand; the same command goes on. A finished study is left alone, but for trials that
+failed, which it tries again.
 
 Of several tasks each has a run folder inside the study's, on one split, and one report is on all.
 
@@ -130,7 +131,7 @@ for _name, _help in _COMMANDS.items():
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage."""
+    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage, 3 when a trial failed."""
     try:
         app(arguments)
     except Refusal as refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from grandrounds import api
-from grandrounds.cli import listing, masks, options, show
+from grandrounds.cli import FAILED, listing, masks, options, show
 from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
@@ -127,8 +128,6 @@ def run_(
         outcome = api.run(task, out or home or options.RUNS / task.name, listener if launched.first() else Silent())
     if launched.first():
         _conclude(outcome, json_)
-    if outcome.failed:
-        raise BadData(" ".join(outcome.failed), where=outcome.folder)
 
 
 def tune_(
@@ -352,6 +351,14 @@ def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
 
 
 def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
+    _tell(outcome, json_)
+    if outcome.failed:
+        raise BadData(" ".join(outcome.failed), where=outcome.folder)
+    if outcome.failed_trials:
+        sys.exit(FAILED)
+
+
+def _tell(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
     content = outcome.shown or api.content(outcome.folder)
     if json_:
         _console.print_json(
@@ -362,6 +369,7 @@ def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
                     "ships": outcome.ships,
                     "verdict": outcome.sentences,
                     "findings": open_findings(content).select("audit", "title", "sentence").to_dicts(),
+                    "failed_trials": outcome.failed_trials,
                     "did_something": outcome.did_something,
                 }
             )
@@ -370,6 +378,8 @@ def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
     if not outcome.did_something:
         _say("Everything was there already; nothing was trained.")
     _answer(content)
+    for sentence in listing.failed_lines(outcome.failed_trials):
+        _say(sentence)
     _say(f"\nReport: {outcome.report}")
 
 

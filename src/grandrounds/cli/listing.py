@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -16,6 +16,7 @@ from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES, recipes
 from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
+from grandrounds.wording import many
 
 if TYPE_CHECKING:
     from grandrounds.families.description import Description
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
 _NONE = "–"
 _OF_RECIPES = ("taken from it", "our choice", "expected time", "expected result")
+_MOST_NAMED = 6  # trials that failed; all of them stand in trials.parquet
 _OUTCOMES = ("finding", "tip", "not applicable", "passed")
 Kind = Literal["families", "recipes", "datasets", "metrics", "audits"]
 
@@ -153,6 +155,16 @@ def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
     n_tasks = findings["task"].n_unique()
     of = f" of {n_tasks} tasks" if n_tasks > 1 else ""
     yield f"\n{findings.height} audits{of}: {', '.join(counts)}."
+
+
+def failed_lines(places: Sequence[str]) -> Iterator[str]:
+    """Yield which trials failed, and that they are tried again; nothing where none has."""
+    if places:
+        more = f" and {len(places) - _MOST_NAMED} more" if len(places) > _MOST_NAMED else ""
+        yield (
+            f"{many(len(places), 'trial')} failed: {', '.join(places[:_MOST_NAMED])}{more}. "
+            "Why stands there in error.txt; the same command tries again what failed, and nothing else."
+        )
 
 
 def _without(sentence: str) -> str:

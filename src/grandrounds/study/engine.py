@@ -129,7 +129,7 @@ def stop(executor: Executor) -> None:
 
 
 def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, workers: int = 1) -> None:
-    """Run every job whose trial is not on the disk yet.
+    """Run every job whose trial is not on the disk yet, or is to be tried again.
 
     Args:
         jobs: In the order in which they start.
@@ -143,7 +143,7 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
     if not jobs:
         return
     store = Store(jobs[0].run)
-    missing = [job for job in jobs if job.trial.name not in store]
+    missing = [job for job in jobs if job.again or job.trial.name not in store]
     listener.trials_planned(len(jobs), len(jobs) - len(missing))
     pending: dict[Future[str], Job] = {executor.submit(run_trial, job): job for job in missing}
     try:

@@ -1,6 +1,7 @@
 """Running a study: open, train what is missing, judge, keep pictures and the record.
 
-The same call on the same folder goes on where the last one stopped; on a finished study it does nothing.
+The same call on the same folder goes on where the last one stopped, and tries again what failed; on a finished study it
+does nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
 from grandrounds.study.trial import FITTED, Job, Trial, trials_of
 from grandrounds.study.workspace import Workspace
+from grandrounds.wording import many
 
 RECORD = "record.json"
 
@@ -37,7 +39,7 @@ def save_study(study: Study, store: Store) -> Path:
 
 
 def train(study: Study, workspace: Workspace, executor: Executor, listener: Listener) -> list[Trial]:
-    """Run every trial that is not on the disk yet and return all of them."""
+    """Run every trial that is not on the disk yet or has failed, and return all of them."""
     store = workspace.store
     swept = store.sweep()
     if swept:
@@ -49,7 +51,10 @@ def train(study: Study, workspace: Workspace, executor: Executor, listener: List
     )  # fmt: skip
     shared = workspace.prepared.path, workspace.dataset.root, workspace.dataset.flips
     beside = tuple(one.folder for one in workspace.beside)
-    jobs = [Job(trial, store.folder, *shared, beside=beside) for trial in trials]
+    failed = store.failed([trial.name for trial in trials])
+    if failed:
+        listener.says(f"{many(len(failed), 'trial')} failed in an earlier run: tried again now.")
+    jobs = [Job(trial, store.folder, *shared, beside=beside, again=trial.name in failed) for trial in trials]
     n_last = len(study.recipes)
     # A ladder climbs from cheap to dear: its last round goes down, so that no long trial is left to run by itself.
     run_all([*jobs[:-n_last], *reversed(jobs[-n_last:])], executor, listener, workers=study.means.workers)
@@ -97,6 +102,12 @@ def is_finished(study: Study, folder: Path) -> bool:
     facts = json.loads(path.read_text(encoding="utf-8"))
     store = Store(folder)
     return facts["study"] == study.identity() and all(trial in store for trial in facts["trials"])
+
+
+def failed_in(folder: Path) -> list[str]:
+    """Return the names of the trials of a judged study that failed; none where nothing was judged."""
+    path = folder / RECORD
+    return Store(folder).failed(json.loads(path.read_text(encoding="utf-8"))["trials"]) if path.exists() else []
 
 
 def fitted(store: Store, family: str) -> dict[Key, Path]:

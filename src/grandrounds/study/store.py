@@ -1,7 +1,8 @@
 """The run folder: one folder a trial, each written once, whole or not at all.
 
-A trial's folder appears under its final name only when every byte of it is on the disk. What a killed process leaves
-behind is a hidden temporary folder, swept at the next start.
+A trial's folder appears under its final name only when every byte of it is on the disk, and stays as it is, but for one
+that failed, which makes way for the next attempt. What a killed process leaves behind is a hidden temporary folder,
+swept at the next start.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Store:
     @contextlib.contextmanager
     def writing(self, trial: str) -> Iterator[Path]:
         """Give an empty folder that becomes the trial's once the block ends without an error."""
-        temporary = self._trials / f".{trial}.{os.getpid()}.tmp"
+        temporary, failed = (self._trials / f".{trial}{mark}.{os.getpid()}.tmp" for mark in ("", ".failed"))
         try:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
@@ -64,6 +65,8 @@ class Store:
             for path in sorted(temporary.rglob("*")):
                 tables.sync(path)
             tables.sync(temporary)
+            if self.failed([trial]):
+                self.path(trial).rename(failed)
             if trial not in self:  # another process may have been faster
                 temporary.rename(self.path(trial))
             tables.sync(self._trials)
@@ -74,7 +77,8 @@ class Store:
                 remedy="free some space and give the same command again; every finished trial is kept",
             ) from None
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for leftover in (temporary, failed):
+                shutil.rmtree(leftover, ignore_errors=True)
             self.progress_path(trial).unlink(missing_ok=True)
 
     def sweep(self) -> int:
@@ -99,6 +103,10 @@ class Store:
         # A trial that failed has no rows, and so no columns for the classes.
         filled = [frame for frame in frames if frame.height]
         return pl.concat(filled) if filled else tables.empty(schema)
+
+    def failed(self, trials: Collection[str]) -> list[str]:
+        """Return those of the named trials that ended with an error."""
+        return self.gathered(tables.TRIALS, trials).filter(status="failed")["trial"].to_list()
 
     def write_json(self, name: str, content: Any) -> Path:  # noqa: ANN401
         """Write a JSON file into the run folder, whole or not at all."""

@@ -98,6 +98,7 @@ class Job:
         inside: Whether the plan's folds divide train and valid of the data alone: what such a fold tests is predicted
             all the same, and the ledger does not count it.
         beside: The run folders of the other tasks of the study.
+        again: Whether it is done once more where it is there, because it failed.
     """
 
     trial: Trial
@@ -108,12 +109,13 @@ class Job:
     opens_test: bool = True
     inside: bool = False
     beside: tuple[Path, ...] = ()
+    again: bool = False
 
 
 def run_trial(job: Job) -> str:
     """Fit, predict and save one trial; return its status."""
     store, trial = Store(job.run), job.trial
-    if trial.name in store:
+    if trial.name in store and not job.again:
         return "done"
     if not launched.first():
         return _help(job)
