@@ -15,9 +15,11 @@ import pytest
 from grandrounds import families, tables
 from grandrounds.cli import main
 
-# A family of another package, which cannot be fitted as long as a file is there.
+# A family of another package, which cannot be fitted as long as a file is there; where that names the time at which it
+# is fitted, its process is killed.
 MOODY = """
 import os
+import signal
 from pathlib import Path
 
 from grandrounds.families.prior import PriorFamily
@@ -26,7 +28,11 @@ from grandrounds.families.protocol import FamilyEntry
 
 class Moody(PriorFamily):
     def fit(self, train, valid, budget, seed, watch):
-        if Path(os.environ["MOODY"]).exists() and not train.samples["sample"][0].startswith("noise"):  # not in pricing
+        away = Path(os.environ["MOODY"])
+        when = "pricing" if train.samples["sample"][0].startswith("noise") else "training"
+        if away.exists() and away.read_text(encoding="utf-8") == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if away.exists() and when == "training":
             raise RuntimeError("the scratch disk is away")
         return super().fit(train, valid, budget, seed, watch)
 
@@ -131,6 +137,30 @@ def test_a_study_in_which_every_training_failed_goes_on(away: Path, images: Path
     says(*command)
 
     assert frame(tables.TRIALS)["status"].to_list() == ["done", "done"]
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("pricing", "a worker process died while the families were timed"),
+        ("training", "a worker process died, most often because the machine ran out of memory"),
+    ],
+)
+def test_a_worker_that_is_killed_ends_the_run_with_one_message(
+    away: Path, images: Path, says: Callable[..., str], when: str, said: str
+) -> None:
+    """As where memory runs out: it says what to do, leaves no failed trial, and the same command goes on afterwards."""
+    away.write_text(when, encoding="utf-8")
+    command = ("run", images, "-o", "run", *QUICK)
+    told = says(*command, code=1)
+
+    assert said in told
+    assert "--workers 1" in told
+    assert "Traceback" not in told
+    assert Path("run/study.toml").exists() == (when == "training")
+    away.unlink()
+    says(*command)
+    assert set(frame(tables.TRIALS)["status"]) == {"done"}
 
 
 def test_failed_trials_of_several_tasks_are_tried_again(away: Path, images: Path, says: Callable[..., str]) -> None:

@@ -178,6 +178,22 @@ def test_members_share_the_budget():
     assert families.params_of("fusion:li2014").max_epochs == 3 * families.params_of("li2014").max_epochs
 
 
+def test_what_went_otherwise_than_planned_is_told_of_every_training():
+    """Also of those whose model is not kept, since the regression learned from what they said."""
+    params = {"only": ("axial", "coronal"), "n_parts": 2, "of": {"batch_size": 8, "patience": 1}}
+    model = fitted("fusion:li2014", train=big(TRAIN), valid=big(VALID), epochs=40, **params)
+    told = model.record.departures
+    of_kept = [
+        f"{name}: {one}"
+        for name, member in zip(model.names, model.members, strict=True)
+        for one in member.record.departures
+    ]
+
+    assert all("stopped" in one for one in told)
+    assert set(of_kept) < set(told)
+    assert set(told) <= set(model.record.notes)
+
+
 def test_images_without_kinds_are_one_series():
     """Planes with clinical columns and no series: image and columns are fused."""
     train, valid = noise_view((1, 8, 8), 40, 2), noise_view((1, 8, 8), 20, 2, seed=1)
