@@ -157,8 +157,6 @@ class Told:
 
 def _record(family: str, members: Sequence[Fitted], how: str) -> FitRecord:
     records = [one.record for one in members]
-    departures = [one for at, record in enumerate(records, start=1) for one in record.departures_of(f"member {at}")]
-    own = [note for note in records[0].notes if note not in records[0].departures]
     before_last = sum(one.epochs for one in records[:-1])
     return FitRecord(
         patients=records[0].patients,
@@ -166,9 +164,11 @@ def _record(family: str, members: Sequence[Fitted], how: str) -> FitRecord:
         epochs=before_last + records[-1].epochs,
         best_epoch=before_last + records[-1].best_epoch,
         truncated=any(one.truncated for one in records),
-        notes=(f"mean of {len(records)} trainings of {family}, {how}", *own, *departures),
+        notes=(f"mean of {len(records)} trainings of {family}, {how}", *records[0].notes),
         licences=records[0].licences,
-        departures=tuple(departures),
+        departures=tuple(
+            one for at, record in enumerate(records, start=1) for one in record.departures_of(f"member {at}")
+        ),
     )
 
 

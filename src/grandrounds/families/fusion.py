@@ -236,7 +236,6 @@ def _record(trained: Mapping[str, Sequence[FitRecord]], softmax: Softmax, notes:
     """Return the record of all trainings; those of each modality end with the one that is kept."""
     kept = [records[-1] for records in trained.values()]
     every = [one for records in trained.values() for one in records]
-    departures = [one for name, records in trained.items() for record in records for one in record.departures_of(name)]
     epochs = sum(one.epochs for one in every)
     return FitRecord(
         patients=frozenset(),
@@ -244,8 +243,10 @@ def _record(trained: Mapping[str, Sequence[FitRecord]], softmax: Softmax, notes:
         epochs=epochs,
         best_epoch=epochs - kept[-1].epochs + kept[-1].best_epoch,
         truncated=any(one.truncated for one in every),
-        notes=(*notes, *kept[0].notes[:1], *departures),
-        departures=tuple(departures),
+        notes=(*notes, *kept[0].notes[:1]),
+        departures=tuple(
+            one for name, records in trained.items() for record in records for one in record.departures_of(name)
+        ),
         licences=tuple(dict.fromkeys(licence for one in kept for licence in one.licences)),
     )
 

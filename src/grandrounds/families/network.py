@@ -198,7 +198,6 @@ class NetworkFamily:
             lambda epoch: watch(_after(start, epoch)),
         )  # fmt: skip
         module.load_state_dict(outcome.weights)
-        departures = (() if teacher is None else teacher.departures_of("teacher")) + outcome.notes
         record = FitRecord(
             patients=patients_of(train_view, valid),
             n_parameters=sum(one.numel() for one in module.parameters()),
@@ -213,9 +212,8 @@ class NetworkFamily:
                 *start.notes,
                 weighings[0].note,
                 f"epoch {choice.note}",
-                *departures,
             ),
-            departures=departures,
+            departures=(() if teacher is None else teacher.departures_of("teacher")) + outcome.notes,
             licences=((built.licence,) if built.licence else ()) + (teacher.licences if teacher else ()),
         )
         return FittedNetwork(

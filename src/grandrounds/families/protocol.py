@@ -102,10 +102,9 @@ class FitRecord:
         epochs: Passes made; 0 for families that do not iterate.
         best_epoch: The pass whose weights are kept; 0 for families that do not iterate.
         truncated: Whether the clock stopped it.
-        notes: What a reader should be told, for example how class imbalance was met.
+        notes: What a reader should be told that was planned, for example how class imbalance was met.
         licences: Of published weights that it started from; a model that ships carries them.
-        departures: Those of the notes that say what went otherwise than planned; what is made of several trainings
-            passes on those of each.
+        departures: What went otherwise than planned; what is made of several trainings passes on those of each.
     """
 
     patients: frozenset[str]
@@ -116,6 +115,11 @@ class FitRecord:
     notes: tuple[str, ...] = field(default=())
     licences: tuple[str, ...] = ()
     departures: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Everything that a reader should be told."""
+        return *self.notes, *self.departures
 
     def departures_of(self, who: str) -> tuple[str, ...]:
         """Return what went otherwise than planned, with who it happened to in front."""

@@ -239,7 +239,7 @@ def _facts(views: _Views, fitted: Fitted, home: Path) -> dict[str, object]:
         "n_parameters": fitted.record.n_parameters,
         "size_bytes": sum(path.stat().st_size for path in home.rglob("*") if path.is_file()),
         "fitted_hash": families.fitted_hash(home),
-        "note": "; ".join(fitted.record.notes) or None,
+        "note": "; ".join(fitted.record.told) or None,
     }
 
 

@@ -191,7 +191,7 @@ def test_what_went_otherwise_than_planned_is_told_of_every_training():
 
     assert all("stopped" in one for one in told)
     assert set(of_kept) < set(told)
-    assert set(told) <= set(model.record.notes)
+    assert model.record.told == (*model.record.notes, *told)
 
 
 def test_images_without_kinds_are_one_series():

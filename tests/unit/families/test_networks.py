@@ -230,7 +230,7 @@ def test_what_went_otherwise_than_planned_with_a_teacher_is_told():
     params = {"dim": 48, "depth": 1, "teacher": {"width": 0.125, "max_epochs": 9, "patience": 1}, "max_epochs": 9}
     fitted = families.build("deit-tiny", params).fit(view, view, Budget(epochs=9), 0, lambda _: None)
 
-    assert "teacher: training stopped in epoch" in " ".join(fitted.record.notes)
+    assert "teacher: training stopped in epoch" in " ".join(fitted.record.departures)
 
 
 def test_both_heads_of_deit_decide_by_the_mean_of_their_logits():
