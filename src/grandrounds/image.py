@@ -66,6 +66,15 @@ class Image:
         return self.pixels.shape[1:]
 
     @property
+    def colours(self) -> str:
+        """`"grey"`, `"grey as RGB"` where three channels say the same, `"RGB"`, or how many channels there are."""
+        n_channels = len(self.pixels)
+        if n_channels != 3:
+            return "grey" if n_channels == 1 else f"{n_channels} channels"
+        red, green, blue = self.pixels
+        return "grey as RGB" if np.array_equal(red, green) and np.array_equal(red, blue) else "RGB"
+
+    @property
     def is_finite(self) -> bool:
         """Whether every pixel is a number."""
         return self.pixels.dtype.kind in "biu" or bool(np.isfinite(self.pixels).all())

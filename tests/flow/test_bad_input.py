@@ -123,6 +123,23 @@ def test_bad_input_is_refused_with_a_message(case, tmp_path, monkeypatch, capsys
     assert not list(tmp_path.rglob("report.html"))
 
 
+@pytest.mark.parametrize(("colour", "step", "n_channels"), [(0, "grayscale", 1), (60, "rgb", 3)])
+def test_grey_and_colour_pictures_in_one_set_are_planned(colour, step, n_channels, tmp_path, monkeypatch, capsys):
+    """All get as many channels, and it is said; a picture whose colours say nothing is grey."""
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "set")
+    for path in tmp_path.glob("set/*/[0-2].png"):
+        grey = np.asarray(Picture.open(path)) // 2
+        Picture.fromarray(np.stack([grey + colour, grey, grey], axis=-1)).save(path)
+    with pytest.raises(SystemExit) as end:
+        main(["plan", "set", "-o", "run", *QUICK])
+
+    assert end.value.code == 0
+    assert f'step = "{step}"' in (tmp_path / "run/study.toml").read_text()
+    assert np.load(next(tmp_path.rglob("prepared/*.npy")), mmap_mode="r").shape == (12, n_channels, 16, 16)
+    assert "6 images" in capsys.readouterr().err
+
+
 def test_a_study_of_no_family_is_refused(tmp_path, monkeypatch, capsys):
     """As where a variable of a script was empty."""
     monkeypatch.chdir(tmp_path)

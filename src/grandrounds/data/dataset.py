@@ -59,6 +59,8 @@ class Dataset:
         volumes: Whether every sample is a volume, be it of one slice.
         lies: The sides of the patient that columns, rows and slices of volumes run to, such as `"LPS"`, and how many
             volumes lie so, most of them first; None where a volume does not say.
+        colours: How images are coloured, as `Image.colours` says it, and how many are so, most of them first; None
+            for images of several series.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Dataset:
     unmatched: tuple[str, ...] = ()
     volumes: bool = False
     lies: tuple[tuple[str | None, int], ...] = ()
+    colours: tuple[tuple[str | None, int], ...] = ()
 
     @property
     def is_labelled(self) -> bool:

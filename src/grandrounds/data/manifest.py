@@ -105,7 +105,8 @@ def _dataset(draft: Draft, rows: pl.DataFrame, measured: Measured) -> Dataset:
         flow=_flow(draft, rows, kept),
         unmatched=draft.unmatched,
         volumes=draft.volumes,
-        lies=_lies(kept),
+        lies=_counted(kept.filter(pl.col("depth_px") > 1)["lies"]),
+        colours=_counted(kept["colours"]),
     )
 
 
@@ -114,7 +115,9 @@ def _with_facts(rows: pl.DataFrame, facts: dict[int, dict[str, Any]]) -> pl.Data
     indices = sorted(facts)
     header = {f"header_{name}": pl.String() for name in ("modality", *HEADER)}
     read = pl.DataFrame(
-        [facts[index] for index in indices], schema={**_MEASURED, "lies": pl.String(), **header}, orient="row"
+        [facts[index] for index in indices],
+        schema={**_MEASURED, "colours": pl.String(), "lies": pl.String(), **header},
+        orient="row",
     )
     kept = rows[indices].hstack(read)
     for name in ("modality", *HEADER):
@@ -250,10 +253,10 @@ def _files(kept: pl.DataFrame, draft: Draft) -> pl.DataFrame:
     return tables.check(files, FILES)
 
 
-def _lies(kept: pl.DataFrame) -> tuple[tuple[str | None, int], ...]:
-    """Return how volumes lie and how many lie so, the most frequent first, in an order that does not vary."""
-    counts = kept.filter(pl.col("depth_px") > 1).group_by("lies").len()
-    return tuple(counts.sort("len", "lies", descending=[True, False], nulls_last=True).rows())
+def _counted(values: pl.Series) -> tuple[tuple[str | None, int], ...]:
+    """Return what occurs and how often, the most frequent first, in an order that does not vary."""
+    counts = values.alias("value").to_frame().group_by("value").len()
+    return tuple(counts.sort("len", "value", descending=[True, False], nulls_last=True).rows())
 
 
 def _flow(draft: Draft, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
@@ -268,7 +271,7 @@ def _flow(draft: Draft, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
 
 
 def _samples(kept: pl.DataFrame) -> pl.DataFrame:
-    internal = {"label", "role", "path", "member", "frame", "box", "series", "order", "lies"}
+    internal = {"label", "role", "path", "member", "frame", "box", "series", "order", "lies", "colours"}
     clinical = [name for name in kept.columns if name not in internal and name not in SAMPLES.columns]
     named = kept.drop(internal).with_columns(_numbers(kept[name]) for name in clinical)
     return tables.check(named, SAMPLES)

@@ -160,7 +160,8 @@ def _of_stack(stack: Sequence[_Place]) -> _Facts | str:
         return error.what
     if len(told) == 1:
         return told[0]
-    return told[0] | {"sha256": hashlib.sha256("".join(one["sha256"] for one in told).encode()).hexdigest()}
+    together = hashlib.sha256("".join(one["sha256"] for one in told).encode()).hexdigest()
+    return told[0] | {"sha256": together, "colours": None}
 
 
 def _images(path: str, member: str | None, frames: Sequence[int | None]) -> Iterator[Image | BadData]:
@@ -204,6 +205,7 @@ def _facts(image: Image) -> _Facts:
         "depth_px": space[0] if len(space) == 3 else 1,
         "sha256": pixel_hash(image),
         **seen(image),
+        "colours": image.colours,
         "lies": formats.lying(image.geometry) if len(space) == 3 else None,
         "header_modality": image.modality,
         **{f"header_{name}": image.header.get(name) for name in HEADER},

@@ -37,6 +37,13 @@ STEPS: Registry[StepEntry] = Registry(
             reference="ITU-R BT.601-7",
         ),
         StepEntry(
+            name="rgb",
+            stage="both",
+            build="grandrounds.prepare.intensity:Rgb",
+            summary="one channel becomes red, green and blue of the same value",
+            reference="https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes (L to RGB)",
+        ),
+        StepEntry(
             name="clahe",
             stage="both",
             build="grandrounds.prepare.contrast:Clahe",

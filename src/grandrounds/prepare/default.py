@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from grandrounds.prepare.pipeline import Pipeline, build_step
 from grandrounds.prepare.step import Step
 from grandrounds.tables import Task
+from grandrounds.wording import many
 
 LARGEST_PX = 64  # longest side that two cores can train on in minutes
 DEPTH_PX = 16  # slices of a volume, for the same reason
@@ -29,26 +30,30 @@ def default_pipeline(
     grey_range: tuple[float, float] | None = None,
     task: Task | None = None,
     lies: Sequence[tuple[str | None, int]] = (),
+    colours: Sequence[tuple[str | None, int]] = (),
 ) -> Default:
     """Return the pipeline for these samples: constants of the modality and of the encoding, nothing measured.
 
-    Sizes and the encoding (8 bits or more, Hounsfield units or not) are read off all samples; no grey value of any
-    image enters the pipeline, so nothing of a test patient reaches training through it.
+    Sizes and the encoding (8 bits or more, Hounsfield units or not, grey or in colour) are read off all samples; no
+    grey value of any image enters the pipeline, so nothing of a test patient reaches training through it.
 
     Args:
         samples: Table `samples`.
         grey_range: Black and white of every image where the source fixes them; None to tell from the encoding.
         task: What is to be told; None where no label can name a side.
         lies: How volumes lie in the patient, and how many lie so, most of them first; see `Dataset`.
+        colours: How images are coloured, and how many are so; see `Dataset`.
     """
     mirror, why_mirror = _mirror(samples, names_side=task is not None and task.names_side)
     intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
     is_volume = (samples["depth_px"].max() or 1) != 1
     resize, why_resize = _format_stack(samples) if is_volume else _resize(samples)
     turn, why_turn = _reorient(lies)
+    one_kind, why_one_kind = _colours(dict(colours))
     # Grey values come first: resizing makes floats, which no longer say what white is.
     return Default(
-        Pipeline(whole=(*turn, *mirror, intensity), each=resize), (*why_turn, *why_mirror, why_intensity, why_resize)
+        Pipeline(whole=(*one_kind, *turn, *mirror, intensity), each=resize),
+        (*why_one_kind, *why_turn, *why_mirror, why_intensity, why_resize),
     )
 
 
@@ -77,6 +82,25 @@ def _reorient(lies: Sequence[tuple[str | None, int]]) -> tuple[tuple[Step, ...],
     most = lies[0][0]
     why = f"Volumes lie in {len(lies)} ways in the patient ({ways}): all are turned to {most}, as most lie already."
     return (build_step({"step": "reorient", "orientation": most}),), (why,)
+
+
+def _colours(counts: Mapping[str | None, int]) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """Return the step that gives all images as many channels, where some are grey and others red, green and blue."""
+    if len(counts) < 2 or "grey" not in counts or not set(counts) <= {"grey", "grey as RGB", "RGB"}:
+        return (), ()
+    n_colour, n_stored = counts.get("RGB", 0), counts.get("grey as RGB", 0)
+    if not n_colour:
+        why = (
+            f"{many(n_stored, 'image', 'have')} the same grey in red, green and blue, the others are grey: "
+            "one channel is kept of each."
+        )
+        return (build_step({"step": "grayscale"}),), (why,)
+    why = (
+        f"{many(n_colour, 'image', 'are')} in colour and {n_stored + counts['grey']} grey: grey ones become red, green "
+        'and blue of the same value. Whether an image has colours may give its label away; the step "grayscale" in '
+        'place of "rgb" makes all grey.'
+    )
+    return (build_step({"step": "rgb"}),), (why,)
 
 
 def _fixed(low: float, high: float) -> tuple[Step, str]:

@@ -1,4 +1,4 @@
-"""Steps that change grey values pixel by pixel: window, scale, percentiles, grayscale."""
+"""Steps that change grey values and colours pixel by pixel: window, scale, percentiles, grayscale, rgb."""
 
 from __future__ import annotations
 
@@ -114,11 +114,32 @@ class Grayscale(Step):
         n_channels = len(image.pixels)
         if n_channels == 1:
             return image
-        if n_channels != len(_LUMA):
-            raise BadData(f"{n_channels} channels are neither grey nor red, green and blue")
+        _require_grey_or_rgb(n_channels)
         luma = np.tensordot(_LUMA, image.pixels.astype(np.float32), axes=1)[None]  # (1, H, W) or (1, D, H, W)
         whole = image.pixels.dtype.kind in "iu"
         return dataclasses.replace(image, pixels=(luma.round() if whole else luma).astype(image.pixels.dtype))
+
+
+class Rgb(Step):
+    """One channel becomes red, green and blue of the same value; three channels stay as they are."""
+
+    step: Literal["rgb"] = "rgb"
+
+    def __call__(self, image: Image) -> Image:
+        """Return the image with three channels."""
+        n_channels = len(image.pixels)
+        if n_channels == len(_LUMA):
+            return image
+        _require_grey_or_rgb(n_channels)
+        return dataclasses.replace(image, pixels=np.repeat(image.pixels, len(_LUMA), axis=0))  # (3, H, W), (3, D, H, W)
+
+
+def _require_grey_or_rgb(n_channels: int) -> None:
+    if n_channels not in (1, len(_LUMA)):
+        raise BadData(
+            f"{n_channels} channels are neither grey nor red, green and blue",
+            remedy="leave the image out, or save one of its channels as an image",
+        )
 
 
 def _stretched(pixels: Pixels, low: float, high: float) -> Pixels:

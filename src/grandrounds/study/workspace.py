@@ -163,7 +163,9 @@ def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeli
     for note in plan.notes:
         say(note)
     if pipeline is None:
-        pipeline, reasons = prepare.default_pipeline(dataset.samples, dataset.grey_range, dataset.task, dataset.lies)
+        pipeline, reasons = prepare.default_pipeline(
+            dataset.samples, dataset.grey_range, dataset.task, dataset.lies, dataset.colours
+        )
         for reason in reasons:
             say(reason)
     _refuse_learned_from(pipeline, opened, dataset, plan)

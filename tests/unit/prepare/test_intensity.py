@@ -86,6 +86,16 @@ def test_grayscale_weighs_red_green_and_blue():
         applied(Image(np.zeros((2, 4, 4))), step="grayscale")
 
 
+def test_grey_becomes_red_green_and_blue():
+    """Of the same value and type; a picture in colour stays as it is."""
+    colour = Image(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
+
+    assert applied(grey([1, 2], np.uint8), step="rgb").tolist() == [grey([1, 2], np.uint8).pixels[0].tolist()] * 3
+    np.testing.assert_array_equal(applied(colour, step="rgb"), colour.pixels)
+    with pytest.raises(BadData, match="2 channels"):
+        applied(Image(np.zeros((2, 4, 4))), step="rgb")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -145,6 +145,28 @@ def test_sides_are_made_alike_where_no_label_names_one(sides, classes, depth, ex
     assert any("mirrored" in reason for reason in reasons) == ("mirror_side" in expected)
 
 
+@pytest.mark.parametrize(
+    ("colours", "expected"),
+    [
+        ((("grey", 4),), []),
+        ((("grey as RGB", 4),), []),
+        ((("grey as RGB", 3), ("grey", 1)), ["grayscale"]),
+        ((("RGB", 3), ("grey", 1)), ["rgb"]),
+        ((("RGB", 2), ("grey", 1), ("grey as RGB", 1)), ["rgb"]),
+        ((("RGB", 3), ("grey as RGB", 1)), []),
+        ((("2 channels", 3), ("grey", 1)), []),
+        (((None, 3), ("grey", 1)), []),
+    ],
+)
+def test_grey_and_colour_in_one_set_get_as_many_channels(colours, expected):
+    """One where no image needs three, else three; and a sentence says so."""
+    table = samples("uint8", [(28, 28)] * 4)
+    pipeline, reasons = default_pipeline(table, colours=colours)
+
+    assert steps(pipeline) == [*expected, "scale"]
+    assert len(reasons) == len(expected) + 2
+
+
 def test_nothing_comes_after_a_canvas():
     """A step behind it would change what lies outside the images."""
     canvas, resize = ({"step": name, "height_px": 8, "width_px": 8} for name in ("canvas", "resize"))
