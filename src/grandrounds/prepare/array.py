@@ -121,13 +121,22 @@ def _write(file: BinaryIO, images: Iterator[Ready], n_rows: int, progress: Progr
             np.lib.format.write_array_header_1_0(file, header)
             start = file.tell()
         if pixels.shape != first[1]:
-            axes = "(C, D, H, W)" if pixels.ndim == 4 else "(C, H, W)"
-            steps = '"format_stack"' if pixels.ndim == 4 else '"resize" or "pad_crop"'
-            raise BadData(
-                f"prepared images differ in shape {axes}: {first[1]} in {first[0]}, {pixels.shape} here",
-                where=sample,
-                remedy=f'add a step {steps} to `each`, or "grayscale" where some images are in colour',
-            )
+            raise _unlike(*first, pixels.shape, sample)
         file.seek(start + row * pixels.nbytes)
         file.write(pixels.astype("<f4", copy=False).tobytes())
         progress(done, n_rows)
+
+
+def _unlike(first: str, shape: tuple[int, ...], here: tuple[int, ...], sample: str) -> BadData:
+    """Return the refusal of a sample of another size, or other channels, than the first, (C, H, W) or (C, D, H, W)."""
+    if shape[1:] == here[1:]:
+        what = f"channels: {shape[0]} in {first}, {here[0]} here"
+        steps = '"grayscale" or "rgb" to `whole`'
+    else:
+        what = f"size: {_pixels(shape)} in {first}, {_pixels(here)} here"
+        steps = '"format_stack" to `each`' if len(here) == 4 else '"resize" or "pad_crop" to `each`'
+    return BadData(f"prepared images differ in {what}", where=sample, remedy=f"add a step {steps} in the study")
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    return f"{' × '.join(map(str, shape[1:]))} pixels"

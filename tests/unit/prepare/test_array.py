@@ -107,11 +107,26 @@ def test_differing_shapes_are_refused_with_both_sizes_and_a_remedy(source, tmp_p
     _, samples, files = source
     boxes = files.with_columns(box=pl.Series([None, [0, 0, 4, 4], None, None, None, None], dtype=pl.List(pl.Int64)))
 
-    with pytest.raises(BadData, match=r"\(1, 12, 10\) in image 4, \(1, 4, 4\) here") as caught:
+    with pytest.raises(BadData, match=r"differ in size: 12 × 10 pixels in image 4, 4 × 4 pixels here") as caught:
         materialise(samples, boxes, PIPELINE, tmp_path / "cache")
     assert caught.value.where == "image 0"
-    assert "resize" in caught.value.remedy
+    assert '"resize"' in caught.value.remedy
+    assert "rgb" not in caught.value.remedy
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_differing_channels_are_refused_with_their_numbers_and_a_remedy(tmp_path):
+    """Another size would not help: the study says how to make them alike."""
+    for k, shape in enumerate([(12, 10), (12, 10, 3)]):
+        np.save(tmp_path / f"{k}.npy", np.zeros(shape, np.uint8))
+    names = ["0", "1"]
+    samples = tables.check(pl.DataFrame({"sample": names, "case": names, "patient": names}), tables.SAMPLES)
+    files = pl.DataFrame({"sample": names, "path": [str(tmp_path / f"{k}.npy") for k in names]})
+
+    with pytest.raises(BadData, match="differ in channels: 1 in 0, 3 here") as caught:
+        materialise(samples, tables.check(files, tables.FILES), PIPELINE, tmp_path / "cache")
+    assert '"grayscale" or "rgb"' in caught.value.remedy
+    assert "resize" not in caught.value.remedy
 
 
 def test_a_step_that_does_not_suit_names_the_sample(source, tmp_path):
