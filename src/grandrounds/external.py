@@ -209,7 +209,7 @@ def _predicted(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
     """Return predictions of each model, and the samples, under pseudonyms."""
     samples = opened.samples.filter(judged)
-    pipeline, home = predictor.bundle.pipeline, folder / "prepared"
+    pipeline, home = predictor.suiting([one for one, _ in opened.colours]), folder / "prepared"
     prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
     if tuple(prepared.pixels.shape[1:]) != predictor.bundle.shape:
         raise BadData(

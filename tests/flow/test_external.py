@@ -260,6 +260,20 @@ def test_classes_are_mapped_and_left_out(run, tmp_path):
         api.evaluate(run, str(source), classes=mapping | {"spiral": ""})
 
 
+def test_grey_pictures_that_are_stored_in_colour_are_read_as_grey(run, tmp_path):
+    """As another hospital's program saves them, some or all of them: the model reads grey, and the numbers stay."""
+    from PIL import Image as Picture
+
+    there = hospital(tmp_path / "grey", seed=7, first=100)
+    shutil.copytree(there.parent, tmp_path / "stored")
+    for path in (tmp_path / "stored").glob("*-0.png"):
+        Picture.open(path).convert("RGB").save(path)
+    kept = [api.evaluate(run, str(tmp_path / name / "table.csv"), None, out=tmp_path / f"{name}-judged").found
+            for name in ("grey", "stored")]  # fmt: skip
+
+    assert kept[1]["external"].drop_nulls().to_list() == pytest.approx(kept[0]["external"].drop_nulls().to_list())
+
+
 def test_images_of_the_study_are_refused(run, finished):
     """Its own images are no data from elsewhere."""
     with pytest.raises(BadData, match="48 of 48 images have the pixels of images of the study"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -86,6 +86,17 @@ class Pipeline(Spec):
             raise BadSpec('these images are prepared without the step "masked"', remedy="leave the masks out")
         whole, each = ([step.with_masks(folder) for step in steps] for steps in (self.whole, self.each))
         return type(self)(whole=tuple(whole), each=tuple(each))
+
+    def for_grey(self, colours: Collection[str | None]) -> Self:
+        """Return the pipeline for images of these colours that a model of one channel is to read.
+
+        Where some say the same grey in red, green and blue, and none says more, that is taken once before anything
+        else; otherwise, and where a step sees to channels, it stays as it is.
+        """
+        names_step = any(step.step in ("grayscale", "rgb") for step in (*self.whole, *self.each))
+        if names_step or "grey as RGB" not in colours or not set(colours) <= {"grey", "grey as RGB"}:
+            return self
+        return self.replaced(whole=(build_step({"step": "grayscale"}), *self.whole))
 
     def refuse_tested(self, patients: pl.Series) -> None:
         """Refuse artefacts whose model had learned from one of these patients, on whom something will be judged.

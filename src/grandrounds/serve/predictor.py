@@ -8,7 +8,7 @@ image a probability is as stated, and `answers.answers` makes cases or patients 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +77,10 @@ class Predictor:
         """Whether a row is about what the study compared."""
         return self.bundle.unit == "sample" or (self._of_exams and self.bundle.unit == "case")
 
+    def suiting(self, colours: Collection[str | None]) -> prepare.Pipeline:
+        """Return how images of these colours are prepared."""
+        return self.pipeline.for_grey(colours) if self.bundle.shape[0] == 1 else self.pipeline
+
     def members_on(self, view: View) -> list[Probs]:
         """Return the probabilities of each member as it states them, each (N, K)."""
         return [member.predict(view) for member in self._members]
@@ -134,9 +138,8 @@ class Predictor:
             BadData: An image does not suit the model.
         """
         with tempfile.TemporaryDirectory() as home:
-            prepared = prepare.materialise(
-                opened.samples, opened.files, self.pipeline, Path(home), volumes=opened.volumes
-            )
+            pipeline = self.suiting([one for one, _ in opened.colours])
+            prepared = prepare.materialise(opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes)
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
             rows = np.arange(opened.samples.height)
             probs = self._mean_on(View(prepared.chosen(rows), opened.samples, None, self.bundle.task))
@@ -162,7 +165,7 @@ class Predictor:
                 self._check_known(one)
                 shown = [self._shown(image) for image in one.images]
             except BadData as error:
-                looks.append(Look(error.what, None))
+                looks.append(Look(f"{error.what}; what to do: {error.remedy}" if error.remedy else error.what, None))
             else:
                 pixels.append([image.pixels for image in shown])
                 looks.append(Look(None, _joined(image.outside for image in shown)))
@@ -190,7 +193,7 @@ class Predictor:
         image = found.read()
         if self._reads_volumes and len(image.space) == 2:
             raise BadData("this is one slice, and the model reads volumes: give the folder that its slices lie in")
-        pixels = self.pipeline(image)
+        pixels = self.suiting([image.colours])(image)
         self._check(pixels.shape, found.where.path)
         look = self._look(image)
         if look.refused is not None:
@@ -208,7 +211,9 @@ class Predictor:
             raise BadData(
                 f"the image has the shape {shape} after preparation, the model reads {self.bundle.shape}",
                 where=where,
-                remedy="cut the part that the model was trained on out of the image first",
+                remedy="cut the part that the model was trained on out of the image first"
+                if shape[0] == self.bundle.shape[0]
+                else "save it with as many channels as the images of the study had",
             )
 
     def _rows(self, told: pl.DataFrame, probs: Probs) -> pl.DataFrame:

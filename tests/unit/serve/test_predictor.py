@@ -170,6 +170,40 @@ def masks(folder, model, *images):
     return folder
 
 
+@pytest.fixture(scope="module")
+def of_planes(tmp_path_factory):
+    """A model that reads grey pictures of 8 × 8 pixels."""
+    folder = tmp_path_factory.mktemp("planes")
+    view = dataclasses.replace(planted(20, ("images",)), flips=False)
+    view = dataclasses.replace(view, pixels=np.ascontiguousarray(view.pixels[:, :, 0]))
+    families.build("thumbnail").fit(view, view, Budget(epochs=1), 0, lambda _: None).save(folder)
+    bundle.write(
+        folder / "model", [folder], family="thumbnail", task=view.task, pipeline=Pipeline(whole=(SCALE,)),
+        shape=(1, 8, 8), fingerprint="x", unit="sample", thresholds=(),
+    )  # fmt: skip
+    return folder / "model"
+
+
+def test_a_picture_that_says_the_same_grey_thrice_is_grey(of_planes, tmp_path):
+    """A model of grey pictures reads it, alone or in a table; a picture in colour is refused, with what to do."""
+    plane = grey(BRIGHT, space=(8, 8))
+    for name, channels in (
+        ("grey", plane),
+        ("rgb", np.stack([plane] * 3, -1)),
+        ("red", np.eye(3)[0] * plane[..., None]),
+    ):
+        Pillow.fromarray(channels.astype(np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "new.csv").write_text("image\ngrey.png\nrgb.png\n")
+    predictor = Predictor(of_planes)
+    found = predictor.predict([tmp_path / f"{name}.png" for name in ("grey", "rgb", "red")])
+    of_table = predictor.answer([tmp_path / "new.csv"], None)
+
+    assert found["prob_class 1"][0] == found["prob_class 1"][1] == of_table["prob_class 1"][1]
+    assert found["refused"].to_list()[:2] == [None, None]
+    assert "(3, 8, 8)" in found["refused"][2]
+    assert "what to do: " in found["refused"][2]
+
+
 def test_masks_of_new_images_lie_where_the_user_says(tmp_path):
     """The model's own folder knows none of them; masks of another model, or for a model without, are refused."""
     new = Image(grey(BRIGHT, 1)[None], Geometry((1.0, 1.0, 1.0)))
