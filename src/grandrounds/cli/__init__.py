@@ -135,8 +135,19 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except Refusal as refusal:
-        print(f"grandrounds: {refusal}", file=sys.stderr)  # noqa: T201  (the one place that prints an error)
+        print(_fitting(f"grandrounds: {refusal}"), file=sys.stderr)  # noqa: T201  (the one place that prints an error)
         sys.exit(1)
     except KeyboardInterrupt:
         print("\nStopped. Give the same command again to go on; finished trials are kept.", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
+
+
+def _fitting(text: str) -> str:
+    """Return an error in lines that fit the terminal; as it is where a file or a script gets it."""
+    if not sys.stderr.isatty():
+        return text
+    from rich.console import Console  # noqa: PLC0415  (only who reads it in a terminal waits for it)
+
+    from grandrounds.cli.folding import folded_error  # noqa: PLC0415
+
+    return folded_error(text, Console(stderr=True).width)

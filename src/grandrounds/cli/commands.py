@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from grandrounds import api
 from grandrounds.cli import FAILED, listing, masks, options, show
+from grandrounds.cli.folding import folded
 from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
@@ -391,10 +391,5 @@ def _answer(content: ReportContent) -> None:
 
 
 def _say(sentence: str) -> None:
-    _console.print(_folded(sentence), highlight=False, markup=False, overflow="ignore", crop=False)
-
-
-def _folded(text: str) -> str:
-    """Return the text in lines that fit; a path that is longer than a line stays whole, so that it can be copied."""
-    fold = textwrap.TextWrapper(_console.width, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(line if len(line) <= fold.width else fold.fill(line) for line in text.split("\n"))
+    text = folded(sentence, _console.width)
+    _console.print(text, highlight=False, markup=False, overflow="ignore", crop=False)
