@@ -24,7 +24,7 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.content import ReportContent
-from grandrounds.report.terminal import findings, open_findings, ranking
+from grandrounds.report.terminal import Ranking, findings, open_findings
 from grandrounds.running import STUDY, Outcome
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
@@ -384,7 +384,7 @@ def _tell(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
 
 
 def _answer(content: ReportContent) -> None:
-    _console.print(ranking(content))
+    _console.print(Ranking(content))
     for sentence in (*content.verdict_sentences, findings(content)):
         if sentence:
             _say(sentence)

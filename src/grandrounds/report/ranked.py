@@ -108,7 +108,11 @@ class Ranked:
 
     def value(self, family: str, metric: str) -> str:
         """Return a value as the reader sees it: a number, or why there is none."""
-        return NOT_APPLICABLE if family in self._not_applicable else share(self.score(family, metric).estimate)
+        return share(self.score(family, metric).estimate) if self.applies(family) else NOT_APPLICABLE
+
+    def applies(self, family: str) -> bool:
+        """Return whether the family had something to read in any trial."""
+        return family not in self._not_applicable
 
     @cached_property
     def _not_applicable(self) -> frozenset[str]:

@@ -13,7 +13,8 @@ from rich.console import Console
 from grandrounds.report import ReportContent
 from grandrounds.report.palette import looks
 from grandrounds.report.ranked import Ranked
-from grandrounds.report.terminal import ranking
+from grandrounds.report.rounding import interval
+from grandrounds.report.terminal import Ranking
 
 
 def test_best_is_first(content: ReportContent) -> None:
@@ -61,22 +62,57 @@ def test_each_family_has_a_look_of_its_own() -> None:
 
 def test_terminal_shows_names_as_they_are(content: ReportContent) -> None:
     """Square brackets in a title are no markup, and the ranking is complete."""
-    console = Console(width=160, record=True, file=None, quiet=False, force_terminal=False)
-    with console.capture() as capture:
-        console.print(ranking(dataclasses.replace(content, title="[bold]x[/bold]")))
+    said = "\n".join(_printed(dataclasses.replace(content, title="[bold]x[/bold]"), 160))
 
-    assert "[bold]x[/bold]" in capture.get()
-    assert "lbp-svm (ships)" in capture.get()
-    assert capture.get().index("resnet-18") < capture.get().index("prior")
+    assert "[bold]x[/bold]" in said
+    assert "lbp-svm (ships)" in said
+    assert said.index("resnet-18") < said.index("prior")
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_no_number_is_broken_however_narrow_the_terminal(content: ReportContent, width: int) -> None:
+    """Each family has one line, with its value and interval whole; what does not fit beside them is left out."""
+    name = "deit-tiny@pretrained-teacher"
+    frames = {key: _called(getattr(content, key), {"lbp-svm": name}) for key in ("scores", "trials")}
+    shown = dataclasses.replace(content, **frames, ships=name)
+    unread = pl.when(family="metadata").then(pl.lit("not applicable")).otherwise("status")
+    shown = dataclasses.replace(shown, trials=shown.trials.with_columns(status=unread))
+
+    lines = _printed(shown, width)
+
+    ranked = Ranked.of(shown)
+    assert max(map(len, lines)) <= width
+    for family in ranked.scored:
+        score = ranked.score(family, "auc")
+        assert any(family in line and interval(score.low, score.high) in line for line in lines)
+    assert any("metadata (not applicable)" in line for line in lines)
+
+
+def test_a_wide_terminal_shows_costs_and_a_narrow_one_says_where_they_are(content: ReportContent) -> None:
+    """What is left out of the ranking stands in the report."""
+    assert "fit s" in "".join(_printed(content, 80))
+    narrow = "".join(_printed(content, 50))
+    assert "fit s" not in narrow
+    assert "more in the report" in narrow
+
+
+def _printed(content: ReportContent, width: int) -> list[str]:
+    console = Console(width=width, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(Ranking(content))
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def _called(frame: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    return frame.with_columns(family=pl.col("family").replace(names))
 
 
 def test_narrow_terminal_keeps_long_names_whole(content: ReportContent) -> None:
     """A name that is longer than its column goes on below, so that two recipes of one network can be told apart."""
     name = "slices:resnet-18@attention"
     scores = content.scores.with_columns(family=pl.col("family").replace("prior", name))
-    console = Console(width=80, record=True, file=None, quiet=False, force_terminal=False)
-    console.print(ranking(dataclasses.replace(content, scores=scores)))
-    first_column = "".join(line.split("│")[1].strip() for line in console.export_text().splitlines() if "│" in line)
+    lines = _printed(dataclasses.replace(content, scores=scores), 40)
+    first_column = "".join(line.split("│")[1].strip() for line in lines if "│" in line)
 
     assert name in first_column
 
