@@ -275,3 +275,33 @@ print(json.dumps([row["estimate"], roc_auc_score(truth, score), row["low"], row[
     assert low < ours < high
     assert high - low < 0.005
     assert peak_gib < 2
+
+
+@pytest.mark.parametrize("command", ["report", "audit"])
+@pytest.mark.parametrize(
+    ("given", "what", "remedy"),
+    [
+        (["nosuch.csv"], "there is no such file or folder", "predictions, or a run folder"),
+        (["tables"], "no run folder", "grandrounds COMMAND tables/*.csv"),
+        (["runs"], "no run folder", "grandrounds COMMAND runs/breast"),
+        (["nothing"], "no run folder", "or a CSV of predictions"),
+        (["tables/ours.csv", "nothing"], "this is a folder", "name the files"),
+    ],
+)
+def test_what_holds_no_predictions_is_told_from_what_does(tmp_path, monkeypatch, capsys, command, given, what, remedy):
+    """Whoever names a folder of tables, a folder of runs or nothing at all reads what to name instead."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("tables", "runs/breast", "nothing"):
+        (tmp_path / folder).mkdir(parents=True)
+    _rows().write_csv("tables/ours.csv")
+    (tmp_path / "runs/breast/study.toml").touch()
+
+    with pytest.raises(SystemExit) as end:
+        main([command, *given])
+
+    said = capsys.readouterr().err
+    assert end.value.code == 1
+    assert what in said
+    assert remedy.replace("COMMAND", command) in said
+    assert given[-1] in said
+    assert "Error" not in said

@@ -115,6 +115,12 @@ def _opened(path: Path) -> pl.DataFrame:
         frame = pl.read_parquet(path)
         if not tables.meta_of(path).get("patient_known", True):  # a run fills the column all the same
             frame = frame.drop("patient", strict=False)
+    except FileNotFoundError:
+        raise BadData(
+            "there is no such file or folder", where=path, remedy="name a CSV of predictions, or a run folder"
+        ) from None
+    except IsADirectoryError:
+        raise BadData("this is a folder, not a table", where=path, remedy="name the files in it, one by one") from None
     except (OSError, ValueError, csv.Error, pl.exceptions.PolarsError) as error:
         raise BadData(
             f"cannot read the predictions: {type(error).__name__}", where=path, remedy=f"wanted: a CSV with {WANTED}"

@@ -25,6 +25,9 @@ CONDITIONAL = (
     "which the spread over folds and seeds hints at."
 )
 
+_OF_RUNS = ("study.toml", "samples.parquet")  # what a run folder has from the beginning
+_TABLES = (".csv", ".tsv", ".parquet")
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
@@ -34,6 +37,23 @@ class PublishedRow:
     metric: str
     value: float
     source: str
+
+
+def check_run(folder: Path, command: str) -> None:
+    """Raise BadData where a folder holds no run, with what is in it that may be meant.
+
+    Args:
+        folder: What was named.
+        command: What was to be done with it, for the remedy.
+    """
+    if any((folder / name).exists() for name in (*_OF_RUNS, "verdict.json")):
+        return
+    runs = sorted({one.parent for name in _OF_RUNS for one in folder.glob(f"*/{name}")})
+    meant = [*runs, *(folder / f"*{end}" for end in _TABLES if any(folder.glob(f"*{end}")))]
+    name = f"name what is in it: grandrounds {command} {meant[0]}" if meant else ""
+    raise BadData(
+        "this is no run folder", where=folder, remedy=name or "give the folder of a run, or a CSV of predictions"
+    )
 
 
 def gather(folder: Path) -> ReportContent:
