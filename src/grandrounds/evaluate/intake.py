@@ -15,11 +15,12 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.evaluate import roles, rows
+from grandrounds.evaluate import roles, rows, single
 from grandrounds.evaluate.apart import File, apart
-from grandrounds.evaluate.columns import LINE, WANTED, Columns, read
+from grandrounds.evaluate.columns import LINE, Columns, read
 from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
 from grandrounds.evaluate.rows import RUN
+from grandrounds.evaluate.single import completed
 from grandrounds.specs import digest
 from grandrounds.tables import PREDICTIONS, PROB, Task
 
@@ -80,38 +81,44 @@ def intakes(
     """
     paths, columns = [paths] if isinstance(paths, Path) else list(paths), columns or Columns()
     columns = columns.replaced(positive=positive or columns.positive)
-    tasks = apart(paths, [_complement(frame) for frame in read(paths, columns)])
+    whole = [completed(frame, columns.positive) for frame in read(paths, columns)]
+    said = tuple(dict.fromkeys(sentence for one in whole for sentence in one.said))
+    tasks = apart(paths, [one.frame for one in whole])
     alone = all(len(files) == 1 for files in tasks.values())
     if len(tasks) == 1:
         [(name, files)] = tasks.items()
-        return (_taken(name, files, columns, alone=alone, several=False),)
-    found = tuple(_named_taken(name, files, columns, alone=alone) for name, files in tasks.items())
+        return (_taken(name, files, columns, said, alone=alone, several=False),)
+    found = tuple(_named_taken(name, files, columns, said, alone=alone) for name, files in tasks.items())
     if columns.positive not in {None, *(one.task.positive for one in found)}:
         raise BadData(f"{columns.positive!r} is in no task of two classes", where=paths[0], remedy="leave it out")
     rows.check_patients(pl.concat([one.predictions.select("sample", "patient") for one in found]), paths[0])
     return found
 
 
-def _named_taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool) -> Intake:
+def _named_taken(name: str, files: Sequence[File], columns: Columns, said: Sequence[str], *, alone: bool) -> Intake:
     """Return the predictions of one of several tasks; a refusal names it."""
     try:
-        return _taken(name, files, columns, alone=alone, several=True)
+        return _taken(name, files, columns, said, alone=alone, several=True)
     except (BadData, BadSpec) as error:
         where = ", ".join(part for part in (error.where, f"task {name}") if part)
         raise type(error)(error.what, where=where, remedy=error.remedy) from None
 
 
-def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, several: bool) -> Intake:
+def _taken(
+    name: str, files: Sequence[File], columns: Columns, said: Sequence[str], *, alone: bool, several: bool
+) -> Intake:  # fmt: skip
     """Return the predictions of one task.
 
     Args:
         name: Of the task.
         files: Its rows in each file that has some.
         columns: What is known of them.
+        said: How the columns of whole files were read.
         alone: Whether a family without a name is called `model` rather than after its file.
         several: Whether there are other tasks: then a rare finding that nobody has is no reason to refuse them all.
     """
-    paths, frames = [path for path, _ in files], [_complement(frame) for _, frame in files]
+    paths, each = [path for path, _ in files], [completed(frame, columns.positive) for _, frame in files]
+    frames = [one.frame for one in each]
     task = _task(frames, columns.positive, name, paths[0], several=several)
     if columns.ordered and task.kind == "multiclass":
         task = task.replaced(kind="ordinal")
@@ -130,6 +137,7 @@ def _taken(name: str, files: Sequence[File], columns: Columns, *, alone: bool, s
     checked = tables.check(predictions, PREDICTIONS, where=paths[0])
     notes = (
         *_notes(labels, task, patient_known=known),
+        *dict.fromkeys((*said, *(sentence for one in each for sentence in one.said))),
         *_one_patient(checked),
         *roles.respelt(frames),
         *roles.left_out(checked),
@@ -143,29 +151,16 @@ def _patients_known(frames: Sequence[pl.DataFrame]) -> bool:
     return all(owned.issuperset(frame["sample"]) for frame in frames)
 
 
-def _complement(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with the other class's probability, where there are two classes and one was given.
-
-    The class that was given stands last: it is the one that was to be found, so it is positive.
-    """
-    given, labels = tables.classes_of(frame), set(frame["label"].drop_nulls().cast(pl.String).str.strip_chars())
-    if len(given) != 1 or len(labels) != 2 or given[0] not in labels:
-        return frame
-    [other], own = labels - set(given), f"{PROB}{given[0]}"
-    complement = 1 - pl.col(own).cast(pl.Float64, strict=False)
-    return frame.select(pl.exclude(own), complement.alias(f"{PROB}{other}"), own)
-
-
 def _task(
     frames: Sequence[pl.DataFrame], positive: str | None, name: str, path: Path, *, several: bool
 ) -> Task:  # fmt: skip
     classes = next((found for frame in frames if (found := tables.classes_of(frame))), ())
     if not classes:
         if not any(column in frame.columns for frame in frames for column in ("rating", "decision")):
-            raise BadData("0 probability columns are too few", where=path, remedy=f"wanted: {WANTED}")
+            single.refuse(frames[0], path)
         classes = tuple(sorted({str(word).strip() for frame in frames for word in frame["label"].drop_nulls()}))
     if len(classes) < 2:
-        raise BadData(f"{len(classes)} probability columns are too few", where=path, remedy=f"wanted: {WANTED}")
+        single.refuse(frames[0], path)
     binary = len(classes) == 2
     if several and (positive not in classes or not binary):
         positive = None  # it speaks of another task

@@ -21,7 +21,9 @@ RUN = ("repeat", "fold", "seed")
 
 def numbers(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     """Return the rows with numbers where there are to be some, and names and classes as text without padding."""
-    wanted: dict[str, pl.DataType] = {name: pl.Float64() for name in frame.columns if name.startswith(PROB)}
+    # What was read as text comes first: the cell that somebody wrote is to be named, not what was made of it.
+    given = sorted(frame.select(f"^{PROB}.*$").columns, key=lambda name: frame.schema[name].is_numeric())
+    wanted: dict[str, pl.DataType] = {name: pl.Float64() for name in given}
     wanted |= {name: pl.Int64() for name in RUN if name in frame.columns}
     for name, dtype in wanted.items():
         numbers = frame[name].cast(dtype, strict=False)

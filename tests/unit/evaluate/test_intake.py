@@ -65,6 +65,49 @@ def test_the_class_whose_probability_alone_is_given_is_positive(written, given):
         assert f"The positive class is {given}." in found.notes
 
 
+@pytest.mark.parametrize("column", ["prob", "probability", "score", "prob_1"])
+@pytest.mark.parametrize(("no", "yes"), [("0", "1"), ("False", "True"), ("negative", "positive")])
+def test_one_column_of_probabilities_is_of_the_class_that_says_yes(written, column, no, yes):
+    """The most common table there is: labels that say no or yes, and one probability; how it was read is said."""
+    column = column.replace("_1", f"_{yes}")
+    rows = [f"{i},{no if i % 2 else yes},{0.1 + 0.2 * i:.1f}" for i in range(4)]
+
+    found = intake(written(f"sample,label,{column}\n" + "\n".join(rows)))
+
+    assert (found.task.classes, found.task.positive) == ((no, yes), yes)
+    assert found.predictions[f"prob_{yes}"].to_list() == pytest.approx([0.1, 0.3, 0.5, 0.7])
+    assert found.predictions[f"prob_{no}"].to_list() == pytest.approx([0.9, 0.7, 0.5, 0.3])
+    assert any(f"{column} was taken for the probability of {yes}" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "what", "remedy"),
+    [
+        ("sample,label,score\n1,benign,0.2\n2,malignant,0.9\n", {}, "of which class", "--prob malignant=score"),
+        ("sample,label,score\n1,0,0.2\n2,1,0.9\n", {"positive": "0"}, "of which class", "--prob 0=score"),
+        ("sample,label,score,prob\n1,0,0.2,0.1\n2,1,0.9,0.1\n", {}, "prob, score could", "--prob 1=prob"),
+        ("sample,label,prob_yes\n1,0,0.2\n2,1,0.9\n", {}, "no label is yes", "--prob 1=prob_yes"),
+        ("sample,label,score\n1,0,0.2\n2,1,0.9\n3,2,0.9\n", {}, "too few", "prob_<class>"),
+        ("sample,label,score\n1,0,-1.2\n2,1,0.9\n", {}, "not between 0 and 1", ""),
+        ("sample,label,score\n1,0,high\n2,1,0.9\n", {}, "prob_1 is empty or not a number", "line 2"),
+        ('sample,label,score\n1,0,"0,4"\n2,1,0.9\n', {}, "decimal comma", "0.5"),
+    ],
+)
+def test_one_column_that_may_be_of_either_class_is_refused(written, text, columns, what, remedy):
+    """The message has the option that settles it."""
+    with pytest.raises(BadData, match=what) as caught:
+        intake(written(text), Columns(**columns))
+    assert remedy in str(caught.value)
+
+
+def test_a_score_beside_what_is_asked_for_is_left_alone(written):
+    """Only where nothing else speaks is a column called score taken for probabilities."""
+    found = intake(written("sample,label,prob_a,prob_b,score\n1,a,0.9,0.1,7\n2,b,0.3,0.7,8\n"))
+    assert found.predictions["prob_b"].to_list() == [0.1, 0.7]
+    readers = intake(written("sample,label,reader,rating,score\n1,0,x,1,9\n2,1,x,5,9\n"))
+    assert dict(readers.scales) == {"x": "rating"}
+
+
 def test_a_sample_with_two_labels_is_refused(written):
     """In another fold or another file: the message names both lines."""
     text = "sample,label,prob_a,prob_b,fold\n1,a,1,0,0\n2,b,0,1,0\n2,b,0,1,1\n1,b,1,0,1\n"
@@ -227,7 +270,7 @@ def test_files_may_hold_a_task_each_or_a_family_each(written):
         ("meniscus,s1", ",s1", "task is empty", "line 4"),
         ("meniscus,s2,p2", "meniscus,s2,p3", "a sample belongs to two patients", "sample s2"),
         ("meniscus,s2,p2", "all tasks,s2,p2", "no task can be called 'all tasks'", ""),
-        ("meniscus,s2,p2,absent,0.8,0.2", "cyst,s2,p2,absent,1,", "1 probability columns are too few", "task cyst"),
+        ("meniscus,s2,p2,absent,0.8,0.2", "cyst,s2,p2,absent,1,", "1 probability column is too few", "task cyst"),
     ],
 )
 def test_a_bad_row_is_named_with_its_task(written, old, new, message, where):
