@@ -196,6 +196,19 @@ def test_a_study_file_from_elsewhere_runs_under_its_own_name(finished, tmp_path)
     assert (tmp_path / "runs/stripes/report.html").exists()
 
 
+def test_a_planned_study_goes_on_with_fewer_workers(archive, tmp_path):
+    """As the errors advise where memory ran out; what was planned stays, and nothing else can be changed so."""
+    grandrounds("plan", archive, "-o", "planned", *QUICK, "--workers", "2", cwd=tmp_path)
+    before = tomllib.loads((tmp_path / "planned/study.toml").read_text())
+
+    said = grandrounds("run", "planned", "--workers", "1", "--seeds", "5", cwd=tmp_path, check=1)
+    assert "a planned study brings its own options" in said
+    grandrounds("run", "planned", "--workers", "1", cwd=tmp_path)
+
+    assert (tmp_path / "planned/report.html").exists()
+    assert tomllib.loads((tmp_path / "planned/study.toml").read_text()) == before
+
+
 def test_bad_images_stop_a_run_until_told_otherwise(tmp_path):
     """The report's n is the n trained."""
     from PIL import Image as Picture

@@ -20,7 +20,7 @@ from grandrounds.cli.tried import Tried
 from grandrounds.cli.tried_table import tried_table
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import save_fingerprint
-from grandrounds.errors import BadData, BadSpec
+from grandrounds.errors import BadData
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.report.content import ReportContent
@@ -109,7 +109,7 @@ def run_(
     """Train every family on the same cases, judge them, and write the report.
 
     Args:
-        what: Data as for `plan`, a run folder, or a study.toml; the last two bring their own options.
+        what: Data as for `plan`, a run folder, or a study.toml; the last two bring all options but --workers.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
         judged: How families are compared.
@@ -119,9 +119,8 @@ def run_(
     task: Ask | Study
     planned = api.study_in(Path(what))
     if planned is not None:
-        if any(given is not None for given in (wanted, judged, read)):
-            raise BadSpec("a planned study brings its own options", where=what, remedy="change them in its study.toml")
-        task, home = planned
+        study, home = planned
+        task = options.gone_on_with(study, None if out else home, what, wanted, judged, read)
     else:
         task, home = (wanted or Wanted()).ask(what, read, judged), None
     with show.Terminal() as listener:

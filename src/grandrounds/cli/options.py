@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,7 @@ from grandrounds.evaluate.aims import Aims
 from grandrounds.families import recipes
 from grandrounds.specs import S, parse
 from grandrounds.splits import SplitSpec
-from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means, Recipe
+from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, Means, Recipe, Study
 
 RUNS = Path("runs")
 CURVE = (0.1, 0.25, 0.5)  # parts of the training patients of a learning curve, beside all of them
@@ -144,6 +144,31 @@ class Wanted:
             "curve": CURVE if self.curve else (),
         }  # fmt: skip
         return _asked(Ask, content)
+
+
+def gone_on_with(planned: Study | Ask, home: Path | None, where: str, *options: object) -> Study | Ask:
+    """Return a planned study as it is to go on: with other options it would be another study.
+
+    Trials side by side change no result, so their number may be given for a study in its folder, where memory ran out.
+
+    Args:
+        planned: The study, or what is asked of several tasks.
+        home: Its run folder; None where it has none yet.
+        where: What the user called it.
+        options: What was given beside it; None where nothing was.
+
+    Raises:
+        BadSpec: Something else was given.
+    """
+    given = [one for one in options if one is not None]
+    if not given:
+        return planned
+    [wanted, *others] = given
+    if others or home is None or not isinstance(wanted, Wanted) or replace(wanted, workers=None) != Wanted():
+        remedy = "change them in its study.toml; --workers alone may stand beside a run folder"
+        raise BadSpec("a planned study brings its own options", where=where, remedy=remedy)
+    ask = planned.asked() if isinstance(planned, Study) else planned
+    return ask.replaced(means=_asked(Means, ask.means.model_dump() | {"workers": wanted.workers}))
 
 
 def _asked(kind: type[S], content: Mapping[str, Any]) -> S:

@@ -161,7 +161,7 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
         raise StoreTrouble(
             "a worker process died, most often because the machine ran out of memory",
             where=store.folder,
-            remedy="give the same command again (finished trials are kept); with --workers 1 it needs less memory",
+            remedy="give the same command again with --workers 1, which needs less memory; finished trials are kept",
         ) from None
 
 

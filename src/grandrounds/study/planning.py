@@ -189,7 +189,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         raise StoreTrouble(
             "a worker process died while the families were timed, most often because the machine ran out of memory",
             where=workspace.store.folder,
-            remedy="plan it with --workers 1, which needs less memory; or with smaller images, or fewer families",
+            remedy="give the same command again with --workers 1, which needs less memory; or plan fewer families",
         ) from None
 
 
