@@ -21,6 +21,14 @@ def _apart(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def _apart_if_one(names: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return names as `_apart` does where one word is all there is: nobody asks for one class, and some have commas."""
+    if names is None:
+        return None
+    words = (names,) if isinstance(names, str) else tuple(names)
+    return _apart(words) if len(words) == 1 else words
+
+
 class SourceOptions(Spec):
     """What a user says about a source where looking does not tell, or tells wrong.
 
@@ -36,7 +44,7 @@ class SourceOptions(Spec):
         tasks: Tasks of a study of several, with commas between them: columns of labels of a table, or what a set is
             asked; `"all"` for all that a set has.
         kind: `"auto"` takes two classes for binary, more for multiclass.
-        classes: Class names in order; None for the labels that occur, sorted.
+        classes: Class names in order, with commas between them; None for the labels that occur, sorted.
         positive: The class that sensitivity speaks of; None for the last of two.
         condition: What is being diagnosed, in words.
         flips: Whether mirroring left and right keeps label and anatomy plausible; None for what the source says.
@@ -64,7 +72,7 @@ class SourceOptions(Spec):
     task: str | None = None
     tasks: Annotated[tuple[str, ...], BeforeValidator(_apart)] = ()
     kind: Literal["auto", "binary", "multiclass", "ordinal"] = "auto"
-    classes: tuple[str, ...] | None = None
+    classes: Annotated[tuple[str, ...] | None, BeforeValidator(_apart_if_one)] = None
     positive: str | None = None
     condition: str | None = None
     flips: bool | None = None

@@ -116,6 +116,14 @@ def test_contradictions(write):
         open_dataset(write({}, labels=("a",) * 4))
 
 
+def test_classes_may_stand_in_one_word(write):
+    """As `--classes benign,malignant` says them; a comma in one of several names is part of it."""
+    plain, commas = write({}), write({}, name="commas.csv", labels=("a, late", "b", "a, late", "b"))
+
+    assert open_dataset(plain, SourceOptions(classes=("malignant, benign",))).task.classes == ("malignant", "benign")
+    assert open_dataset(commas, SourceOptions(classes=("b", "a, late"))).task.classes == ("b", "a, late")
+
+
 def test_images_found_without_ending_and_in_their_folder(tmp_path, picture):
     """A table may leave out `images/` and `.png`; the semicolon of a European spreadsheet is understood."""
     for name in ("a", "b"):
