@@ -15,6 +15,7 @@ from grandrounds.data.grouping import with_patients
 from grandrounds.data.manifest import scan, scan_tasks
 from grandrounds.data.measuring import Also
 from grandrounds.data.options import SourceOptions
+from grandrounds.data.spellings import with_one_spelling
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.registry import nearest
@@ -119,7 +120,7 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
         draft = _from_path(path, options, crew)
     else:
         draft = _from_name(str(source), options, cache or Path.home() / ".cache" / "grandrounds")
-    draft = _with_options(draft, options)
+    draft = with_one_spelling(_with_options(draft, options))
     if options.patient_pattern is not None:
         draft = with_patients(draft, options.patient_pattern)
     return with_context(draft, options.context)

@@ -54,6 +54,17 @@ def test_official_split(tmp_path, picture):
     assert dataset.task.positive == "malignant"
 
 
+def test_class_folders_that_differ_in_case_alone_are_one_class(tmp_path, picture):
+    """As where one part of a split was made elsewhere; the positive class may be named either way."""
+    for folder in ("train/Benign", "train/Malignant", "test/benign", "test/malignant", "train/Benign/more"):
+        picture(f"set/{folder}/a.png")
+
+    dataset = open_dataset(tmp_path / "set", SourceOptions(positive="benign"))
+
+    assert (dataset.task.classes, dataset.task.positive) == (("Benign", "Malignant"), "Benign")
+    assert sum("upper and lower case" in note for note in dataset.notes) == 2
+
+
 def test_images_that_are_in_no_part_are_counted(tmp_path, picture):
     """A folder whose name is misspelt, and images that lie beside the class folders: none is lost without a word."""
     for part in ("train", "test", "vaildation"):

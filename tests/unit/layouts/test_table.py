@@ -116,6 +116,20 @@ def test_contradictions(write):
         open_dataset(write({}, labels=("a",) * 4))
 
 
+def test_labels_that_differ_in_case_or_blanks_alone_are_one_class(write):
+    """The most frequent spelling stands, and a note says so; who names the classes says which are apart."""
+    path = write({}, labels=("Benign", "benign ", "Benign", "malignant", "malig  nant", "malig nant"))
+    taken = open_dataset(path)
+    named = open_dataset(path, SourceOptions(classes=("benign", "Malignant", "malig nant"), positive=None))
+    apart = open_dataset(path, SourceOptions(classes=("benign", "Benign", "malignant", "malig nant")))
+
+    assert taken.task.classes == ("Benign", "malig nant", "malignant")
+    assert any("'benign' (1)" in note and "'Benign' (2)" in note and "--classes" in note for note in taken.notes)
+    assert named.task.classes == ("benign", "Malignant", "malig nant")
+    assert apart.task.classes == ("benign", "Benign", "malignant", "malig nant")
+    assert not any("'Benign'" in note for note in apart.notes)
+
+
 def test_classes_may_stand_in_one_word(write):
     """As `--classes benign,malignant` says them; a comma in one of several names is part of it."""
     plain, commas = write({}), write({}, name="commas.csv", labels=("a, late", "b", "a, late", "b"))
