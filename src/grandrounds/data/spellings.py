@@ -32,15 +32,15 @@ def with_one_spelling(draft: Draft) -> Draft:
 def _spellings(counts: Mapping[str, int], named: Collection[str]) -> dict[str, str]:
     """Return each label's spelling that stands."""
     by_frequency = sorted(counts, key=lambda label: (-counts[label], label))
-    likest = {_plain(label): _tidy(label) for label in reversed(by_frequency)}
-    likest |= {plain: labels[0] for plain, labels in _alike(named).items() if len(labels) == 1}
-    return {label: label if label in named else likest[_plain(label)] for label in counts}
+    likest = {plain(label): _tidy(label) for label in reversed(by_frequency)}
+    likest |= {key: labels[0] for key, labels in _alike(named).items() if len(labels) == 1}
+    return {label: label if label in named else likest[plain(label)] for label in counts}
 
 
 def _alike(labels: Iterable[str]) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for label in labels:
-        alike.setdefault(_plain(label), []).append(label)
+        alike.setdefault(plain(label), []).append(label)
     return alike
 
 
@@ -61,5 +61,6 @@ def _tidy(label: str) -> str:
     return " ".join(unicodedata.normalize("NFC", label).split())
 
 
-def _plain(label: str) -> str:
+def plain(label: str) -> str:
+    """Return what is left of a label without regard to case and blanks."""
     return _tidy(label).casefold()

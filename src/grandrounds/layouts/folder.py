@@ -21,8 +21,8 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats import names_image
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.catalogue import FORMATS
+from grandrounds.layouts.class_levels import ClassFolder, levelled
 from grandrounds.layouts.volumes import stem, with_slices
-from grandrounds.tables import Role
 from grandrounds.wording import many
 
 _IGNORED = frozenset({"__macosx"})
@@ -60,7 +60,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     if is_bare or (not is_split and _is_export(_folders(source))):
         return dicom_source.draft(source, options, crew)
     _refuse(options.given(_OF_EXPORTS), "class folders have no series", source)
-    return _of_class_folders(source, options.unit)
+    return _of_class_folders(source, options)
 
 
 def _refuse(given: Sequence[str], why: str, source: Path) -> None:
@@ -104,10 +104,12 @@ def _patients_and_studies(folder: Path) -> tuple[set[str | None], set[str | None
     return (patients, studies) if patients else None
 
 
-def _of_class_folders(source: Path, unit: str) -> Draft:
+def _of_class_folders(source: Path, options: SourceOptions) -> Draft:
+    found = [(one, _folders(one.folder)) for one in _class_folders(source)]
+    classes = levelled(found, options.classes or (), source)
     rows: list[dict[str, str | None]] = []
     others: Counter[str] = Counter()
-    for role, label, folder in _class_folders(source):
+    for role, label, folder, site in classes.folders:
         files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
         images = [file for file in files if names_image(file)]
         others.update(file.suffix.lower() or "no ending" for file in files if not names_image(file))
@@ -115,10 +117,12 @@ def _of_class_folders(source: Path, unit: str) -> Draft:
             raise BadData(
                 f"the class folder {label!r} holds no image", where=folder, remedy="add images or remove the folder"
             )
-        rows += [{"sample": _stem(file, source), "path": str(file), "label": label, "role": role} for file in images]
-    notes = [f"{n:,} files that are no images ({suffix}) were left out." for suffix, n in sorted(others.items())]
+        shared = {"label": label, "role": role, "site": site}
+        rows += [{"sample": _stem(file, source), "path": str(file), **shared} for file in images]
+    notes = list(classes.notes)
+    notes += [f"{n:,} files that are no images ({suffix}) were left out." for suffix, n in sorted(others.items())]
     notes += _left_out(source, {Path(str(row["path"])) for row in rows})
-    apart, told = with_slices(with_columns(pl.DataFrame(rows)), unit)
+    apart, told = with_slices(with_columns(pl.DataFrame(rows)), options.unit)
     return Draft(name=source.resolve().name, root=source, rows=apart, notes=(*notes, *told))
 
 
@@ -136,14 +140,13 @@ def _left_out(source: Path, taken: set[Path]) -> Iterator[str]:
         yield f"{many(n, 'image', 'were')} left out, {where}: the class, or the part of a split, is unknown."
 
 
-def _class_folders(source: Path) -> Iterator[tuple[Role | None, str, Path]]:
+def _class_folders(source: Path) -> Iterator[ClassFolder]:
     folders = _folders(source)
-    found: list[tuple[Role | None, str, Path]]
     parts = [(role, folder) for folder in folders if (role := official_role(folder.name)) is not None]
     if parts and any(_folders(folder) for _, folder in parts):
-        found = [(role, inner.name, inner) for role, folder in parts for inner in _folders(folder)]
+        found = [ClassFolder(role, inner.name, inner) for role, folder in parts for inner in _folders(folder)]
     else:
-        found = [(None, folder.name, folder) for folder in folders]
+        found = [ClassFolder(None, folder.name, folder) for folder in folders]
     if not found:
         loose = any(names_image(file) for file in source.iterdir() if file.is_file())
         tables = sorted(file.name for file in source.iterdir() if file.suffix.lower() in (".csv", ".tsv"))

@@ -65,6 +65,61 @@ def test_class_folders_that_differ_in_case_alone_are_one_class(tmp_path, picture
     assert sum("upper and lower case" in note for note in dataset.notes) == 2
 
 
+SITES = [f"{site}/{label}" for site in ("Bern", "Graz") for label in ("benign", "malignant")]
+
+
+def test_sites_above_classes_are_not_taken_for_the_classes(tmp_path, picture):
+    """Nobody can see which level is meant, so it is asked; the classes that are named settle it, either way."""
+    for folder in SITES:
+        picture(f"set/{folder}/a.png")
+
+    with pytest.raises(BadSpec, match="Bern, Graz hold folders of the same names: benign, malignant") as caught:
+        open_dataset(tmp_path / "set")
+    assert "--classes benign,malignant" in caught.value.remedy
+    assert "--classes Bern,Graz" in caught.value.remedy
+    inner = open_dataset(tmp_path / "set", SourceOptions(classes=("benign", "malignant")))
+    outer = open_dataset(tmp_path / "set", SourceOptions(classes=("Bern", "Graz")))
+
+    assert inner.samples["site"].to_list() == ["Bern", "Bern", "Graz", "Graz"]
+    assert inner.labels["label"].to_list() == ["benign", "malignant"] * 2
+    assert outer.labels["label"].to_list() == ["Bern", "Bern", "Graz", "Graz"]
+    assert outer.samples["site"].null_count() == 4
+
+
+def test_sites_inside_the_parts_of_a_split(tmp_path, picture):
+    """A site that has one of the classes, in one of the parts, is found all the same."""
+    for folder in ("train/Bern/benign", "train/Bern/malignant", "test/Graz/benign"):
+        picture(f"set/{folder}/a.png")
+
+    with pytest.raises(BadSpec, match="of the same names"):
+        open_dataset(tmp_path / "set")
+    dataset = open_dataset(tmp_path / "set", SourceOptions(classes=("benign", "malignant")))
+    assert dict(dataset.official.rows())["test/Graz/benign/a"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("below", "n_notes"),
+    [
+        ((("p1", "p2"), ("p3", "p4")), 0),
+        ((("p1", "p2"), ("p2", "p3", "p4")), 0),
+        ((("patient 1", "patient 2"), ("patient 1", "patient 2")), 1),
+        ((("axial", "coronal"), ("axial", "coronal")), 0),
+        ((("images",), ("images",)), 0),
+        ((("Bern", "Graz"), ()), 0),
+    ],
+    ids=["patients", "one number twice", "numbered anew", "planes", "one folder", "loose images"],
+)
+def test_what_lies_below_classes_stays_there(tmp_path, picture, below, n_notes):
+    """Patients, planes and the like are no classes, and outer folders with images of their own no sites."""
+    for label, folders in zip(("benign", "malignant"), below, strict=True):
+        for folder in folders or (".",):
+            picture(f"set/{label}/{folder}/a.png")
+    dataset = open_dataset(tmp_path / "set")
+
+    assert dataset.task.classes == ("benign", "malignant")
+    assert sum("same names" in note for note in dataset.notes) == n_notes
+
+
 def test_images_that_are_in_no_part_are_counted(tmp_path, picture):
     """A folder whose name is misspelt, and images that lie beside the class folders: none is lost without a word."""
     for part in ("train", "test", "vaildation"):
