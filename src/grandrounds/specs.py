@@ -141,10 +141,20 @@ def _explain(kind: type[Spec], error: ValidationError) -> str:
             known = sorted(_kind_at(kind, one["loc"][:-1]).model_fields)
             hint = nearest(str(one["loc"][-1]), known) or f"known keys: {', '.join(known)}"
             lines.append(f"unknown key {key!r}; {hint}")
+        elif one["type"] == "tuple_type":
+            # On a command line a list without brackets is several values, or a word.
+            lines.append(f"{key}: a list is wanted, in square brackets{_example(kind, one['loc'])}")
         else:
             message = one["msg"].removeprefix("Value error, ")  # pydantic's name for what a validator of ours says
             lines.append(f"{key}: {message[0].lower()}{message[1:]}" if key else message)
     return "; ".join(lines)
+
+
+def _example(kind: type[Spec], keys: tuple[int | str, ...]) -> str:
+    """Return the default of a list at nested keys, as it is written; nothing where there is none."""
+    field = _kind_at(kind, keys[:-1]).model_fields.get(str(keys[-1]))
+    default = getattr(field, "default", None)
+    return f", such as {list(default)}" if isinstance(default, tuple) and default else ""
 
 
 def _kind_at(kind: type[Spec], keys: tuple[int | str, ...]) -> type[Spec]:

@@ -36,8 +36,8 @@ class Tried:
 
     Args:
         set_: Values of a parameter, name=1,2,3, or a range, name=1e-4..1e-2; may be given several times; of.name=… are
-            those of the family that this one is made of; by default learning rate, weight decay and batch size about
-            those of the recipe.
+            those of the family that this one is made of; a value that is a list has brackets, name=[1,2],[3,4];
+            by default learning rate, weight decay and batch size about those of the recipe.
         random: Try so many random combinations instead of all.
         one_by_one: Change one value of the family's recipe at a time, instead of trying all combinations.
         full: Train every recipe in full, instead of dropping two thirds after a third of the passes.

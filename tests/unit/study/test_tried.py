@@ -54,3 +54,12 @@ def test_options_that_cannot_hold_are_refused(study, options, said):
     """Two that contradict each other, or one fold, which nothing could be trained for."""
     with pytest.raises(BadSpec, match=said):
         Tried(set_=["learning_rate=0.1,0.2"], **options).tuning(study, "resnet-18")
+
+
+def test_a_list_without_brackets_is_told_how_it_is_written(study):
+    """Commas part values that are tried one by one, so that a value which is a list needs its brackets."""
+    with pytest.raises(BadSpec, match=r"costs: a list is wanted, in square brackets, such as \[1.0, 10.0, 100.0\]"):
+        Tried(set_=["costs=1,10"]).tuning(study, "lbp-svm")
+
+    listed = Tried(set_=["costs=[1,10],[1,100]"]).tuning(study, "lbp-svm")
+    assert [one.get("costs") for one in listed.tried if one] == [[1, 10], [1, 100]]
