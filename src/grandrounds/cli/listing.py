@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from grandrounds.families.description import Description
 
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
+_UNCOUNTED = (
+    "A family without a number of parameters has no network, or one whose size depends on what its name is completed "
+    "with. Of one for your images `grandrounds describe NAME --size 1x64x64` tells it."
+)
 _NONE = "–"
 _OF_RECIPES = ("taken from it", "our choice", "expected time", "expected result")
 _MOST_NAMED = 6  # trials that failed; all of them stand in trials.parquet
@@ -79,6 +83,8 @@ def _needs(entry: FamilyEntry) -> str:
 def table(kind: Kind, content: list[dict[str, str]]) -> Table:
     """Return the rows as a table for the terminal."""
     drawn = Table(title=kind.capitalize(), title_justify="left", show_lines=kind in ("datasets", "families", "recipes"))
+    if kind == "families":
+        drawn.caption, drawn.caption_justify = _UNCOUNTED, "left"
     if kind == "datasets":
         content = [_stacked(row) for row in content]
     if kind in ("families", "recipes"):
