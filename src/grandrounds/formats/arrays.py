@@ -35,6 +35,7 @@ def read_npy(path: Path, member: str | None, frame: int | None) -> Image:
     with path.open("rb") as file:
         header = _header(file, path)
         offset = file.tell()
+    refuse_objects(header, path, None)
     shape = header.shape if frame is None else header.shape[1:]
     _check_numbers(header, path)
     check_size(shape or (1,), header.dtype, path)
@@ -106,6 +107,7 @@ def _load_member(path: Path, member: str, _changed: int, _n_bytes: int) -> NDArr
         info = _info(archive, path, member)
         with archive.open(info) as file:
             header = _header(file, path)
+            refuse_objects(header, path, member)
             can_hold = min(info.file_size, info.compress_size * MAX_DEFLATE)
             check_size(header.shape or (1,), header.dtype, path, stored_bytes=can_hold, limit_bytes=MAX_MEMBER_BYTES)
         with archive.open(info) as file:
@@ -113,6 +115,21 @@ def _load_member(path: Path, member: str, _changed: int, _n_bytes: int) -> NDArr
             file.read()  # to the end, where the checksum is compared
     array.flags.writeable = False
     return array
+
+
+def refuse_objects(header: Header, path: Path, member: str | None) -> None:
+    """Refuse an array of Python objects: to load it is to run whatever program the file holds.
+
+    Raises:
+        BadData: It is one.
+    """
+    if header.dtype.hasobject:
+        raise BadData(
+            f"{member or 'the array'} holds Python objects, which are never loaded",
+            where=path,
+            remedy="save it again as numbers or words: of images of one size numpy.stack(list(array)), of labels "
+            "numpy.array(list(array))",
+        )
 
 
 def to_pixels(array: NDArray[Any], where: Path) -> Pixels:

@@ -240,7 +240,9 @@ def _is_large(source: Path, member: str) -> bool:
 
 
 def _shape(source: Path, member: str) -> tuple[int, ...]:
-    shape = arrays.header_of(source, member).shape
+    header = arrays.header_of(source, member)
+    arrays.refuse_objects(header, source, member)
+    shape = header.shape
     if not shape:
         raise BadData(f"{member} is one number", where=source, remedy="give one row for each image")
     return shape

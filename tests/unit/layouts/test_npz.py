@@ -74,6 +74,19 @@ def test_refusals(tmp_path):
         open_dataset(tmp_path / "cut.npz")
 
 
+@pytest.mark.parametrize("name", ["train_images", "train_labels", "train_patient"])
+def test_an_archive_of_python_objects_says_so(tmp_path, name):
+    """They are never loaded, and nothing is damaged: the message says what to save instead."""
+    arrays = _part("train", 4) | {"train_patient": np.arange(4)}
+    objects = np.empty(4, dtype=object)
+    objects[:] = list(arrays[name])
+    np.savez_compressed(tmp_path / "own.npz", **(arrays | {name: objects}))
+
+    with pytest.raises(BadData, match=f"{name} holds Python objects, which are never loaded") as caught:
+        open_dataset(tmp_path / "own.npz")
+    assert "numpy.stack" in caught.value.remedy
+
+
 @needs_real
 def test_real_breastmnist():
     """780 images, 210 of them malignant; one pair of identical pixels contradicts itself across train and test."""
