@@ -52,7 +52,9 @@ class Joined:
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Return a CSV, TSV or XLSX as text, column names trimmed; nothing is guessed, so "001" stays "001".
+    """Return a CSV, TSV or XLSX as text, names and cells trimmed; nothing is guessed, so "001" stays "001".
+
+    Columns are separated by whichever of tabs, semicolons and commas the first line has most of.
 
     Raises:
         BadData: There is no such file, or it is no table.
@@ -61,14 +63,21 @@ def read_table(path: Path) -> pl.DataFrame:
         if path.suffix.lower() == ".xlsx":
             frame = pl.read_excel(path, engine="calamine", infer_schema_length=0)
         else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            frame = pl.read_csv(path, infer_schema=False, separator=separator)
+            frame = pl.read_csv(path, infer_schema=False, separator=_separator(path))
     except Exception as error:  # noqa: BLE001  (a spreadsheet's reader has errors of its own)
         raise BadData(
-            f"this table cannot be read ({type(error).__name__})", where=path, remedy="give a CSV, TSV or XLSX"
+            f"this table cannot be read ({type(error).__name__})",
+            where=path,
+            remedy="give a CSV or TSV in UTF-8, or an XLSX",
         ) from None
-    frame = frame.rename({name: name.strip() for name in frame.columns}).cast(pl.String())
+    frame = frame.rename({name: name.strip().removeprefix("\ufeff") for name in frame.columns}).cast(pl.String())
     return frame.with_columns(pl.all().str.strip_chars())
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline()
+    return max(("\t", ";", ","), key=first.count)
 
 
 def join(table: pl.DataFrame, series: pl.DataFrame, key: Key | Literal["auto"], *, where: Path) -> Joined:

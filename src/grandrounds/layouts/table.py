@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from grandrounds.data import joining
 from grandrounds.data.draft import COLUMN_OPTIONS, Draft, free_name, official_role, refusals, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
@@ -74,18 +75,10 @@ def _unlabelled(table: pl.DataFrame, answers: Sequence[str]) -> pl.Series:
 
 
 def _read(source: Path) -> pl.DataFrame:
-    try:
-        first = source.read_text(encoding="utf-8-sig").partition("\n")[0]
-        separator = max(("\t", ";", ","), key=first.count)
-        table = pl.read_csv(source, infer_schema=False, separator=separator, encoding="utf8")
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise BadData(
-            f"the table cannot be read ({type(error).__name__})", where=source, remedy="save it as CSV in UTF-8"
-        ) from None
+    table = joining.read_table(source)
     if table.is_empty():
         raise BadData("the table has no rows", where=source)
-    table = table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
-    text = pl.all().str.strip_chars()
+    text = pl.all()
     return table.with_columns(pl.when(text.str.to_lowercase().is_in(_EMPTY)).then(None).otherwise(text).name.keep())
 
 

@@ -82,6 +82,16 @@ def test_a_table_of_patients(lungs):
     assert dataset.samples["site"].null_count() == 6
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_of_another_spreadsheet(lungs, separator):
+    """Semicolons and tabs are understood as in tables of images, and so is a mark of the order of bytes."""
+    table = '\ufeffpatient,pack years,note\nA,5,"a, b"\n'
+    with_commas = opened(lungs, table)
+    dataset = opened(lungs, table.replace('"a, b"', "a; b" if separator == "\t" else "c").replace(",", separator))
+
+    assert dataset.samples["pack years"].to_list() == with_commas.samples["pack years"].to_list()
+
+
 def test_one_table_leads_to_the_next(lungs):
     """Patients have a disease in the first table, and the disease has genes in the second."""
     (lungs / "images.csv").write_text((lungs / "images.csv").read_text().replace("diagnosis", "sort of lung"))
