@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grandrounds.cli.folding import folded_error
+from grandrounds.cli.folding import folded
 from grandrounds.errors import BadData
 
 
@@ -51,7 +51,7 @@ def test_what_is_to_be_copied_out_of_an_error_stays_in_one_line():
     remedy = f"go on with it as it is: grandrounds run {path}; or choose another folder with -o"
     error = BadData("the folder holds another study, which was asked for differently", where=path, remedy=remedy)
 
-    lines = folded_error(str(error), 60).splitlines()
+    lines = folded(str(error), 60).splitlines()
 
     assert lines == [
         "the folder holds another study, which was asked for",
@@ -60,6 +60,21 @@ def test_what_is_to_be_copied_out_of_an_error_stays_in_one_line():
         "  what to do: go on with it as it is:",
         f"              grandrounds run {path};",
         "              or choose another folder with -o",
+    ]
+
+
+def test_what_is_set_in_goes_on_set_in():
+    """A line that belongs to the one above is seen to, and the next command is copied in one piece."""
+    said = (
+        "shortcuts\n    finding: the edge tells the label\nRun it with: grandrounds run DATA --families prior,best.toml"
+    )
+
+    assert folded(said, 24).splitlines() == [
+        "shortcuts",
+        "    finding: the edge",
+        "    tells the label",
+        "Run it with:",
+        "grandrounds run DATA --families prior,best.toml",
     ]
 
 

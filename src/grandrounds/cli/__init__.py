@@ -148,6 +148,6 @@ def _fitting(text: str) -> str:
         return text
     from rich.console import Console  # noqa: PLC0415  (only who reads it in a terminal waits for it)
 
-    from grandrounds.cli.folding import folded_error  # noqa: PLC0415
+    from grandrounds.cli.folding import folded  # noqa: PLC0415
 
-    return folded_error(text, Console(stderr=True).width)
+    return folded(text, Console(stderr=True).width)
