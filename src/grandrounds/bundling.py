@@ -42,17 +42,18 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
     mended = told is not None and decision.recalibration not in (None, "none")
     calibration = told.methods[family] if told and mended else "none"
     shape, thresholds = tuple(workspace.prepared.pixels.shape[1:]), _thresholds(family, store)
-    entry = families.FAMILIES.get(family)
+    entry, envelope = families.FAMILIES.get(family), _envelope(family, models.values(), workspace, study)
     shipped = Shipped(
         summary=entry.summary, reference=entry.reference, shape=shape, calibration=calibration,
         thresholds=[(one.rule, one.label, one.at) for one in thresholds],
-        weights=_licences(family, models.values()), data=workspace.dataset.licence,
+        weights=_licences(family, models.values()), envelope=None if envelope is None else str(envelope),
+        data=workspace.dataset.licence,
     )  # fmt: skip
     return bundle.write(
         folder, list(models.values()),
         card=card(gather(store.folder), family, shipped),
         family=family, task=task, pipeline=study.prepare, shape=shape,
-        envelope=_envelope(family, models.values(), workspace, study),
+        envelope=envelope,
         fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
         calibration=calibration,

@@ -330,6 +330,7 @@ def test_what_ships_knows_the_images_of_everybody_that_it_learned_from(finished)
     assert envelope.n_images == samples.height == 48
     assert (envelope.grey.low, envelope.grey.high) == (samples["low"].min(), samples["high"].max())
     assert not envelope.any_scale
+    assert f"Its images had grey values from {envelope.grey}" in (finished[0] / "model/card.md").read_text()
 
 
 def test_one_class_elsewhere_is_undefined_and_not_half(run, tmp_path):

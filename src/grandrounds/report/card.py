@@ -36,6 +36,7 @@ class Shipped(NamedTuple):
         calibration: How probabilities are recalibrated, in a word; `"none"` for not at all.
         thresholds: Rule, class, and from which probability on the class is called.
         weights: Licences of published weights that it started from.
+        envelope: What its images were like, in a sentence; None where nobody knows.
         data: Licence of the images that it learned from; None where nobody says.
     """
 
@@ -45,6 +46,7 @@ class Shipped(NamedTuple):
     calibration: str
     thresholds: Sequence[tuple[str, str, float]]
     weights: Sequence[str]
+    envelope: str | None
     data: str | None
 
 
@@ -54,7 +56,7 @@ def card(content: ReportContent, family: str, shipped: Shipped) -> str:
     parts = (
         Section("what", "What it is", (Prose(tuple(_what(ranked, family, shipped)), listed=True),)),
         Section("use", "What it is for", (Prose(tuple(_use(ranked, shipped)), listed=True),)),
-        Section("data", "What it learned from", (Prose(tuple(_data(ranked)), listed=True),)),
+        Section("data", "What it learned from", (Prose(tuple(_data(ranked, shipped)), listed=True),)),
         Section("scores", "How good it is", (_scores(ranked, family), Prose(_told(content, family), listed=True))),
         Section("thresholds", "From where on it calls", tuple(_thresholds(ranked, shipped))),
         Section("findings", "What the audits found", (Prose(tuple(_findings(ranked)), listed=True),)),
@@ -87,7 +89,7 @@ def _use(ranked: Ranked, shipped: Shipped) -> Iterator[str]:
     yield from _NOT_FOR.splitlines()
 
 
-def _data(ranked: Ranked) -> Iterator[str]:
+def _data(ranked: Ranked, shipped: Shipped) -> Iterator[str]:
     yield from filter(None, (methods.cohort(ranked), methods.split(ranked)))
     first = list(methods.folds(ranked))
     if first:
@@ -99,6 +101,8 @@ def _data(ranked: Ranked) -> Iterator[str]:
     if not samples.is_empty():
         n_sites = samples["site"].n_unique() - (samples["site"].null_count() > 0)
         yield f"Sites: {count(n_sites) if n_sites else 'not recorded'}."
+    if shipped.envelope is not None:
+        yield shipped.envelope
     yield from (one for one in (*ranked.content.split_notes, *ranked.content.notes) if "What ships" not in one)
 
 

@@ -91,6 +91,15 @@ class Envelope(Spec):
             modalities=_words(seen["modality"]), body_parts=_words(seen["body_part"]),
         )  # fmt: skip
 
+    def __str__(self) -> str:
+        """Return what it holds, in a sentence."""
+        known = [
+            f"grey values from {self.grey}, means from {self.mean}",
+            *(f"{axis} {span} mm apart" for axis, span in zip(_AXES, self.spacing_mm, strict=False)),
+            *(", ".join(words) for words in (self.modalities, self.body_parts) if words),
+        ]
+        return f"Its images had {'; '.join(known)}. It says so where a new one lies beyond that."
+
     def look(self, facts: Mapping[str, Any]) -> Look:
         """Return what an image is beside those of training.
 

@@ -12,7 +12,8 @@ from grandrounds.report.card import Shipped, card
 
 SHIPPED = Shipped(
     summary="texture and a machine", reference="Nobody, 2002", shape=(1, 32, 32), calibration="beta",
-    thresholds=[("Youden", "fibrosis", 0.31)], weights=["Apache-2.0"], data="CC BY 4.0",
+    thresholds=[("Youden", "fibrosis", 0.31)], weights=["Apache-2.0"],
+    envelope="Its images had grey values from 0 to 255.", data="CC BY 4.0",
 )  # fmt: skip
 
 
@@ -29,6 +30,7 @@ SHIPPED = Shipped(
         "| Youden | fibrosis | 0.310 |",
         "published weights under Apache-2.0; that licence stays with it",
         "Images that it learned from: CC BY 4.0",
+        "Its images had grey values from 0 to 255.",
         "1 group of images has the same pixels under two labels.",
         "Among these two the cheaper is **lbp-svm**",
         "Intervals describe the fitted models on other patients like these.",
