@@ -152,7 +152,7 @@ def _check_left(kept: pl.DataFrame, bad: pl.DataFrame, draft: Draft) -> None:
         raise BadData(
             f"the label {', '.join(map(repr, unknown[:5]))} is not among the classes {', '.join(sorted(wanted))}",
             where=draft.root,
-            remedy="name every class in the option 'classes'",
+            remedy="name every class, with commas between them: --classes FIRST,SECOND",
         )
     if len(found) == 1:
         raise BadData(
@@ -197,7 +197,7 @@ def _check_cases(kept: pl.DataFrame, draft: Draft) -> None:
                 f"{several.height:,} cases have two or more {what}; one of them holds the sample "
                 f"{several['sample'][0]!r}",
                 where=draft.root,
-                remedy="choose another case column (option 'case'), or 'none' for one case per image",
+                remedy="choose another case column with --case COLUMN, or --case none for one case per image",
             )
 
 
@@ -207,14 +207,12 @@ def _task(kept: pl.DataFrame, draft: Draft) -> Task:
         return Task(name=draft.task, classes=(), condition=draft.condition)
     kind = draft.task_kind or ("binary" if len(classes) == 2 else "multiclass")
     if (kind == "binary") != (len(classes) == 2) and kind != "ordinal":
-        raise BadData(
-            f"a {kind} task cannot have {len(classes)} classes", where=draft.root, remedy="leave out the option 'kind'"
-        )
+        raise BadData(f"a {kind} task cannot have {len(classes)} classes", where=draft.root, remedy="leave out --kind")
     if draft.positive is not None and draft.positive not in classes:
         raise BadData(
             f"the positive class {draft.positive!r} is none of: {', '.join(classes)}",
             where=draft.root,
-            remedy="name one of them in the option 'positive'",
+            remedy="name one of them with --positive",
         )
     positive = (draft.positive or classes[-1]) if kind == "binary" else None
     return Task(name=draft.task, kind=kind, classes=classes, positive=positive, condition=draft.condition)

@@ -116,9 +116,9 @@ def _recognised(ours: str, names: Sequence[str], synonyms: Sequence[str], source
 
 
 def _unclear(what: str, names: Sequence[str], source: Path, ours: str) -> BadSpec:
-    return BadSpec(
-        f"{what}; the columns are: {', '.join(names)}", where=source, remedy=f"say which one it is: option {ours!r}"
-    )
+    is_option = ours in (*COLUMN_OPTIONS, "tasks")
+    remedy = f"say which one it is with --{ours}" if is_option else f"choose one of them and call it {ours!r}"
+    return BadSpec(f"{what}; the columns are: {', '.join(names)}", where=source, remedy=remedy)
 
 
 def _with_files(rows: pl.DataFrame, folder: Path) -> pl.DataFrame:
@@ -159,7 +159,7 @@ def _with_roles(rows: pl.DataFrame, source: Path) -> pl.DataFrame:
         raise BadData(
             f"the column of the official split says {', '.join(map(repr, unknown[:5]))}",
             where=source,
-            remedy="write train, valid or test; or leave the column out: option role = 'none'",
+            remedy="write train, valid or test; or leave the column out with --role none",
         )
     return rows.with_columns(pl.col("role").replace_strict(roles, return_dtype=pl.String()))
 

@@ -71,10 +71,12 @@ def test_options_override(write):
 
 def test_unclear_columns(write, tmp_path):
     """A column that is missing or could be several is asked for, with the columns listed."""
-    with pytest.raises(BadSpec, match=r"recognised as the label; the columns are: image, outcome"):
+    with pytest.raises(BadSpec, match=r"recognised as the label; the columns are: image, outcome(.|\n)*--label"):
         open_dataset(write({}, label="outcome"))
     with pytest.raises(BadSpec, match="case could be any of the columns study_id, exam_id"):
         open_dataset(write({"study_id": LABELS, "exam_id": LABELS}))
+    with pytest.raises(BadSpec, match=r"columns plane, sequence(.|\n)*call it 'series_kind'"):
+        open_dataset(write({"plane": LABELS, "sequence": LABELS}))
     with pytest.raises(BadSpec, match="no column 'nope'"):
         open_dataset(write({}), SourceOptions(patient="nope"))
     (tmp_path / "empty.csv").write_text("image,label\n")
@@ -102,11 +104,11 @@ def test_gaps_are_listed(write, tmp_path):
 
 def test_contradictions(write):
     """A case with two labels or two patients, and an unknown role, are refused."""
-    with pytest.raises(BadData, match="two or more labels"):
+    with pytest.raises(BadData, match=r"two or more labels(.|\n)*--case none"):
         open_dataset(write({"case": ["a", "a", "b", "c"]}))
     with pytest.raises(BadData, match="two or more patients"):
         open_dataset(write({"case": ["a", "b", "a", "c"], "patient": ["1", "2", "3", "4"]}))
-    with pytest.raises(BadData, match="says 'holdout'"):
+    with pytest.raises(BadData, match=r"says 'holdout'(.|\n)*--role none"):
         open_dataset(write({"split": ["train", "train", "holdout", "test"]}))
     with pytest.raises(BadData, match="not among the classes"):
         open_dataset(write({}), SourceOptions(classes=("benign",)))
