@@ -26,6 +26,8 @@ _MEASURED = {
     for name in ("height_px", "width_px", "depth_px", "spacing_mm", "encoding", "sha256", "low", "mean", "high")
 }
 
+_MOST_NUMBERS = 20  # classes that are called by numbers; more look like a measurement
+
 
 def scan(draft: Draft, *, progress: Progress | None = None, crew: Crew = ALONE, also: Also | None = None) -> Dataset:
     """Return the data set that a draft describes, every image read once.
@@ -205,6 +207,8 @@ def _task(kept: pl.DataFrame, draft: Draft) -> Task:
     classes = draft.classes or ordered(kept["label"].drop_nulls().unique().to_list())
     if not classes:
         return Task(name=draft.task, classes=(), condition=draft.condition)
+    if draft.classes is None and draft.task_kind is None:
+        _refuse_measured(classes, draft)
     kind = draft.task_kind or ("binary" if len(classes) == 2 else "multiclass")
     if (kind == "binary") != (len(classes) == 2) and kind != "ordinal":
         raise BadData(f"a {kind} task cannot have {len(classes)} classes", where=draft.root, remedy="leave out --kind")
@@ -216,6 +220,19 @@ def _task(kept: pl.DataFrame, draft: Draft) -> Task:
         )
     positive = (draft.positive or classes[-1]) if kind == "binary" else None
     return Task(name=draft.task, kind=kind, classes=classes, positive=positive, condition=draft.condition)
+
+
+def _refuse_measured(classes: Sequence[str], draft: Draft) -> None:
+    """Refuse labels that look like a measurement: numbers, and more of them than a task has classes."""
+    numbers = sorted(pl.Series(classes).cast(pl.Float64(), strict=False).drop_nulls().to_list())
+    if len(numbers) == len(classes) > _MOST_NUMBERS:
+        raise BadData(
+            f"the labels are {len(classes)} different numbers, from {numbers[0]:g} to {numbers[-1]:g}, which look "
+            "like a measurement",
+            where=draft.root,
+            remedy="choose another column with --label, or write a column of classes made of them; if each number is "
+            "a class: --kind multiclass",
+        )
 
 
 def ordered(labels: Sequence[str]) -> tuple[str, ...]:

@@ -140,6 +140,17 @@ def test_classes_may_stand_in_one_word(write):
     assert open_dataset(commas, SourceOptions(classes=("b", "a, late"))).task.classes == ("b", "a, late")
 
 
+def test_a_column_of_measurements_is_no_label(write):
+    """Sixty numbers make no sixty classes, unless somebody says so."""
+    path = write({}, labels=tuple(f"{0.5 + at / 4}" for at in range(60)))
+
+    with pytest.raises(BadData, match=r"60 different numbers, from 0.5 to 15.25") as caught:
+        open_dataset(path)
+    assert "--label" in caught.value.remedy
+    assert len(open_dataset(path, SourceOptions(kind="multiclass")).task.classes) == 60
+    assert len(open_dataset(write({}, labels=tuple(map(str, range(20))))).task.classes) == 20
+
+
 def test_images_found_without_ending_and_in_their_folder(tmp_path, picture):
     """A table may leave out `images/` and `.png`; the semicolon of a European spreadsheet is understood."""
     for name in ("a", "b"):
