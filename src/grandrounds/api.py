@@ -211,8 +211,8 @@ def rereport(
     paths = [path] if isinstance(path, Path) else list(path)
     folder = out or paths[0].with_suffix("")
     if paths[0].is_dir():
-        gather.check_run(paths[0], "report")
         _check_alone([paths[0], *(one for one in paths if not one.is_dir())], columns, judge)
+        gather.check_run(paths[0], "report")
         folder = out or paths[0].with_name("+".join(one.name for one in paths))
     if len(paths) == 1 and paths[0].is_dir():
         shown = content(paths[0], folder)
@@ -241,8 +241,8 @@ def audit(
     """
     paths = [path] if isinstance(path, Path) else list(path)
     if paths[0].is_dir():
-        gather.check_run(paths[0], "audit")
         _check_alone(paths, columns, judge)
+        gather.check_run(paths[0], "audit")
         tasks = several.places(paths[0])
         found = [audits.run(evidence(one)).with_columns(task=pl.lit(name)) for name, one in tasks.items()]
         return pl.concat(found) if found else audits.run(evidence(paths[0]))
