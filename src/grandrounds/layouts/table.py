@@ -78,8 +78,8 @@ def _read(source: Path) -> pl.DataFrame:
     table = joining.read_table(source)
     if table.is_empty():
         raise BadData("the table has no rows", where=source)
-    text = pl.all()
-    return table.with_columns(pl.when(text.str.to_lowercase().is_in(_EMPTY)).then(None).otherwise(text).name.keep())
+    is_empty = pl.all().str.to_lowercase().is_in(_EMPTY)
+    return table.with_columns(pl.when(is_empty).then(None).otherwise(pl.all()).name.keep())
 
 
 def _columns(names: Sequence[str], options: SourceOptions, source: Path) -> dict[str, str]:
