@@ -81,8 +81,11 @@ class Image:
 
 
 def pixel_hash(image: Image) -> str:
-    """Return the SHA-256 of the decoded pixels with their shape and type: equal for equal images, not equal files."""
-    pixels = np.ascontiguousarray(image.pixels)
+    """Return the SHA-256 of the decoded pixels with their shape and type: equal for equal images, not equal files.
+
+    A grey that is stored in red, green and blue has the hash of that grey, for it is the same image to every leak.
+    """
+    pixels = np.ascontiguousarray(image.pixels[:1] if image.colours == "grey as RGB" else image.pixels)
     content = hashlib.sha256(f"{pixels.shape}{pixels.dtype.newbyteorder('<').str}".encode())
     content.update(pixels.data)
     return content.hexdigest()

@@ -280,6 +280,17 @@ def test_images_of_the_study_are_refused(run, finished):
         api.evaluate(run, str(finished[1]))
 
 
+def test_images_of_the_study_are_refused_in_red_green_and_blue(run, finished, tmp_path):
+    """The same grey stored three times is the same image, although its file and its shape are others."""
+    from PIL import Image as Picture
+
+    shutil.copytree(finished[1].parent, tmp_path / "copied")
+    for path in (tmp_path / "copied").glob("*.png"):
+        Picture.open(path).convert("RGB").save(path)
+    with pytest.raises(BadData, match="48 of 48 images have the pixels of images of the study"):
+        api.evaluate(run, str(tmp_path / "copied" / "table.csv"))
+
+
 def test_patients_of_the_study_are_refused_unless_they_are_namesakes(run, tmp_path):
     """New images of the same patients are refused; of other people with their names they are taken, and it is said."""
     source = hospital(tmp_path / "theirs", seed=4, first=0)
