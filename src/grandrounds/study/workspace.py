@@ -5,6 +5,7 @@ Opening the same folder again gives the same workspace, or refuses because the i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -101,7 +102,8 @@ def forget_refused(folders: Collection[Path]) -> None:
         return
     for folder in folders:
         for name in (_SPLITS, KEY):
-            (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what cannot be written is refused with its reason, where it is written
+                (folder / name).unlink()
 
 
 def inside(workspace: Workspace, n_folds: int) -> Workspace:
