@@ -344,6 +344,21 @@ def test_what_ships_knows_the_images_of_everybody_that_it_learned_from(finished)
     assert f"Its images had grey values from {envelope.grey}" in (finished[0] / "model/card.md").read_text()
 
 
+def test_patients_of_test_alone_are_not_in_the_envelope(tmp_path):
+    """Where one part of the patients is tested and never learned from, what ships knows nothing of their images."""
+    ask = Ask(
+        name="once", data=DataSpec(source=str(hospital(tmp_path / "images", seed=13))), families=("prior", "lbp-svm"),
+        split={"scheme": "holdout"}, judge=JudgeSpec(resamples=100), means=Means(budget_s=10),
+    )  # fmt: skip
+    run = api.run(ask, tmp_path / "run").folder
+    splits = tables.read(tables.SPLITS, run / "splits.parquet").frame
+    samples = tables.read(tables.SAMPLES, run / "samples.parquet").frame
+    learned = samples.join(splits.filter(pl.col("role").is_in(["train", "valid"])), on="case", how="semi")
+
+    assert 0 < learned.height < samples.height
+    assert bundle.read(run / "model").envelope.n_images == learned.height
+
+
 def test_one_class_elsewhere_is_undefined_and_not_half(run, tmp_path):
     """An AUC without both classes has no value there and no difference."""
     source = hospital(tmp_path / "theirs", seed=6, first=100)
