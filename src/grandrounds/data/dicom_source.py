@@ -20,6 +20,7 @@ from grandrounds.data.dicom_tree import Tree, survey
 from grandrounds.data.draft import Draft, free_name, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
+from grandrounds.data.spellings import spelling
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
@@ -96,9 +97,11 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
         (pl.col(options.rater) if options.rater else pl.lit("the table")).alias("rater"),
         joining.known(pl.col(column)).alias("label"),
     )
+    spelt = spelling(ratings["label"], options.classes)  # before anybody is said to disagree
+    ratings = spelt.laid_on(ratings)
     if options.rater is None:
         _refuse_contradictions(ratings, path)
-    agreed = consensus(ratings, options.consensus, options.positive)
+    agreed = consensus(ratings, options.consensus, spelt.of_named(options.positive))
     clinical = [name for name in table.columns if name not in {column, joined.column, options.rater}]
     facts = rows.group_by(pl.col(_EXAM).alias("exam"), maintain_order=True).agg(
         pl.col(name).first().alias(_of_table(name)) for name in clinical
@@ -107,7 +110,7 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
         facts, on="exam", how="left", maintain_order="left"
     )
     found = found.with_columns(is_named=pl.col("exam").is_in(facts["exam"].implode()))
-    return _Labelled(found, (*joined.notes, *agreed.notes), tuple(clinical), joined.without_label)
+    return _Labelled(found, (*joined.notes, *spelt.notes, *agreed.notes), tuple(clinical), joined.without_label)
 
 
 def _of_table(name: str) -> str:

@@ -5,28 +5,58 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from grandrounds.data.draft import Draft
 
 
-def with_one_spelling(draft: Draft) -> Draft:
-    """Return the draft with one spelling of each class, and a note where there were several.
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """Which spelling of each class stands.
 
-    It is the one among the named classes, where they are named, else the most frequent. A label that is itself among
-    the named classes stays, so that naming both keeps them apart.
+    Args:
+        of: Each label of the data with the one that stands for it.
+        notes: What was taken for what.
     """
+
+    of: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    def laid_on(self, labels: pl.DataFrame) -> pl.DataFrame:
+        """Return a table with the spelling that stands in its column `label`."""
+        return labels.with_columns(pl.col("label").replace(dict(self.of))) if self.notes else labels
+
+    def of_named(self, label: str | None) -> str | None:
+        """Return how a class is spelt that somebody has named; as it was named where the data know none like it."""
+        if label is None or label in self.of:
+            return label if label is None else self.of[label]
+        alike = sorted({one for one in self.of.values() if plain(one) == plain(label)})
+        return alike[0] if len(alike) == 1 else label
+
+
+def spelling(labels: pl.Series, named: Collection[str] | None) -> Spelling:
+    """Return one spelling of each class: the one among the named classes, or the most frequent.
+
+    A label that is itself among the named classes stays, so that naming both keeps them apart.
+
+    Args:
+        labels: As they occur, null where nobody knows.
+        named: The classes that somebody has named; None where nobody has.
+    """
+    counts = Counter[str](labels.drop_nulls().cast(pl.String()).to_list())
+    ours = _spellings(counts, named or ())
+    return Spelling(ours, tuple(_notes(ours, counts)))
+
+
+def with_one_spelling(draft: Draft) -> Draft:
+    """Return the draft with one spelling of each class, and a note where there were several."""
     if "label" not in draft.rows.columns:
         return draft
-    counts = Counter[str](draft.rows["label"].drop_nulls().cast(pl.String()).to_list())
-    ours = _spellings(counts, draft.classes or ())
-    if all(label == one for label, one in ours.items()):
-        return draft
-    rows = draft.rows.with_columns(pl.col("label").replace(ours))
-    positive = draft.positive if draft.positive is None else ours.get(draft.positive, draft.positive)
-    return replace(draft, rows=rows, positive=positive, notes=(*draft.notes, *_notes(ours, counts)))
+    found = spelling(draft.rows["label"], draft.classes)
+    notes = (*draft.notes, *found.notes)
+    return replace(draft, rows=found.laid_on(draft.rows), positive=found.of_named(draft.positive), notes=notes)
 
 
 def _spellings(counts: Mapping[str, int], named: Collection[str]) -> dict[str, str]:

@@ -207,6 +207,21 @@ def test_contradictions_need_a_rule(export, tmp_path):
     assert any(f"all agreed on {len(agreed)}" in note for note in dataset.notes)
 
 
+def test_raters_who_spell_a_class_differently_agree(export, tmp_path):
+    """Case and blanks alone are no dissent; the positive class may be named in either spelling."""
+    rows = [f"A{exam:05d},{'ab'[exam % 2]},r1\nA{exam:05d},{'AB'[exam % 2]} ,r2\n" for exam in range(1, 9)]
+    table = _with_table(export, tmp_path, "".join(["accession,finding,reader\n", *rows, "A00009,a,r1\nA00009,b,r2"]))
+    ruled = table.replaced(rater="reader", consensus="any", positive="B")
+    dataset = open_dataset(export, ruled)
+
+    assert (dataset.task.classes, dataset.task.positive) == (("a", "b"), "b")
+    assert dataset.labels["label"].value_counts().sort("label").rows() == [("a", 4), ("b", 5)]
+    assert any("all agreed on 8" in note for note in dataset.notes)
+    assert sum("upper and lower case" in note for note in dataset.notes) == 2
+    with pytest.raises(BadSpec, match="two classes"):
+        open_dataset(export, ruled.replaced(classes=("a", "A", "b", "B")))
+
+
 def test_a_column_of_raters_that_is_not_there(export):
     """The refusal lists the columns that are."""
     with pytest.raises(BadSpec, match="no column 'nobody'"):
