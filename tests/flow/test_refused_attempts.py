@@ -110,3 +110,16 @@ def test_a_folder_that_was_tuned_in_refuses_other_images(tmp_path: Path, across:
     tune(asked(films(tmp_path / "b", seed=1)), run, tuning)
     with pytest.raises(BadSpec, match="drawn for other data"):
         tune(asked(films(tmp_path / "c", seed=2)), run, tuning)
+
+
+@pytest.mark.parametrize("across", [None, 2])
+def test_a_folder_that_was_tuned_in_refuses_another_split(tmp_path: Path, across: int | None) -> None:
+    """What was asked for later would be answered on the patients of before; with the first options it goes on."""
+    table, run = films(tmp_path / "a"), tmp_path / "run"
+    tuning = Tuning("thumbnail", families.params_of("thumbnail"), [{"side_px": 4}], across=across, seeds=1)
+    found = [tune(asked(table), run, tuning).table.drop("fit_s") for _ in range(2)]
+    for options in ({"split": SplitSpec(scheme="kfold", folds=3).model_dump()}, {"seed": 1}):
+        with pytest.raises(BadSpec, match="another split"):
+            tune(asked(table, **options), run, tuning)
+
+    assert found[0].equals(found[1])

@@ -16,7 +16,7 @@ import polars as pl
 
 from grandrounds import data, prepare, splits, tables
 from grandrounds.data import Dataset
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import Crew
 from grandrounds.prepare import Pipeline, PreparedArray
 from grandrounds.seeds import derive
@@ -30,7 +30,8 @@ from grandrounds.wording import many
 
 Say = Callable[[str], None]
 _SPLITS = "splits.parquet"
-_BEGUN = ("study.toml", "trials/*", "across-*/trials/*")  # a study was declared, or something was trained
+_STUDY = "study.toml"
+_BEGUN = (_STUDY, "trials/*", "across-*/trials/*")  # a study was declared, or something was trained
 
 
 class Beside(NamedTuple):
@@ -235,10 +236,21 @@ def _plan(found: Opened, key: bytes | None, folder: Path) -> SplitPlan:
     if path.exists():
         plan = SplitPlan.load(path)
         plan.refuse_foreign(dataset.fingerprint)
+        if not (folder / _STUDY).exists():  # which would say itself how its split was asked for
+            _refuse_another(found.draw(), plan, folder)
         return plan
     # Drawn under the data's own names, so that the same seed gives the same folds whatever the key is.
     plan = found.draw()
     return plan if key is None else plan.renamed(partial(renamed, dataset=dataset, key=key))
+
+
+def _refuse_another(asked: SplitPlan, kept: SplitPlan, folder: Path) -> None:
+    if asked.identity != kept.identity:
+        raise BadSpec(
+            f"what is asked for draws another split than the one that the trials here rest on: {kept.spec.scheme}, "
+            f"{many(len(kept.folds()), 'fold')}",
+            where=folder, remedy="give --scheme, --folds and --seed as before, or choose another folder with -o",
+        )  # fmt: skip
 
 
 def drawn(ask: Ask, dataset: Dataset) -> SplitPlan:
