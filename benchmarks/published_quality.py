@@ -83,7 +83,7 @@ def official(train: PilImages, valid: PilImages, n_epochs: int) -> tuple[list[fl
         scheduler.step()
         aucs.append(auc_of(network.eval(), valid))
         seconds.append(time.perf_counter() - began)
-        print(f"\rofficial epoch {epoch + 1} of {n_epochs}", end="", file=sys.stderr, flush=True)
+        print(f"\rofficial epoch {epoch + 1} of {n_epochs}, {seconds[-1]:.1f} s", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return seconds, aucs
 
