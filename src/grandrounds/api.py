@@ -172,7 +172,7 @@ def predict(
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None = None,
-    *, classes: Mapping[str, str] | None = None, out: Path | None = None, skip_bad: bool = False,
+    *, class_map: Mapping[str, str] | None = None, out: Path | None = None, skip_bad: bool = False,
     namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge the model that a run ships on data from elsewhere, and return what came of it; no ranking changes.
@@ -181,7 +181,7 @@ def evaluate(
         model: A finished run folder, or a bundle.
         source: A path, or the name of a set.
         options: What looking does not tell.
-        classes: Their class to ours, to the empty word where cases are left out; None where they have one name.
+        class_map: Their class to ours, to the empty word where cases are left out; None where they have one name.
         out: Folder for the tables; None for `external/NAME` in the run folder.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
@@ -191,7 +191,7 @@ def evaluate(
 
     several.refuse(model, "each of its tasks ships a model of its own")
     return external.evaluate(
-        model, source, options, classes or {}, out=out, skip_bad=skip_bad, namesakes=namesakes, workers=workers,
+        model, source, options, class_map or {}, out=out, skip_bad=skip_bad, namesakes=namesakes, workers=workers,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ class Elsewhere:
 
 
 def evaluate(
-    model: Path, source: str, options: SourceOptions | None, classes: Mapping[str, str], *, out: Path | None,
+    model: Path, source: str, options: SourceOptions | None, class_map: Mapping[str, str], *, out: Path | None,
     skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge a model on data from elsewhere, write the tables and the report.
@@ -65,7 +65,7 @@ def evaluate(
         model: A finished run folder, or the bundle that ships.
         source: The other data.
         options: How they are read.
-        classes: Their class to ours; to the empty word, and the cases are left out. Classes of one name need no entry.
+        class_map: Their class to ours, where names differ; to the empty word, and the cases are left out.
         out: Folder for the tables; None for `external/NAME` in the run folder.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
@@ -86,7 +86,7 @@ def evaluate(
             f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"
         )
     folder = out or (run or model) / HOME / opened.name
-    labels, notes = _in_our_words(opened, predictor.bundle.task, classes)
+    labels, notes = _in_our_words(opened, predictor.bundle.task, class_map)
     predictor.bundle.pipeline.refuse_tested(opened.samples["patient"])
     notes += _refuse_seen(run, predictor, opened, namesakes)
     judged, said = _judged(predictor, opened, labels, skip_bad)
@@ -105,26 +105,26 @@ def evaluate(
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
 
 
-def _in_our_words(opened: Dataset, task: Task, classes: Mapping[str, str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _in_our_words(opened: Dataset, task: Task, class_map: Mapping[str, str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return case and label in the model's classes, and what was left out."""
-    strange = [f"{theirs}={ours}" for theirs, ours in classes.items() if ours and ours not in task.classes]
+    strange = [f"{theirs}={ours}" for theirs, ours in class_map.items() if ours and ours not in task.classes]
     if strange:
         raise BadSpec(
             f"the model knows no class of {strange[0]!r}", remedy=f"its classes are: {', '.join(task.classes)}"
         )
     known = opened.labels.drop_nulls("label")
     theirs = known["label"].unique().sort().to_list()
-    absent = sorted(set(classes) - set(theirs))
-    lacking = [one for one in theirs if one not in classes and one not in task.classes]
+    absent = sorted(set(class_map) - set(theirs))
+    lacking = [one for one in theirs if one not in class_map and one not in task.classes]
     if absent or lacking:
         raise BadData(
             f"the class {(absent or lacking)[0]!r} "
             + ("is not in the data" if absent else "means nothing to the model"),
             where=opened.root,
-            remedy=f"say what each is with --classes theirs=ours, or theirs= to leave it out; theirs: "
+            remedy=f"say what each is with --class-map theirs=ours, or theirs= to leave it out; theirs: "
             f"{', '.join(theirs)}; ours: {', '.join(task.classes)}",
         )
-    words = known.select("case", label=pl.col("label").replace(dict(classes)))
+    words = known.select("case", label=pl.col("label").replace(dict(class_map)))
     kept = words.filter(pl.col("label") != "")
     if kept.is_empty():
         raise BadData("no case is left", where=opened.root, remedy="leave out fewer classes")

@@ -13,6 +13,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from grandrounds import api, tables
+from grandrounds.cli import main
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.wrongly import WORST
 from grandrounds.serve import bundle
@@ -247,17 +248,40 @@ def test_classes_are_mapped_and_left_out(run, tmp_path):
     """Their words become ours; a class that is mapped to nothing is left out and counted."""
     source = hospital(tmp_path / "theirs", seed=3, names=("upright", "flat", "other"), first=100)
     mapping = {"upright": "columns", "flat": "rows", "other": ""}
-    found = api.evaluate(run, str(source), classes=mapping)
+    found = api.evaluate(run, str(source), class_map=mapping)
     frame = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
 
     assert set(frame["label"]) == set(CLASSES)
     assert any("16 cases were left out" in note for note in found.notes)
     with pytest.raises(BadData, match="'flat' means nothing to the model"):
-        api.evaluate(run, str(source), classes={"upright": "columns", "other": ""})
+        api.evaluate(run, str(source), class_map={"upright": "columns", "other": ""})
     with pytest.raises(BadSpec, match="the model knows no class"):
-        api.evaluate(run, str(source), classes=mapping | {"other": "diagonal"})
+        api.evaluate(run, str(source), class_map=mapping | {"other": "diagonal"})
     with pytest.raises(BadData, match="'spiral' is not in the data"):
-        api.evaluate(run, str(source), classes=mapping | {"spiral": ""})
+        api.evaluate(run, str(source), class_map=mapping | {"spiral": ""})
+
+
+def test_folders_of_two_hospitals_above_their_classes(run, tmp_path, capsys):
+    """The question which folders are the classes can be answered; a pair where names belong is told its option."""
+    source = hospital(tmp_path / "theirs", seed=3, names=("upright", "flat"), first=100)
+    for at, (name, label, *_) in enumerate(pl.read_csv(source).iter_rows()):
+        there = tmp_path / "sites" / f"site {'AB'[at // 2 % 3 % 2]}" / label
+        there.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source.parent / name, there / name)
+    typed = ["evaluate", str(run), str(tmp_path / "sites")]
+    mapped = ["--class-map", "upright=columns", "--class-map", "flat=rows"]
+    said = []
+    for more in (mapped, ["--classes", "upright=columns"]):
+        with pytest.raises(SystemExit, match="1"):
+            main([*typed, *more])
+        said.append(capsys.readouterr().err)
+
+    assert "--classes flat,upright" in said[0]
+    assert "--classes 'site A,site B'" in said[0]
+    assert "--class-map upright=columns" in said[1]
+    with pytest.raises(SystemExit, match="0"):
+        main([*typed, *mapped, "--classes", "flat,upright"])
+    assert "auc" in capsys.readouterr().out.lower()
 
 
 def test_grey_pictures_that_are_stored_in_colour_are_read_as_grey(run, tmp_path):
@@ -362,7 +386,7 @@ def test_patients_of_test_alone_are_not_in_the_envelope(tmp_path):
 def test_one_class_elsewhere_is_undefined_and_not_half(run, tmp_path):
     """An AUC without both classes has no value there and no difference."""
     source = hospital(tmp_path / "theirs", seed=6, first=100)
-    row = api.evaluate(run, str(source), classes={"columns": ""}).found.filter(what="auc").row(0, named=True)
+    row = api.evaluate(run, str(source), class_map={"columns": ""}).found.filter(what="auc").row(0, named=True)
 
     assert (row["external"], row["difference"]) == (None, None)
     assert row["home"] is not None

@@ -5,6 +5,7 @@ Write them anew with `GRANDROUNDS_GOLDEN=write pytest tests/golden`.
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,8 @@ def test_help_is_what_it_was(command):
 
     assert said == golden.read_text(encoding="utf-8")
     assert "grandrounds" in said.partition("\n\n")[2]
+    options = re.findall(r"^│ [* ]{1,2}(--[a-z.-]+)", said, re.MULTILINE)
+    assert sorted(options) == sorted(set(options)), "of two options with one name only one would be heard"
 
 
 def test_no_two_groups_of_options_share_a_name():

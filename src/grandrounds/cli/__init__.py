@@ -106,7 +106,7 @@ The drop, its interval, the drift of calibration and how the patients differ go 
 their own. Images or patients of the study are refused.
 
     grandrounds evaluate runs/breast other-hospital/
-    grandrounds evaluate runs/breast theirs.csv --classes cancer=malignant --classes cyst=benign --classes unclear=""",
+    grandrounds evaluate runs/breast theirs.csv --class-map cancer=malignant --class-map unclear=""",
     "describe": """Draw the network of a family as it is really built: layers, sizes, parameters, multiply-adds.
 
 It is built for images of the size that is given, and one image of that size passes it; nothing is trained.

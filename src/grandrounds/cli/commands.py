@@ -250,7 +250,7 @@ def evaluate_(
     /,
     out: Out = None,
     *,
-    classes: Annotated[list[str] | None, Parameter(negative="")] = None,
+    class_map: Annotated[list[str] | None, Parameter(negative="")] = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     namesakes: Annotated[bool, Parameter(negative="")] = False,
     workers: int | None = None,
@@ -263,7 +263,7 @@ def evaluate_(
         model: A finished run folder, or its folder `model`.
         source: The other data, as for `plan`.
         out: Folder for the tables; external/NAME in the run folder by default.
-        classes: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
+        class_map: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
         skip_bad: Go on without images that cannot be read.
         namesakes: Patients of the same name as in training are other people.
         workers: Processes that read side by side; one per core by default.
@@ -271,8 +271,8 @@ def evaluate_(
         read: How the source is read.
     """
     found = api.evaluate(
-        model, options.located(source), read, classes=options.pairs(classes or []), out=out, skip_bad=skip_bad,
-        namesakes=namesakes, workers=workers or os.cpu_count() or 1,
+        model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
+        skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if json_:
         _console.print_json(json.dumps(found.found.to_dicts()))

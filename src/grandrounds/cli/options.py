@@ -234,20 +234,30 @@ def image_shape(text: str) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def pairs(words: Sequence[str]) -> dict[str, str]:
+def class_map(words: Sequence[str], read: SourceOptions | None = None) -> dict[str, str]:
     """Return their class to ours from `theirs=ours`.
 
-    Raises:
-        BadSpec: A word is no pair.
+    Args:
+        words: As typed.
+        read: How their source is read, where the names of its classes are no pairs.
 
-    >>> pairs(["nodule=malignant", "unclear="])
+    Raises:
+        BadSpec: A word is no pair, or a pair was given as the name of a class.
+
+    >>> class_map(["nodule=malignant", "unclear="])
     {'nodule': 'malignant', 'unclear': ''}
     """
+    misplaced = [name for name in (read and read.classes) or () if "=" in name]
+    if misplaced:
+        raise BadSpec(
+            f"--classes names the classes of the data, and {misplaced[0]!r} is a pair",
+            remedy=f"say whose class is which of ours with --class-map {misplaced[0]}",
+        )
     found: dict[str, str] = {}
     for word in words:
         theirs, equals, ours = (part.strip() for part in word.partition("="))
         if not theirs or not equals:
-            raise BadSpec(f"{word!r} is not theirs=ours", remedy="for example: --classes nodule=malignant")
+            raise BadSpec(f"{word!r} is not theirs=ours", remedy="for example: --class-map nodule=malignant")
         found[theirs] = ours
     return found
 
