@@ -140,6 +140,20 @@ def test_grey_and_colour_pictures_in_one_set_are_planned(colour, step, n_channel
     assert "6 images" in capsys.readouterr().err
 
 
+def test_what_became_of_the_data_is_said_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+    """Whoever plans sees what was left out and what was merged, not only whoever inspects or reads the report."""
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "set")
+    picture(tmp_path / "set/loose.png", seed=99)
+    picture(tmp_path / "set/B/0.png", seed=98)
+    with pytest.raises(SystemExit, match="0"):
+        main(["plan", "set", *QUICK])
+    said = " ".join(capsys.readouterr().err.split())
+
+    assert said.count("1 image was left out, beside the class folders") == 1
+    assert said.count("The label 'B' (1) is taken for 'b' (6)") == 1
+
+
 def test_a_study_of_no_family_is_refused(tmp_path, monkeypatch, capsys):
     """As where a variable of a script was empty."""
     monkeypatch.chdir(tmp_path)

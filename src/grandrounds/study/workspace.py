@@ -163,7 +163,7 @@ def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeli
     key = None if ask.data.names or opened.simulated else key_of(folder, opened)
     dataset = opened if key is None else under_pseudonyms(opened, key)
     plan = _plan(found, key, folder)
-    for note in plan.notes:
+    for note in (*opened.notes, *plan.notes):
         say(note)
     if pipeline is None:
         pipeline, reasons = prepare.default_pipeline(
