@@ -101,7 +101,8 @@ def evaluate(
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
     shown = with_shipped(predictor.bundle, members, recalibrated=predictor.bundle.unit == "sample")
     tables.write(shown, tables.PREDICTIONS, folder / "predictions.parquet", meta)
-    tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta)
+    judged_model = {gather.MODEL: gather.model_in(run)} if run else {}
+    tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta | judged_model)
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
 
 

@@ -368,6 +368,24 @@ def test_what_ships_knows_the_images_of_everybody_that_it_learned_from(finished)
     assert f"Its images had grey values from {envelope.grey}" in (finished[0] / "model/card.md").read_text()
 
 
+def test_what_another_model_did_elsewhere_is_not_that_of_the_one_that_ships(run, tmp_path):
+    """As after a run is judged again because a trial that had failed succeeds; the words on a card are no model."""
+    there = str(hospital(tmp_path / "theirs", seed=14, first=100))
+    api.evaluate(run, there)
+    ships, shown = bundle.read(run / "model"), []
+    for card, n_members in (("other words", 3), ("other words", 2)):
+        members = [shutil.copytree(run / "model" / name, tmp_path / f"{name} of {n_members}") for name in ships.members]
+        facts = ships.model_dump(exclude={"members", "files"})
+        bundle.write(run / "model", members[:n_members], card=card, **facts)
+        shown.append(api.content(run))
+    assert [one.external.height > 0 for one in shown] == [True, False]
+    told = ["; judge the one that ships there" in " ".join(one.notes) for one in shown]
+    assert told == [False, True]
+
+    api.evaluate(run, there)
+    assert api.content(run).external.height == shown[0].external.height
+
+
 def test_patients_of_test_alone_are_not_in_the_envelope(tmp_path):
     """Where one part of the patients is tested and never learned from, what ships knows nothing of their images."""
     ask = Ask(

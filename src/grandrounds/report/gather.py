@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from grandrounds import tables
+from grandrounds import specs, tables
 from grandrounds.errors import BadData
 from grandrounds.report import fusions
 from grandrounds.report.content import FLOORS, ReportContent
@@ -26,6 +26,7 @@ CONDITIONAL = (
 )
 
 _OF_RUNS = ("study.toml", "samples.parquet")  # what a run folder has from the beginning
+MODEL = "model"  # in the metadata of an external table: a hash of the model that was judged
 _TABLES = (".csv", ".tsv", ".parquet")
 
 
@@ -72,6 +73,7 @@ def gather(folder: Path) -> ReportContent:
     splits, split_meta = tables.read(tables.SPLITS, folder / "splits.parquet")
     scores, judged = tables.read(tables.SCORES, folder / "scores.parquet")
     trials = _frame(folder, tables.TRIALS)
+    external, of_others = _external(folder)
     return ReportContent(
         title=f"{meta['dataset']}: which family reads it best?",
         task=Task.model_validate(meta["task"]),
@@ -93,14 +95,14 @@ def gather(folder: Path) -> ReportContent:
         findings=_frame(folder, tables.FINDINGS),
         decisions=_perhaps(folder, tables.DECISIONS),
         suspects=_perhaps(folder, tables.SUSPECTS),
-        external=_external(folder),
+        external=external,
         floors=(*FLOORS, *fusions.shuffled(scores["family"].unique(maintain_order=True))),
         flow=pl.DataFrame(meta["flow"]) if meta.get("flow") else None,
         split_notes=tuple(split_meta.get("notes", ())),
         split_record={name: fact for name, fact in split_meta.items() if name != "notes"},
         watermarks=_watermarks(meta, split_meta),
         assumptions=assumptions(patient_known=meta["patient_known"]),
-        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict, trials)),
+        notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict, trials), *of_others),
         published=tuple(PublishedRow(**row) for row in meta["published"]),
         study_toml=_without_folders((folder / "study.toml").read_text(encoding="utf-8")),
         record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
@@ -119,10 +121,28 @@ def _perhaps(folder: Path, schema: tables.Schema) -> pl.DataFrame:
     return _frame(folder, schema) if (folder / f"{schema.name}.parquet").exists() else tables.empty(schema)
 
 
-def _external(folder: Path) -> pl.DataFrame:
-    """Return what was found on data from elsewhere, all of them together."""
-    found = [tables.read(tables.EXTERNAL, path).frame for path in sorted(folder.glob("external/*/external.parquet"))]
-    return pl.concat(found) if found else tables.empty(tables.EXTERNAL)
+def _external(folder: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return what the model that ships did on data from elsewhere, and a note on what another one did there."""
+    kept, notes = [tables.empty(tables.EXTERNAL)], []
+    for path in sorted(folder.glob("external/*/external.parquet")):
+        found, meta = tables.read(tables.EXTERNAL, path)
+        if meta.get(MODEL) in (None, model_in(folder)):  # earlier versions did not say which model it was
+            kept.append(found)
+        else:
+            notes.append(
+                f"What is in {path.parent.relative_to(folder)} was found for a model that does not ship any more, and "
+                "is not shown; judge the one that ships there with `grandrounds evaluate`."
+            )
+    return pl.concat(kept), tuple(notes)
+
+
+def model_in(folder: Path) -> str | None:
+    """Return a hash of the model that a run ships, whatever its card says; None where none ships."""
+    manifest = folder / "model" / "bundle.json"
+    if not manifest.exists():
+        return None
+    facts = _json(manifest)
+    return specs.digest(facts | {"files": {name: of for name, of in facts["files"].items() if name != "card.md"}})
 
 
 def _watermarks(meta: Mapping[str, Any], split_meta: Mapping[str, Any]) -> tuple[str, ...]:
