@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from grandrounds import api, tables
 from grandrounds.cli import main
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.columns import Columns
 from grandrounds.evaluate.wrongly import WORST
 from grandrounds.serve import bundle
 from grandrounds.study.evidence import evidence
@@ -296,6 +297,20 @@ def test_grey_pictures_that_are_stored_in_colour_are_read_as_grey(run, tmp_path)
             for name in ("grey", "stored")]  # fmt: skip
 
     assert kept[1]["external"].drop_nulls().to_list() == pytest.approx(kept[0]["external"].drop_nulls().to_list())
+
+
+def test_answers_are_not_judged_without_labels(run, tmp_path):
+    """Whoever wants a report of what `predict` wrote is told how to get one, and labels make it one."""
+    source = hospital(tmp_path / "theirs", seed=15, first=100)
+    answers, given = api.predict(run, [source.parent]), tmp_path / "answers.csv"
+    api.save_csv(answers, given)
+    with pytest.raises(BadData, match="answers of a model") as refusal:
+        api.rereport(given)
+    assert "`grandrounds evaluate MODEL DATA`" in refusal.value.remedy
+
+    truth = pl.read_csv(source).select(path=str(source.parent) + "/" + pl.col("image"), label="label")
+    api.save_csv(answers.join(truth, on="path"), given)
+    assert api.rereport(given, columns=Columns(sample="path")).exists()
 
 
 def test_images_of_the_study_are_refused(run, finished):

@@ -72,6 +72,9 @@ class Columns(Spec):
     ordered: bool = False
 
 
+_ANSWERS = {"path", "predicted", "refused"}  # as `grandrounds predict` writes them
+
+
 def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
     """Return the rows of CSV, TSV or Parquet files, with our names and the line in the file.
 
@@ -97,6 +100,12 @@ def _without(missing: list[str], frame: pl.DataFrame, path: Path) -> BadData:
     """Return the refusal of a file without these columns, or without a row."""
     if not missing:
         return BadData("there is no row", where=path, remedy=f"wanted: {WANTED}")
+    if _ANSWERS.issubset(frame.columns):
+        return BadData(
+            "these are the answers of a model, without labels to judge them by", where=path,
+            remedy="judge the model on labelled images with `grandrounds evaluate MODEL DATA`; or add a column label, "
+            "and say --sample path",
+        )  # fmt: skip
     what = f"the column{'s' if missing[1:] else ''} {' and '.join(missing)} {'are' if missing[1:] else 'is'} missing"
     there = ", ".join(name for name in frame.columns if name != LINE)
     flags = " ".join(f"--{name} COLUMN" for name in missing)

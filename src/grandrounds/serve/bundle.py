@@ -117,8 +117,9 @@ def read(folder: Path) -> Bundle:
         bundle = Bundle.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         raise BadData(
-            "there is no model here", where=folder, remedy="give a finished run folder, or its folder `model`"
-        ) from None
+            "there is no model here", where=folder,
+            remedy="give a finished run folder, or its folder `model`; a run of floors alone ships none",
+        ) from None  # fmt: skip
     except ValidationError:
         raise BadData("the model's manifest is damaged", where=folder / MANIFEST) from None
     if bundle.format not in READABLE:
