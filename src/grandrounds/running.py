@@ -106,7 +106,7 @@ def saved(ask: Ask, folder: Path) -> Study | None:
     changed = study.differences(ask) if isinstance(study, Study) else ["tasks"]
     if changed or not isinstance(study, Study):
         raise BadSpec(
-            f"this folder holds a study that was asked for differently ({', '.join(changed)})",
+            f"this folder holds a study that was asked for differently ({'; '.join(changed)})",
             where=folder,
             remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
         )

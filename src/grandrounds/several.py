@@ -17,7 +17,7 @@ from grandrounds import report, running, tables, together
 from grandrounds.errors import BadData, BadSpec, Refusal, StoreTrouble
 from grandrounds.report.content import ReportContent
 from grandrounds.running import REPORT, STUDY, Outcome
-from grandrounds.specs import to_toml
+from grandrounds.specs import differences, to_toml
 from grandrounds.study import engine, tasks
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.planning import price_study
@@ -136,8 +136,10 @@ def _by_name(ask: Ask, folder: Path) -> Ask:
         before = running.study_in_file(folder / STUDY)
         alike = ask.replaced(means=ask.means.replaced(workers=before.means.workers).model_dump())
         if before != alike:
+            same = isinstance(before, Ask)
+            changed = differences(before, alike, Ask.model_fields) if same else ["it is of one task"]
             raise BadSpec(
-                "this folder holds a study that was asked for differently", where=folder,
+                f"this folder holds a study that was asked for differently ({'; '.join(changed)})", where=folder,
                 remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
             )  # fmt: skip
     return ask

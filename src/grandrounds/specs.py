@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
@@ -36,6 +36,7 @@ class Spec(BaseModel):
 
 
 S = TypeVar("S", bound=Spec)
+_LONG = 60  # characters of a value in a message
 
 
 def digest(content: object) -> str:
@@ -83,6 +84,32 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise BadSpec(f"cannot read the file: {type(error).__name__}", where=path) from None
     except tomllib.TOMLDecodeError as error:
         raise BadSpec(f"not valid TOML: {error}", where=path, remedy="mend the line named above") from None
+
+
+def differences(one: Spec, other: Spec, among: Collection[str]) -> list[str]:
+    """Return the keys in which two specs differ, each with what it is in the first and not in the other.
+
+    Args:
+        one: The first.
+        other: The other, which has these fields, too.
+        among: Fields to look at, with all that is in them.
+    """
+    ours, theirs = (dict(_leaves(each.model_dump(mode="json", include=set(among)))) for each in (one, other))
+    keys = (key for key in ours | theirs if ours.get(key) != theirs.get(key))
+    return [f"{key} is {_in_short(ours.get(key))}, not {_in_short(theirs.get(key))}" for key in keys]
+
+
+def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _in_short(value: object) -> str:
+    text = "unset" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 def to_toml(spec: Spec, comments: Mapping[str, str] | None = None) -> str:

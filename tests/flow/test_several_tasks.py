@@ -148,7 +148,7 @@ def test_a_finished_study_is_left_alone(films: Path, study: Path) -> None:
     for what in (asked(films), api.study_in(study)[0]):
         assert not api.run(what, study).did_something
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*.html")} == before
-    with pytest.raises(BadSpec, match="asked for differently"):
+    with pytest.raises(BadSpec, match=r"asked for differently \(seeds is 1, not 2\)"):
         api.run(asked(films).replaced(seeds=2), study)
 
 

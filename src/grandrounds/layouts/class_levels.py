@@ -65,12 +65,12 @@ def levelled(found: Sequence[tuple[ClassFolder, Sequence[Path]]], classes: Colle
     if all(any(sign.isdigit() for sign in name) for name in shared):  # numbers of patients, most likely
         note = f"{what[0].upper()}{what[1:]}. They are not taken for classes; naming them with --classes does so."
         return Levelled(outer, (note,))
-    inner, outer_ones = (shlex.quote(",".join(some)) for some in (names, above))
+    as_inner, as_outer = (shlex.quote(",".join(some)) for some in (names, above))
     raise BadSpec(
         f"{what}; either could be the classes",
         where=source,
-        remedy=f"say --classes {inner} if these are the classes, and the outer folders sites; else "
-        f"--classes {outer_ones}; or list the images in a CSV with the columns image, label and site",
+        remedy=f"say --classes {as_inner} if these are the classes, and the outer folders sites; else "
+        f"--classes {as_outer}; or list the images in a CSV with the columns image, label and site",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
-from grandrounds import families
+from grandrounds import families, specs
 from grandrounds.data import SourceOptions
 from grandrounds.evaluate.aims import Aims
 from grandrounds.families.params_of_others import fusing
@@ -212,7 +212,7 @@ class Study(Spec):
         return Ask(families=(), recipes=self.recipes, **shared)
 
     def differences(self, ask: Ask) -> list[str]:
-        """Return the fields in which a request differs from the one that this study came from.
+        """Return in words where a request differs from the one that this study came from.
 
         What it leaves open and how many trials run side by side do not count, nor the defaults of its families, which
         a later version may have changed.
@@ -228,7 +228,7 @@ class Study(Spec):
         return [
             *(["families"] if planned not in asked else []),
             *(["recipes"] if changed else []),
-            *(name for name in shared if getattr(self, name) != getattr(alike, name)),
+            *specs.differences(self, alike, shared),
         ]
 
 

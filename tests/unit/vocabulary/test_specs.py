@@ -52,6 +52,18 @@ def test_identity_follows_content():
     assert Outer(seed=1).identity() == Outer(seed=1).identity() != Outer(seed=2).identity()
 
 
+def test_differences_are_told_with_both_values():
+    """By key, with that of the table it stands in; what is not asked about does not count."""
+    one, other = Outer(seed=1, split=Inner(folds=3)), Outer(note="x" * 99, split=Inner(folds=3, names=("a", "b")))
+
+    assert specs.differences(one, other, ("seed", "split", "many")) == [
+        "seed is 1, not 0", 'split.names is ["a"], not ["a", "b"]'
+    ]  # fmt: skip
+    [told] = specs.differences(one, other, ("note",))
+    assert told.startswith('note is unset, not "xxx')
+    assert len(told) < 90
+
+
 def test_a_copy_is_validated():
     """A changed copy obeys the same rules as a new record."""
     with pytest.raises(BadSpec):
