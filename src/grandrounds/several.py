@@ -17,12 +17,12 @@ from grandrounds import report, running, tables, together
 from grandrounds.errors import BadData, BadSpec, Refusal, StoreTrouble
 from grandrounds.report.content import ReportContent
 from grandrounds.running import REPORT, STUDY, Outcome
-from grandrounds.specs import differences, to_toml
+from grandrounds.specs import differences
 from grandrounds.study import engine, tasks
 from grandrounds.study.engine import Listener, Silent
-from grandrounds.study.planning import price_study
+from grandrounds.study.planning import price_study, toml
 from grandrounds.study.run import failed_in, save_study
-from grandrounds.study.spec import COMMENTS, Ask, Study
+from grandrounds.study.spec import Ask, Study
 from grandrounds.study.workspace import Workspace
 from grandrounds.training import launched
 
@@ -149,7 +149,7 @@ def _keep(ask: Ask, folder: Path) -> None:
     """Write what is asked of all tasks, where it is not there yet."""
     if not (folder / STUDY).exists():
         with tables.atomic(folder / STUDY) as temporary:
-            temporary.write_text(to_toml(ask, COMMENTS), encoding="utf-8")
+            temporary.write_text(toml(ask), encoding="utf-8")
 
 
 def _done(ask: Ask, folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
 
@@ -112,10 +113,20 @@ def _in_short(value: object) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
-def to_toml(spec: Spec, comments: Mapping[str, str] | None = None) -> str:
-    """Return the spec as TOML; `comments` maps `"key"` or `"table.key"` to a comment put above it."""
+def to_toml(spec: Spec, comments: Mapping[str, str] | None = None, without: Collection[str] = ()) -> str:
+    """Return the spec as TOML.
+
+    Args:
+        spec: What is written.
+        comments: To `"key"` or `"table.key"` the comment that is put above it.
+        without: Keys of the same form that are left out; read again, they have their defaults.
+    """
+    content = _without_none(spec.model_dump(mode="json"))
+    for key in without:
+        *tables, last = key.split(".")
+        reduce(lambda table, name: table[name], tables, content).pop(last)
     document = tomlkit.document()
-    _fill(document, _without_none(spec.model_dump(mode="json")), comments or {}, "")
+    _fill(document, content, comments or {}, "")
     return tomlkit.dumps(document)
 
 

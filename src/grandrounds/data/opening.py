@@ -19,6 +19,7 @@ from grandrounds.data.spellings import with_one_spelling
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.registry import nearest
+from grandrounds.specs import Spec
 
 _ALL = "all"  # the word for every task of a set
 
@@ -84,8 +85,7 @@ def tasks_of(source: str | Path, options: SourceOptions) -> tuple[str, ...]:
     Raises:
         BadSpec: The source knows no such task, or it cannot say which there are; or fewer than two are named.
     """
-    path = Path(source).expanduser().absolute()
-    entry = _entry(path) if path.exists() else next((one for one in SOURCES if str(source) in one.names), None)
+    entry = _known(source)
     known = () if entry is None else entry.tasks
     wanted = (known or options.tasks) if options.tasks == (_ALL,) else options.tasks
     unknown = [name for name in wanted if (known and name not in known) or name == _ALL]
@@ -99,6 +99,24 @@ def tasks_of(source: str | Path, options: SourceOptions) -> tuple[str, ...]:
             "several tasks have to be two or more, each named once", where=source, remedy="name one with --task alone"
         )
     return tuple(wanted)
+
+
+def unread_tables(source: str | Path) -> tuple[str, ...]:
+    """Return those options with parts, such as `hrct`, of which a source reads none."""
+    entry = _known(source)
+    tables = [name for name, field in SourceOptions.model_fields.items() if isinstance(field.default, Spec)]
+    read = set(tables) if entry is None else {name.partition(".")[0] for name in entry.reads}
+    return tuple(name for name in tables if name not in read)
+
+
+def _known(source: str | Path) -> SourceEntry | None:
+    """Return what is known of a source by its path or its name; None where there is no such source."""
+    path = Path(source).expanduser().absolute()
+    return _entry(path) if path.exists() else _of_name(str(source))
+
+
+def _of_name(name: str) -> SourceEntry | None:
+    return next((entry for entry in SOURCES if name in entry.names), None)
 
 
 def _mirrored(dataset: Dataset, options: SourceOptions) -> Dataset:
@@ -166,7 +184,7 @@ def _shows(path: Path, pattern: str) -> bool:
 
 
 def _from_name(name: str, options: SourceOptions, cache: Path) -> Draft:
-    entry = next((entry for entry in SOURCES if name in entry.names), None)
+    entry = _of_name(name)
     if entry is None or entry.named is None:
         known = [known for entry in SOURCES for known in entry.names]
         hint = nearest(name, known)

@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 import polars as pl
 
 from grandrounds import families
+from grandrounds.data import unread_tables
 from grandrounds.errors import BadData, Refusal, StoreTrouble
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.lacking import with_lacking
@@ -158,9 +159,9 @@ def _refuse_canvas(names: Sequence[str], pipeline: Pipeline) -> None:
         )
 
 
-def toml(study: Study) -> str:
-    """Return the study as TOML with a comment per choice."""
-    return to_toml(study, COMMENTS)
+def toml(study: Study | Ask) -> str:
+    """Return the study as TOML with a comment per choice, without options that its source does not read."""
+    return to_toml(study, COMMENTS, [f"data.options.{name}" for name in unread_tables(study.data.source)])
 
 
 def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
