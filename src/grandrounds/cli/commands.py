@@ -17,7 +17,7 @@ from grandrounds.cli.folding import folded
 from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.tried import Tried
-from grandrounds.cli.tried_table import tried_table
+from grandrounds.cli.tried_table import TriedTable
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import save_fingerprint
 from grandrounds.errors import BadData
@@ -154,7 +154,7 @@ def tune_(
     if json_:
         _console.print_json(json.dumps(found.table.to_dicts()))
         return
-    _console.print(tried_table(family, found.table, found.metric, tuning.usual))
+    _console.print(TriedTable(family, found.table, found.metric, tuning.usual))
     for sentence in found.sentences:
         _say(sentence)
     _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
 from grandrounds.study.space import PLACE
 
-_NONE = "–"
+_NONE, _NOTE = "–", "note"
+_UNBOUNDED = 10_000  # columns of a terminal in which every table has room
 _NUMBERS = {  # column of the tuning's table: title, form
     "sd": ("SD", ".3f"), "log_loss": ("log loss", ".3f"), "best_epoch": ("epoch", ".0f"), "fit_s": ("s", ".0f"),
     "part": ("part", ".2f"),
@@ -18,8 +21,9 @@ _NUMBERS = {  # column of the tuning's table: title, form
 Row = Mapping[str, Any]
 
 
-def tried_table(family: str, tried: pl.DataFrame, metric: str, usual: int | None) -> Table:
-    """Return the recipes of a family that were compared, the best first; what all have alike stands below.
+@dataclass(frozen=True)
+class TriedTable:
+    """The recipes of a family that were compared, the best first; what all have alike stands below.
 
     Args:
         family: Its name.
@@ -27,26 +31,41 @@ def tried_table(family: str, tried: pl.DataFrame, metric: str, usual: int | None
         metric: What decided, in words.
         usual: Which of those that were asked for the others are held against; None for none.
     """
-    own = tried.columns[: tried.columns.index("mean")]
-    own = [name for name in own if tried[name].null_count() < tried.height]
-    alike = [name for name in own if tried.height > 1 and tried[name].n_unique() == 1]
-    changed = [name for name in own if name not in alike]
-    rows = tried.to_dicts()
-    held = next((row for row in rows if row[PLACE] == usual), None)
-    early = bool((tried["part"] != 1).any())
-    drawn = Table(
-        title=f"{family}, the best recipe first", title_justify="left", padding=(0, 0),
-        caption="\n".join(_below(rows[0], held, changed, alike, early=early)), caption_justify="left",
-    )  # fmt: skip
-    columns = dict(_recipes(rows, held, changed))
-    for title in columns:
-        drawn.add_column(title, overflow="fold")
-    measured = dict(_measured(rows, metric, early=early))
-    for title in measured:
-        drawn.add_column(title, justify="right", overflow="fold")
-    for cells in zip(*columns.values(), *measured.values(), strict=True):
-        drawn.add_row(*cells)
-    return drawn
+
+    family: str
+    tried: pl.DataFrame
+    metric: str
+    usual: int | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table with numbers beside their intervals; with intervals below them where that has no room."""
+        beside, below = (self._table(between) for between in (" ", "\n"))
+        room = console.measure(beside, options=options.update_width(_UNBOUNDED)).maximum
+        yield beside if room <= options.max_width else below
+
+    def _table(self, between: str) -> Table:
+        tried = self.tried
+        own = tried.columns[: tried.columns.index("mean")]
+        own = [name for name in own if tried[name].null_count() < tried.height]
+        alike = [name for name in own if tried.height > 1 and tried[name].n_unique() == 1]
+        changed = [name for name in own if name not in alike]
+        rows = tried.to_dicts()
+        held = next((row for row in rows if row[PLACE] == self.usual), None)
+        early = bool((tried["part"] != 1).any())
+        drawn = Table(
+            title=f"{self.family}, the best recipe first", title_justify="left",
+            padding=(0, 0), show_lines="\n" in between,
+            caption="\n".join(_below(rows[0], held, changed, alike, early=early)), caption_justify="left",
+        )  # fmt: skip
+        columns = dict(_recipes(rows, held, changed))
+        for title in columns:
+            drawn.add_column(title, overflow="fold")
+        measured = dict(_measured(rows, self.metric, between, early=early))
+        for title in measured:
+            drawn.add_column(title, justify="right", overflow="fold", no_wrap=title != _NOTE)
+        for cells in zip(*columns.values(), *measured.values(), strict=True):
+            drawn.add_row(*cells)
+        return drawn
 
 
 def _below(
@@ -74,28 +93,28 @@ def _apart(row: Row, usual: Row | None, changed: Sequence[str]) -> str:
     return "\n".join(f"{name} = {_plain(row[name])}" for name in told)
 
 
-def _measured(rows: Sequence[Row], metric: str, *, early: bool) -> Iterator[tuple[str, list[str]]]:
+def _measured(rows: Sequence[Row], metric: str, between: str, *, early: bool) -> Iterator[tuple[str, list[str]]]:
     """Yield the columns of what was measured, but for those that are empty."""
-    worth = [_bounded((row["mean"], row["low"], row["high"]), ".3f") for row in rows]
+    worth = [_bounded((row["mean"], row["low"], row["high"]), ".3f", between) for row in rows]
     bounds = [(row["difference"], row["difference_low"], row["difference_high"]) for row in rows]
-    apart = [_bounded(found, "+.3f", row["verdict"]) for found, row in zip(bounds, rows, strict=True)]
-    columns = {f"{metric} (95 %)": worth, "difference from the usual": apart}
+    apart = [_bounded(found, "+.3f", between, row["verdict"]) for found, row in zip(bounds, rows, strict=True)]
+    columns = {f"{metric}{between}(95 %)": worth, f"difference{between}from the usual": apart}
     for name, (title, form) in _NUMBERS.items():
         if name != "part" or early:
             values = [row.get(name) for row in rows]
             columns[title] = [None if value is None else f"{value:{form}}" for value in values]
-    columns["note"] = [row.get("note") for row in rows]
+    columns[_NOTE] = [row.get("note") for row in rows]
     for title, cells in columns.items():
         if any(cells):
             yield title, [cell or _NONE for cell in cells]
 
 
-def _bounded(found: Sequence[float | None], form: str, then: str | None = None) -> str | None:
+def _bounded(found: Sequence[float | None], form: str, between: str, then: str | None = None) -> str | None:
     """Return a number with its bounds, as far as they are known."""
     number, low, high = found
     if number is None or low is None or high is None:
         return None if number is None else f"{number:{form}}"
-    return f"{number:{form}} ({low:{form}} to {high:{form}}) {then or ''}".strip()
+    return between.join([f"{number:{form}}", f"({low:{form}} to {high:{form}})", *([then] if then else [])])
 
 
 def _plain(value: object) -> str:

@@ -3,7 +3,7 @@
 import polars as pl
 from rich.console import Console
 
-from grandrounds.cli.tried_table import tried_table
+from grandrounds.cli.tried_table import TriedTable
 
 MEASURED = {
     "mean": [0.9, 0.8], "low": [0.81, 0.7], "high": [0.95, 0.88], "difference": [0.1, None],
@@ -14,7 +14,7 @@ MEASURED = {
 
 def printed(tried, width=80, usual=0):
     console = Console(width=width, record=True)
-    console.print(tried_table("resnet-18", tried, "AUC of ill", usual))
+    console.print(TriedTable("resnet-18", tried, "AUC of ill", usual))
     return console.export_text()
 
 
@@ -44,6 +44,16 @@ def test_a_value_and_its_difference_stand_beside_their_intervals():
     assert "0.900 (0.810 to 0.950)" in best
     assert "+0.100 (+0.020 to +0.190) better" in best
     assert usual.split("│")[3].strip() == "–"
+
+
+def test_a_narrow_terminal_breaks_no_number():
+    """Interval and verdict stand below what they belong to."""
+    said = printed(pl.DataFrame({"learning_rate": [0.003, 0.001], **MEASURED}), width=60)
+    cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in said.splitlines() if "│" in line]
+
+    assert ["0.003", "0.900", "+0.100"] in cells
+    assert ["", "(0.810 to 0.950)", "(+0.020 to +0.190)"] in cells
+    assert ["", "", "better"] in cells
 
 
 def test_of_several_parameters_only_what_is_not_as_usual_is_told():
