@@ -32,7 +32,7 @@ class Span(Spec):
     high: float
 
     def holds(self, value: float, times: float = 1.0) -> bool:
-        """Whether a value lies within, or so many times beyond either end."""
+        """Whether a value that is never negative lies within, or so many times beyond either end."""
         return self.low / times <= value <= self.high * times
 
     def __str__(self) -> str:
