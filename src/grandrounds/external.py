@@ -57,7 +57,7 @@ class Elsewhere:
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None, class_map: Mapping[str, str], *, out: Path | None,
-    skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
+    masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge a model on data from elsewhere, write the tables and the report.
 
@@ -67,6 +67,7 @@ def evaluate(
         options: How they are read.
         class_map: Their class to ours, where names differ; to the empty word, and the cases are left out.
         out: Folder for the tables; None for `external/NAME` in the run folder.
+        masks: Folder of the images' masks, for a model that reads masked ones; None for where its own were.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
         workers: Processes that read side by side.
@@ -75,10 +76,10 @@ def evaluate(
         BadData: Images or patients were in the study, a class has no partner, or images do not fit the model.
     """
     run = model if (model / MODEL).is_dir() else None
-    predictor = Predictor(model / MODEL if run else model)
+    predictor = Predictor(model / MODEL if run else model, masks)
     if run is None and out is None:
         raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
-    ahead = prepare.Ahead(predictor.bundle.pipeline, out or run or model)
+    ahead = prepare.Ahead(predictor.pipeline, out or run or model)
     with Crew(workers) as crew:
         opened = data.open_dataset(source, options, crew=crew, also=ahead)
     if opened.bad.height and not skip_bad:
@@ -87,7 +88,7 @@ def evaluate(
         )
     folder = out or (run or model) / HOME / opened.name
     labels, notes = _in_our_words(opened, predictor.bundle.task, class_map)
-    predictor.bundle.pipeline.refuse_tested(opened.samples["patient"])
+    predictor.pipeline.refuse_tested(opened.samples["patient"])
     notes += _refuse_seen(run, predictor, opened, namesakes)
     judged, said = _judged(predictor, opened, labels, skip_bad)
     notes += said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -82,6 +83,25 @@ def test_a_study_reads_what_the_masks_show(made, planned):
     grandrounds("run", "runs/masked", cwd=cwd)
 
     assert tables.read(tables.PREDICTIONS, cwd / "runs/masked/predictions.parquet").frame.height > 0
+
+
+def test_a_model_of_masked_images_takes_the_masks_of_another_folder(made):
+    """Whoever predicts or evaluates elsewhere has the masks there, of the same U-Net; without them nothing is read."""
+    cwd, _ = made
+    grandrounds("plan", *SET, "--families", "prior,lbp-svm", "--scheme", "holdout", "-o", "runs/ships", cwd=cwd)
+    study = cwd / "runs/ships/study.toml"
+    step = f'[[prepare.whole]]\nstep = "masked"\nmasks = "{cwd / "masks/few"}"\n\n'
+    study.write_text(study.read_text().replace("[[prepare.whole]]", step + "[[prepare.whole]]", 1))
+    grandrounds("run", "runs/ships", cwd=cwd)
+    there = ("simulated-hrct", "--hrct.n-patients", "8", "--hrct.n-slices", "2", "--hrct.seed", "1")
+    shutil.copytree(cwd / "masks/few/model", cwd / "masks/there/model")
+    grandrounds("mask", *there, "-o", "masks/there", cwd=cwd)
+    typed = ("evaluate", "runs/ships", *there, "--namesakes", "-o", "judged")
+    refused = grandrounds(*typed, cwd=cwd, refused=True)
+    grandrounds(*typed, "--masks", "masks/there", cwd=cwd)
+
+    assert "mask" in refused
+    assert tables.read(tables.EXTERNAL, cwd / "judged/external.parquet").frame.height > 0
 
 
 def test_a_study_is_refused_where_the_model_had_seen_a_patient_of_test(made, planned):

@@ -251,6 +251,7 @@ def evaluate_(
     out: Out = None,
     *,
     class_map: Annotated[list[str] | None, Parameter(negative="")] = None,
+    masks: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     namesakes: Annotated[bool, Parameter(negative="")] = False,
     workers: int | None = None,
@@ -264,6 +265,7 @@ def evaluate_(
         source: The other data, as for `plan`.
         out: Folder for the tables; external/NAME in the run folder by default.
         class_map: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
+        masks: Folder of the images' masks, for a model that reads masked images; by default where its own were.
         skip_bad: Go on without images that cannot be read.
         namesakes: Patients of the same name as in training are other people.
         workers: Processes that read side by side; one per core by default.
@@ -272,7 +274,7 @@ def evaluate_(
     """
     found = api.evaluate(
         model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
-        skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
+        masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if json_:
         _console.print_json(json.dumps(found.found.to_dicts()))
