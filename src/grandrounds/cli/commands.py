@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from grandrounds import api
-from grandrounds.cli import FAILED, listing, masks, options, show
-from grandrounds.cli.folding import folded
+from grandrounds.cli import listing, masks, options, show
 from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
+from grandrounds.cli.told import answer, conclude, console, say
 from grandrounds.cli.tried import Tried
 from grandrounds.cli.tried_table import TriedTable
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import save_fingerprint
-from grandrounds.errors import BadData
 from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
-from grandrounds.report.content import ReportContent
-from grandrounds.report.terminal import Ranking, findings, open_findings
-from grandrounds.running import STUDY, Outcome
+from grandrounds.running import STUDY
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
 from grandrounds.training import launched
@@ -37,8 +32,6 @@ Theirs = Annotated[Columns, Parameter(name="*", negative_iterable=())]
 
 Names = Annotated[bool, Parameter(negative="")]
 
-_console = Console()
-
 
 def demo_(out: Out = None, *, json_: Json = False) -> None:
     """Compare seven families on simulated CT patches and write a report, in a few minutes.
@@ -49,7 +42,7 @@ def demo_(out: Out = None, *, json_: Json = False) -> None:
     """
     with show.Terminal() as listener:
         outcome = api.demo(out or options.RUNS / "demo", listener)
-    _conclude(outcome, json_)
+    conclude(outcome, json_)
 
 
 def inspect_(
@@ -76,11 +69,11 @@ def inspect_(
         )  # fmt: skip
     save_fingerprint(found, path)
     if json_:
-        _console.print_json(found.model_dump_json())
+        console.print_json(found.model_dump_json())
         return
     for line in listing.fingerprint_lines(found):
-        _say(line)
-    _say(f"\nPage with pictures: {page}\nFingerprint: {path}")
+        say(line)
+    say(f"\nPage with pictures: {page}\nFingerprint: {path}")
 
 
 def plan_(
@@ -99,7 +92,7 @@ def plan_(
     folder = out or options.RUNS / ask.name
     with show.Terminal() as listener:
         api.plan(ask, folder, listener)
-    _say(f"Wrote {folder / STUDY}. Run it with: grandrounds run {folder}")
+    say(f"Wrote {folder / STUDY}. Run it with: grandrounds run {folder}")
 
 
 def run_(
@@ -126,7 +119,7 @@ def run_(
     with show.Terminal() as listener:
         outcome = api.run(task, out or home or options.RUNS / task.name, listener if launched.first() else Silent())
     if launched.first():
-        _conclude(outcome, json_)
+        conclude(outcome, json_)
 
 
 def tune_(
@@ -152,12 +145,12 @@ def tune_(
     with show.Terminal() as listener:
         found = tune(task, folder if out else folder / "tuning", tuning, listener)
     if json_:
-        _console.print_json(json.dumps(found.table.to_dicts()))
+        console.print_json(json.dumps(found.table.to_dicts()))
         return
-    _console.print(TriedTable(family, found.table, found.metric, tuning.usual))
+    console.print(TriedTable(family, found.table, found.metric, tuning.usual))
     for sentence in found.sentences:
-        _say(sentence)
-    _say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")
+        say(sentence)
+    say(f"\nBest recipe: {found.recipe}\nRun it with: grandrounds run DATA --families {family},{found.recipe}")
 
 
 def mask_(
@@ -179,10 +172,10 @@ def mask_(
     with show.watching() as watch:
         made = masks.made(options.located(source), folder, read, wanted, hounsfield, names, watch)
     if json_:
-        _console.print_json(json.dumps(masks.told(made)))
+        console.print_json(json.dumps(masks.told(made)))
         return
     for line in masks.lines(made):
-        _say(line)
+        say(line)
 
 
 def report_(
@@ -197,7 +190,7 @@ def report_(
         judged: How the families in the CSVs are compared.
     """
     judge = None if judged is None else judged.spec()
-    _say(f"\nReport: {api.rereport(paths, out, columns=columns, judge=judge, told=_answer)}")
+    say(f"\nReport: {api.rereport(paths, out, columns=columns, judge=judge, told=answer)}")
 
 
 def audit_(
@@ -213,10 +206,10 @@ def audit_(
     """
     findings = api.audit(paths, columns=columns, judge=None if judged is None else judged.spec())
     if json_:
-        _console.print_json(json.dumps(findings.to_dicts()))
+        console.print_json(json.dumps(findings.to_dicts()))
         return
     for line in listing.finding_lines(findings):
-        _say(line)
+        say(line)
 
 
 def predict_(
@@ -237,9 +230,9 @@ def predict_(
     if out is not None:
         api.save_csv(frame, out)
         n_refused, n_outside = frame["refused"].count(), frame["outside"].count()
-        _say(f"Wrote {frame.height} rows to {out}; {n_refused} were refused, {n_outside} lie outside of training.")
+        say(f"Wrote {frame.height} rows to {out}; {n_refused} were refused, {n_outside} lie outside of training.")
     elif json_:
-        _console.print_json(json.dumps(frame.to_dicts()))
+        console.print_json(json.dumps(frame.to_dicts()))
     else:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
 
@@ -277,11 +270,11 @@ def evaluate_(
         masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if json_:
-        _console.print_json(json.dumps(found.found.to_dicts()))
+        console.print_json(json.dumps(found.found.to_dicts()))
         return
     for line in (*listing.external_lines(found.found), *found.notes):
-        _say(line)
-    _say(f"\nTables: {found.folder}\nReport: {found.page}")
+        say(line)
+    say(f"\nTables: {found.folder}\nReport: {found.page}")
 
 
 def describe_(
@@ -308,18 +301,18 @@ def describe_(
     found = api.describe(family, options.settings(set_ or []), shape, classes)
     if out is not None:
         network.write(f"{family}: {found.note}", found.shape, found.stages, out)
-        _say(f"Wrote {out}.")
+        say(f"Wrote {out}.")
     elif json_:
-        _console.print_json(
+        console.print_json(
             json.dumps(
                 found._asdict()
                 | {name: [one._asdict() for one in getattr(found, name)] for name in ("layers", "stages")}
             )
         )
     else:
-        _console.print(listing.layer_table(family, found))
+        console.print(listing.layer_table(family, found))
         for line in listing.recipe_lines(family):
-            _say(line)
+            say(line)
 
 
 def names_(folder: Path, /, out: Out = None) -> None:
@@ -332,7 +325,7 @@ def names_(folder: Path, /, out: Out = None) -> None:
     frame = api.names(folder)
     if out is not None:
         api.save_csv(frame, out)
-        _say(f"Wrote {frame.height} rows to {out}. They name patients.")
+        say(f"Wrote {frame.height} rows to {out}. They name patients.")
     else:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
 
@@ -346,51 +339,6 @@ def list_(kind: listing.Kind, /, *, json_: Json = False) -> None:
     """
     rows = listing.rows(kind)
     if json_:
-        _console.print_json(json.dumps(rows))
+        console.print_json(json.dumps(rows))
     else:
-        _console.print(listing.table(kind, rows))
-
-
-def _conclude(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
-    _tell(outcome, json_)
-    if outcome.failed:
-        raise BadData(" ".join(outcome.failed), where=outcome.folder)
-    if outcome.failed_trials:
-        sys.exit(FAILED)
-
-
-def _tell(outcome: Outcome, json_: bool) -> None:  # noqa: FBT001
-    content = outcome.shown or api.content(outcome.folder)
-    if json_:
-        _console.print_json(
-            json.dumps(
-                {
-                    "folder": str(outcome.folder),
-                    "report": str(outcome.report),
-                    "ships": outcome.ships,
-                    "verdict": outcome.sentences,
-                    "findings": open_findings(content).select("audit", "title", "sentence").to_dicts(),
-                    "failed_trials": outcome.failed_trials,
-                    "did_something": outcome.did_something,
-                }
-            )
-        )
-        return
-    if not outcome.did_something:
-        _say("Everything was there already; nothing was trained.")
-    _answer(content)
-    for sentence in listing.failed_lines(outcome.failed_trials):
-        _say(sentence)
-    _say(f"\nReport: {outcome.report}")
-
-
-def _answer(content: ReportContent) -> None:
-    _console.print(Ranking(content))
-    for sentence in (*content.verdict_sentences, findings(content)):
-        if sentence:
-            _say(sentence)
-
-
-def _say(sentence: str) -> None:
-    text = folded(sentence, _console.width)
-    _console.print(text, highlight=False, markup=False, overflow="ignore", crop=False)
+        console.print(listing.table(kind, rows))
