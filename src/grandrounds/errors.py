@@ -36,6 +36,11 @@ class Refusal(Exception):  # noqa: N818  (a refusal is an answer, not a malfunct
             lines.append(f"  what to do: {self.remedy}")
         return "\n".join(lines)
 
+    @property
+    def in_one_line(self) -> str:
+        """What is wrong, and what to do about it."""
+        return f"{self.what}; what to do: {self.remedy}" if self.remedy else self.what
+
 
 def _rebuild(kind: type[Refusal], what: str, where: str | None, remedy: str | None) -> Refusal:
     return kind(what, where=where, remedy=remedy)

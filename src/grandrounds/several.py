@@ -218,8 +218,7 @@ def _each(opened: Mapping[str, tuple[Study, Workspace]], executor: Executor, lis
         except StoreTrouble:  # the others would meet the same disk, or workers that have died
             raise
         except Refusal as error:
-            remedy = f" ({error.remedy})" if error.remedy else ""
-            failed[name] = f"The task {name} could not be finished: {error.what}{remedy}."
+            failed[name] = f"The task {name} could not be finished: {error.in_one_line}."
             listener.says(failed[name])
     return failed
 

@@ -174,7 +174,7 @@ def test_the_folder_goes_on_where_it_stopped(copied: Path, monkeypatch: pytest.M
 
     assert frame(tables.TRIALS, copied / "nodule").select("trial", "fitted_hash").equals(before)
     assert (copied / "effusion" / "report.html").stat().st_mtime_ns == kept
-    assert outcome.failed == ("The task fracture could not be finished: nothing to judge here (try again).",)
+    assert outcome.failed == ("The task fracture could not be finished: nothing to judge here; what to do: try again.",)
     assert outcome.failed[0] in heard.said
     page = (copied / "report.md").read_text(encoding="utf-8")
     assert outcome.failed[0] in page

@@ -165,7 +165,7 @@ class Predictor:
                 self._check_known(one)
                 shown = [self._shown(image) for image in one.images]
             except BadData as error:
-                looks.append(Look(f"{error.what}; what to do: {error.remedy}" if error.remedy else error.what, None))
+                looks.append(Look(error.in_one_line, None))
             else:
                 pixels.append([image.pixels for image in shown])
                 looks.append(Look(None, _joined(image.outside for image in shown)))

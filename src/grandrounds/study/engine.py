@@ -145,6 +145,7 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
     store = Store(jobs[0].run)
     missing = [job for job in jobs if job.again or job.trial.name not in store]
     listener.trials_planned(len(jobs), len(jobs) - len(missing))
+    told = set[str]()
     pending: dict[Future[str], Job] = {executor.submit(run_trial, job): job for job in missing}
     try:
         while pending:
@@ -152,8 +153,10 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
             for future in done:
                 job = pending.pop(future)
                 listener.trial_finished(job.trial, future.result())
-                if why := _why_failed(store, job.trial):
+                why = _why_failed(store, job.trial)
+                if why and why not in told:  # it is often the same for all trials of a family
                     listener.says(why)
+                    told.add(why)
             running = [job.trial for future, job in pending.items() if future.running()]
             latest = [(trial, _latest(store.progress_path(trial.name))) for trial in running[:workers]]
             listener.trials_running(latest)

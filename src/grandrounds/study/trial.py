@@ -158,7 +158,7 @@ def _failure(error: Exception, folder: Path) -> dict[str, object]:
     tables.write(tables.empty(tables.PREDICTIONS), tables.PREDICTIONS, folder / "predictions.parquet")
     (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     status = "not applicable" if isinstance(error, NotApplicable) else "failed"
-    note = error.what if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    note = error.in_one_line if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
     return {"status": status, "note": note}
 
 

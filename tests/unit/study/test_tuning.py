@@ -182,6 +182,14 @@ def test_a_recipe_that_fails_is_last_and_says_why(workspace):
         run(workspace, mixed)
 
 
+def test_a_family_that_cannot_read_the_images_says_what_to_do(workspace):
+    """The reason that every training had comes with its remedy."""
+    with pytest.raises(BadData, match="no recipe could be trained") as refusal:
+        run(workspace, Tuning("vgg-11", params_of("vgg-11"), [{"learning_rate": 0.1}], seeds=1))
+    assert "at least 32 pixels a side" in refusal.value.remedy
+    assert "what to do: set side_px = 32" in refusal.value.remedy
+
+
 def test_a_metric_that_cannot_decide_is_refused(workspace):
     """The judge's own rule on primary metrics holds here too."""
     with pytest.raises(BadSpec, match="cannot be the primary metric"):
