@@ -143,14 +143,9 @@ def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple
             yield f"{found}: families behind exams: read the first, those behind fusion: average what is said of each."
 
 
-def _of_exams(name: str) -> bool:
-    """Return whether a family reads all series of an exam side by side."""
-    return "exams" in name.split(":")
-
-
-def _refuse_canvas(names: Sequence[str], pipeline: Pipeline) -> None:
+def _refuse_canvas(recipes: Mapping[str, Recipe], pipeline: Pipeline) -> None:
     """Refuse networks of exams where images lie on a canvas, whose border they would read as part of a series."""
-    joint = [name for name in names if _of_exams(name)]
+    joint = [name for name, recipe in recipes.items() if isinstance(fusing(recipe.params), ExamsParams)]
     if joint and any(step.step == "canvas" for step in pipeline.each):
         raise BadData(
             f"series of several sizes cannot be laid beside each other, and here they lie on a canvas: {joint[0]}",
@@ -174,7 +169,7 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
     shape = tuple(workspace.prepared.pixels.shape[1:])
     _refuse_misread(list(recipes), shape)
     _refuse_alone(list(recipes), workspace)
-    _refuse_canvas(list(recipes), workspace.pipeline)
+    _refuse_canvas(recipes, workspace.pipeline)
     budget = Budget(threads=means.threads, device=means.device)
     pending = {
         name: executor.submit(

@@ -66,11 +66,15 @@ def test_the_plan_counts_only_the_series_that_are_read():
 
 def test_networks_of_exams_are_refused_on_a_canvas():
     """What lies outside one series lies inside another; a fusion reads each by itself, and slices find their own."""
-    canvas = build_step({"step": "canvas", "height_px": 8, "width_px": 8, "depth_px": 4})
+    canvas = Pipeline(each=(build_step({"step": "canvas", "height_px": 8, "width_px": 8, "depth_px": 4}),))
+    exams, others = (
+        {name: parse(Recipe, {"family": name}) for name in names}
+        for names in (("prior", "exams:slices:spp"), ("fusion:slices:spp", "slices:spp"))
+    )
     with pytest.raises(BadData, match="on a canvas: exams:slices:spp"):
-        planning._refuse_canvas(["prior", "exams:slices:spp"], Pipeline(each=(canvas,)))
-    planning._refuse_canvas(["fusion:slices:spp", "slices:spp"], Pipeline(each=(canvas,)))
-    planning._refuse_canvas(["exams:slices:spp"], Pipeline())
+        planning._refuse_canvas(exams, canvas)
+    planning._refuse_canvas(others, canvas)
+    planning._refuse_canvas(exams, Pipeline())
 
 
 def test_the_plan_counts_exams_that_hold_a_series_twice():
