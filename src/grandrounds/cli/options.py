@@ -96,8 +96,9 @@ class Wanted:
         families: Names of families or recipes, or .toml files of recipes, separated by commas.
         seeds: How often each family is trained on each fold; by default 3 where there is one fold, else 1.
         seed: Root of all randomness.
-        scheme: auto takes the official split where the data bring one, otherwise k-fold.
-        folds: Folds of a k-fold split.
+        scheme: auto takes the official split where the data bring one, otherwise k-fold; inside draws folds over its
+            train and valid alone and leaves its test role closed.
+        folds: Folds of a k-fold split, or inside.
         repeats: How often the folds are drawn.
         calib: Share of the training patients that only recalibrates; auto takes a twentieth if that is enough; none.
         group: sample imitates older papers and marks every page LEAKY.
@@ -112,7 +113,7 @@ class Wanted:
     families: str = ",".join(DEFAULT_FAMILIES)
     seeds: int | None = None
     seed: int = 0
-    scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
+    scheme: Literal["auto", "official", "holdout", "kfold", "inside"] = "auto"
     folds: int = 5
     repeats: int = 1
     calib: Literal["auto", "none"] | float = "auto"

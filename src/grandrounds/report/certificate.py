@@ -89,6 +89,7 @@ def _plan(ranked: Ranked) -> str:
     made = {
         "official": "came with the data and was used as given",
         "kfold": f"divides the cases into {n_folds} folds",
+        "inside": f"divides what no official test role holds into {n_folds} folds, and leaves that role closed",
         "holdout": "divides the cases once" if n_folds == 1 else f"divides the cases {n_folds} times",
     }.get(scheme, f"follows the scheme {scheme}")
     drawn = "" if scheme == "official" else f", drawn from the seed {record.get('seed')}"

@@ -12,7 +12,7 @@ from grandrounds.splits.plan import SplitPlan
 from grandrounds.splits.spec import SplitSpec
 from grandrounds.wording import many
 
-_SCHEMES = {"official": schemes.official, "holdout": schemes.holdout, "kfold": schemes.kfold}
+_SCHEMES = {"official": schemes.official, "holdout": schemes.holdout, "kfold": schemes.kfold, "inside": schemes.inside}
 _CASES = ("case", "patient", "label", "role")
 _SEVERAL = pl.List(pl.String())  # labels of several tasks
 

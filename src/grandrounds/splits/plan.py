@@ -72,6 +72,11 @@ class SplitPlan:
         """A hash of who is where under the names that this plan uses, and of the dataset."""
         return specs.digest([self.fingerprint, self.table.rows()])
 
+    @property
+    def opens(self) -> str:
+        """What the ledger counts openings of: the data, or the folds inside their official train and valid."""
+        return f"{self.fingerprint}-inside" if self.spec.scheme == "inside" else self.fingerprint
+
     def renamed(self, names: Callable[[pl.DataFrame], pl.DataFrame]) -> SplitPlan:
         """Return the same plan with other names for its cases and patients.
 
@@ -185,7 +190,7 @@ class SplitPlan:
         if (per_fold["n_cases"] != everyone).any():
             raise BadData("every case must have one role in every fold", where="split plan")
         tested = self.table.filter(pl.col("role") == "test").group_by("repeat", "case").len()
-        if self.spec.scheme == "kfold" and (tested["len"] > 1).any():
+        if self.spec.scheme in ("kfold", "inside") and (tested["len"] > 1).any():
             raise BadData("no case may be tested twice in one repeat of k folds", where="split plan")
 
     def _check_patients(self) -> None:

@@ -1,4 +1,4 @@
-"""The schemes of division: official, hold-out, k-fold; each gives a table of roles and says what it had to decide."""
+"""The schemes of division; each gives a table of roles and says what it had to decide."""
 
 from __future__ import annotations
 
@@ -179,6 +179,25 @@ def official(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
         notes.append("An official split is used as given and not repeated.")
     resolved = spec.replaced(scheme="official", repeats=1)
     return Drawn(_table(given, given["role"].to_numpy(), 0, 0), resolved, tuple(notes))
+
+
+def inside(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
+    """Return folds over the cases that no official test role holds, which have alone a part in it.
+
+    The test role is valid where none is called test, as in `official`.
+
+    Raises:
+        BadData: There is no official test role that could stay closed, or too few patients of a class are left.
+    """
+    given = cases.filter(pl.col("role").is_not_null())
+    roles = set(given["role"])
+    if not is_official(roles):
+        remedy = "choose the scheme kfold, which draws folds over all cases"
+        raise BadData("the data have no official test role", where=sorted(roles) or None, remedy=remedy)
+    closed = given.filter(pl.col("role") == ("test" if "test" in roles else "valid"))
+    drawn = kfold(given.join(closed, on="case", how="anti", maintain_order="left"), spec, seed)
+    note = f"The official test role stays closed: {many(closed.height, 'case', 'have')} no part in this study."
+    return Drawn(drawn.table, drawn.spec.replaced(scheme="inside"), (note, *drawn.notes))
 
 
 def is_official(roles: set[str]) -> bool:

@@ -14,8 +14,8 @@ class SplitSpec(Spec):
 
     Args:
         scheme: `"official"` takes the split that came with the data, `"auto"` does so where there is one and falls
-            back on `"kfold"`.
-        folds: Folds wanted; fewer are drawn where a class has fewer patients. Only for `"kfold"`.
+            back on `"kfold"`. `"inside"` draws folds over what no official test role holds, which stays closed.
+        folds: Folds wanted; fewer are drawn where a class has fewer patients. Only for `"kfold"` and `"inside"`.
         repeats: How often the whole is drawn anew; official splits have one.
         group: What stays together. `"sample"` imitates older papers, leaks, and is watermarked.
         valid_fraction: Share of the cases outside the test role that choose the best epoch.
@@ -24,7 +24,7 @@ class SplitSpec(Spec):
             where that is fifty patients and ten of each class, else none.
     """
 
-    scheme: Literal["auto", "official", "holdout", "kfold"] = "auto"
+    scheme: Literal["auto", "official", "holdout", "kfold", "inside"] = "auto"
     folds: int = Field(default=5, ge=2)
     repeats: int = Field(default=1, ge=1)
     group: Literal["patient", "sample"] = "patient"

@@ -69,7 +69,7 @@ def conclude(
     names = [trial.name for trial in trials]
     whole = [trial.name for trial in trials if trial.part == 1]
     parts = {part: [one.name for one in trials if one.part == part] for part in study.curve}
-    opened = ledger.count(dataset.root, dataset.fingerprint)
+    opened = ledger.count(dataset.root, workspace.plan.opens)
     times = {"times": opened.n, "by trials": opened.trials, "first": opened.first, "last": opened.last}
     primary_for(dataset.task, study.judge.primary)  # what cannot be judged was never declared
     own, before = [study.judge.primary, study.judge.margin], declared(store.folder)

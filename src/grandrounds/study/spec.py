@@ -255,7 +255,7 @@ COMMENTS = {
     "curve": "Shares of the training patients to train on as well; they take their part of the budget.",
     "data.skip_bad": "Go on without images that cannot be read; the report's n is the n trained.",
     "split": "Drawn once, by patient and stratified by class; every family gets the same rows.",
-    "split.scheme": "auto: the official split where the data bring one, otherwise k-fold.",
+    "split.scheme": "auto: the official split where the data bring one, else k-fold; inside: folds without its test.",
     "split.group": 'group = "sample" imitates older papers and marks every page LEAKY.',
     "split.valid_fraction": "Part of train, by patient, that chooses epochs and thresholds.",
     "split.calib": "Part of train that only recalibrates: auto, a twentieth if that is patients enough; none; a share.",

@@ -172,7 +172,7 @@ def _outcome(job: Job, views: _Views, fitted: Fitted, folder: Path) -> dict[str,
     if job.opens_test:
         predicted += [_predicted(views, fitted, "calib")] if views.has("calib") else []
         ledger.open_test(
-            job.data, views.plan.fingerprint, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
+            job.data, views.plan.opens, views.plan.identity, job.trial.name, dt.datetime.now(dt.UTC).isoformat()
         )
     if job.opens_test or job.inside:
         predicted.append(_predicted(views, fitted, "test"))

@@ -134,6 +134,20 @@ def test_valid_serves_as_test_where_the_archive_has_none():
     assert ["serves as test" in plan.notes[0], "leaves no valid" in plan.notes[1]] == [True, True]
 
 
+@pytest.mark.parametrize("closed", ["test", "valid"])
+def test_folds_inside_leave_the_official_test_role_closed(closed):
+    """Folds divide the others by patient; where no role is called test, valid is the one that stays closed."""
+    cases = with_roles(cohort((12, 12)), ["train"] * 9 + ["valid" if closed == "test" else "train"] + [closed] * 2)
+    plan = draw(cases, scheme="inside", folds=3)
+    again = draw(cases.filter(pl.col("role") != closed).drop("role"), scheme="kfold", folds=3)
+
+    assert set(plan.table["case"]) == set(cases.filter(pl.col("role") != closed)["case"])
+    assert plan.table.equals(again.table)
+    assert plan.notes[0] == "The official test role stays closed: 12 cases have no part in this study."
+    assert plan.spec.scheme == "inside"
+    assert plan.opens != draw(cases, scheme="official").opens == plan.fingerprint
+
+
 def test_an_official_leak_runs_under_a_watermark():
     """A patient in the official train and test makes the plan leaky; nobody is moved."""
     cases = with_roles(cohort((4, 4)), ["train", "train", "valid", "test"])
@@ -176,6 +190,8 @@ def test_an_official_scheme_without_roles_is_refused():
     """Asking for what is not there is an error with a remedy."""
     with pytest.raises(BadData, match="no official split"):
         draw(cohort(), scheme="official")
+    with pytest.raises(BadData, match="no official test role"):
+        draw(cohort(), scheme="inside")
 
 
 @pytest.mark.parametrize(
