@@ -51,6 +51,7 @@ def test_no_case_of_the_official_test_role_has_a_part(run):
     assert not any(sample.startswith("test") for sample in rows["sample"])
     assert f"The official test role stays closed: {N['test']} cases have no part in this study." in page
     assert "Cases outside of the official test role, which stayed closed, were divided by patient" in page
+    assert "The ledger beside the data counts 6 openings of folds inside the official train and valid" in page
 
 
 def test_nothing_learned_depends_on_the_closed_images(run, tmp_path):

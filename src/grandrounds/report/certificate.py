@@ -51,7 +51,7 @@ def certificate(ranked: Ranked) -> Section:
     content = ranked.content
     if not content.split_record:
         return Section("certificate", "Leak certificate", (Prose((_NO_PLAN,)),))
-    parts = (_claim(ranked), _plan(ranked), _grouping(ranked), methods.training(ranked), *_opened(content.record))
+    parts = (_claim(ranked), _plan(ranked), _grouping(ranked), methods.training(ranked), *_opened(ranked))
     paragraph = " ".join(part for part in parts if part)
     stages = tuple(f"{stage}: {words}" for stage, words in _STAGES.items())
     blocks: list[Block] = [Prose((paragraph,)), Folded("What is checked, and when", (Prose(stages, listed=True),))]
@@ -84,7 +84,7 @@ def _short(ranked: Ranked) -> str:
 
 def _plan(ranked: Ranked) -> str:
     content, record = ranked.content, ranked.content.split_record
-    scheme = str(_mapping(record.get("spec")).get("scheme", "unknown"))
+    scheme = _scheme(ranked)
     n_folds = content.splits.select("repeat", "fold").n_unique()
     made = {
         "official": "came with the data and was used as given",
@@ -102,7 +102,6 @@ def _plan(ranked: Ranked) -> str:
 
 def _grouping(ranked: Ranked) -> str:
     content = ranked.content
-    spec = _mapping(content.split_record.get("spec"))
     if not content.patient_known:
         return (
             "The data name no patients: each image was taken for a patient of its own, and images of one person may "
@@ -110,9 +109,9 @@ def _grouping(ranked: Ranked) -> str:
         )
     n = count(content.samples["patient"].n_unique()) if not content.samples.is_empty() else "the"
     ids = f"The ids of {n} patients came with the data"
-    if spec.get("group") == "sample":
+    if _mapping(content.split_record.get("spec")).get("group") == "sample":
         return f"{ids}, but the cases were divided without regard to them, as was asked for."
-    if spec.get("scheme") == "official":
+    if _scheme(ranked) == "official":
         return f"{ids}; the official split was checked against them."
     return (
         f"{ids}, and all cases of a patient were kept together; ids that differ only in case, padding, control "
@@ -120,20 +119,21 @@ def _grouping(ranked: Ranked) -> str:
     )
 
 
-def _opened(record: Mapping[str, object]) -> Iterator[str]:
+def _opened(ranked: Ranked) -> Iterator[str]:
     """Yield how often the test role was opened, by this study and by any other on the same data."""
-    opened = _mapping(record.get("test role opened"))
+    opened = _mapping(ranked.content.record.get("test role opened"))
+    what = "folds inside the official train and valid" if _scheme(ranked) == "inside" else "the test role"
     times, by_trials = opened.get("times"), opened.get("by trials")
     if not isinstance(times, int):
         yield "How often the test role was opened is not on record."
     elif times:
         yield (
-            f"The ledger beside the data counts {count(times)} opening{'' if times == 1 else 's'} of the test role, by "
+            f"The ledger beside the data counts {count(times)} opening{'' if times == 1 else 's'} of {what}, by "
             f"{by_trials} trial{'' if by_trials == 1 else 's'} of this study and any other, "
             f"{_days(opened.get('first'), opened.get('last'))}."
         )
     else:
-        yield "The ledger within reach counts no opening of the test role, so it is not the one of this study."
+        yield f"The ledger within reach counts no opening of {what}, so it is not the one of this study."
 
 
 def _checked(findings: pl.DataFrame) -> Iterator[str]:
@@ -148,6 +148,10 @@ def _audited(findings: pl.DataFrame) -> list[dict[str, Any]]:
 def _days(first: object, last: object) -> str:
     one, other = str(first)[:10], str(last)[:10]  # the day of ISO 8601
     return f"on {one}" if one == other else f"from {one} to {other}"
+
+
+def _scheme(ranked: Ranked) -> str:
+    return str(_mapping(ranked.content.split_record.get("spec")).get("scheme", "unknown"))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
