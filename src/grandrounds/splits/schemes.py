@@ -182,7 +182,7 @@ def official(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
 
 
 def inside(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
-    """Return folds over the cases that no official test role holds, which have alone a part in it.
+    """Return folds over the cases that no official test role holds; those of that role have no part in them.
 
     The test role is valid where none is called test, as in `official`.
 
