@@ -66,15 +66,19 @@ def test_images_that_are_no_ct_are_refused_before_anything_is_trained(made, arch
     assert not (made[0] / "masks/stripes/model").exists()
 
 
-@pytest.fixture(scope="module")
-def planned(made):
-    """A planned study whose images are masked."""
-    cwd, _ = made
-    grandrounds("plan", *SET, "--families", "prior,thumbnail", "--scheme", "holdout", "-o", "runs/masked", cwd=cwd)
-    study = cwd / "runs/masked/study.toml"
+def plan_masked(cwd, run, families):
+    """Plan a study whose images are masked, and return its file."""
+    grandrounds("plan", *SET, "--families", families, "--scheme", "holdout", "-o", run, cwd=cwd)
+    study = cwd / run / "study.toml"
     step = f'[[prepare.whole]]\nstep = "masked"\nmasks = "{cwd / "masks/few"}"\n\n'
     study.write_text(study.read_text().replace("[[prepare.whole]]", step + "[[prepare.whole]]", 1))
     return study
+
+
+@pytest.fixture(scope="module")
+def planned(made):
+    """A planned study whose images are masked."""
+    return plan_masked(made[0], "runs/masked", "prior,thumbnail")
 
 
 def test_a_study_reads_what_the_masks_show(made, planned):
@@ -86,12 +90,9 @@ def test_a_study_reads_what_the_masks_show(made, planned):
 
 
 def test_a_model_of_masked_images_takes_the_masks_of_another_folder(made):
-    """Whoever predicts or evaluates elsewhere has the masks there, of the same U-Net; without them nothing is read."""
+    """Whoever evaluates elsewhere has the masks there, of the same U-Net; without them nothing is judged."""
     cwd, _ = made
-    grandrounds("plan", *SET, "--families", "prior,lbp-svm", "--scheme", "holdout", "-o", "runs/ships", cwd=cwd)
-    study = cwd / "runs/ships/study.toml"
-    step = f'[[prepare.whole]]\nstep = "masked"\nmasks = "{cwd / "masks/few"}"\n\n'
-    study.write_text(study.read_text().replace("[[prepare.whole]]", step + "[[prepare.whole]]", 1))
+    plan_masked(cwd, "runs/ships", "prior,lbp-svm")
     grandrounds("run", "runs/ships", cwd=cwd)
     there = ("simulated-hrct", "--hrct.n-patients", "8", "--hrct.n-slices", "2", "--hrct.seed", "1")
     shutil.copytree(cwd / "masks/few/model", cwd / "masks/there/model")
