@@ -179,7 +179,7 @@ def _ranking(
     if close := _within(comparisons, found):
         yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
     if found.selection is not None:
-        yield _corrected(found.selection)
+        yield _corrected(found.selection, entry)
     contenders = [one for one in dict.fromkeys(scores["family"]) if one not in floors]
     if found.leader in floors and contenders:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
@@ -210,13 +210,15 @@ def _owned(unit: str, n_patients: int | None) -> str:
     return f" of {n_patients} patient{'s' if n_patients != 1 else ''}."
 
 
-def _corrected(one: Selection) -> str:
+def _corrected(one: Selection, entry: MetricEntry) -> str:
     picked = f"The best of {len(one.families)} was picked on the very cases that score it"
     if one.low == one.high:
         return f"{picked}, and no draw of patients differs, so that it cannot be corrected for that."
+    cost = one.estimate - one.corrected if entry.better == "higher" else one.corrected - one.estimate
+    free = f", no worse than the {one.estimate:.3f} found here: picking cost nothing that shows" if cost <= 0 else ""
     return (
         f"{picked}: corrected for that, {one.corrected:.3f} (95 % of the draws {one.low:.3f} to {one.high:.3f}) is "
-        "what such a pick scores on new patients."
+        f"what such a pick scores on new patients{free}."
     )
 
 

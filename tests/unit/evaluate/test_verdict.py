@@ -322,6 +322,17 @@ def test_the_best_of_several_is_corrected_in_words(study):
     found = verdict(**study, selection=selection)
     assert found.selection == selection
     assert "corrected for that, 0.918 (95 % of the draws 0.870 to 0.950)" in found.sentences[2]
+    assert "no worse" not in found.sentences[2]
+
+
+def test_a_correction_that_comes_out_above_the_score_is_no_gain(study):
+    """The means over draws may pass what was found here; the sentence says so instead of leaving a riddle."""
+    selection = Selection(
+        families=("lbp-svm", "resnet"), estimate=0.93, corrected=0.931, low=0.87, high=0.95, picked=(0.9, 0.1), draws=9
+    )
+    found = verdict(**study, selection=selection)
+    assert "0.931 (95 % of the draws 0.870 to 0.950)" in found.sentences[2]
+    assert "no worse than the 0.930 found here: picking cost nothing that shows." in found.sentences[2]
 
 
 def test_nothing_is_corrected_where_no_draw_differs(study):
