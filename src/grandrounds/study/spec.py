@@ -226,7 +226,7 @@ class Study(Spec):
         changed = any(own.get(recipe.family) != recipe.params for recipe in ask.recipes)
         shared = [name for name in Ask.model_fields if name not in ("families", "recipes")]
         return [
-            *(["families"] if planned not in asked else []),
+            *([f"families are {', '.join(planned)}, not {', '.join(asked[0])}"] if planned not in asked else []),
             *(["recipes"] if changed else []),
             *specs.differences(self, alike, shared),
         ]

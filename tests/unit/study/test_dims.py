@@ -117,6 +117,7 @@ def test_a_study_of_volumes_is_gone_on_with():
     ask = Ask(name="x", data=DataSpec(source="x"))
     recipes = [{"family": name} for name in ask.suiting(3).families]
     study = parse(Study, {"name": "x", "data": {"source": "x"}, "prepare": {}, "recipes": recipes})
+    planned = ", ".join(ask.suiting(3).families)
 
     assert study.differences(ask) == []
-    assert study.differences(ask.replaced(families=("prior",))) == ["families"]
+    assert study.differences(ask.replaced(families=("prior",))) == [f"families are {planned}, not prior"]
