@@ -117,7 +117,7 @@ def _scores(ranked: Ranked, family: str) -> Table:
     asked.sort(key=lambda one: one != (ranked.content.primary, None))
     rows = tuple((Cell(opened(ranked.words(*one))), *(_value(ranked, who, *one) for who in shown)) for one in asked)
     columns = (Column("Metric", numeric=False), *(Column(named(ranked, one).text, "95 % interval") for one in shown))
-    caption = f"On the test role, one value per {ranked.unit}"
+    caption = f"On {ranked.tested_on}, one value per {ranked.unit}"
     return Table(f"{caption}; beside it the best of the floors." if len(shown) > 1 else f"{caption}.", columns, rows)
 
 

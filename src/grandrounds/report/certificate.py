@@ -84,15 +84,14 @@ def _short(ranked: Ranked) -> str:
 
 def _plan(ranked: Ranked) -> str:
     content, record = ranked.content, ranked.content.split_record
-    scheme = _scheme(ranked)
     n_folds = content.splits.select("repeat", "fold").n_unique()
     made = {
         "official": "came with the data and was used as given",
         "kfold": f"divides the cases into {n_folds} folds",
         "inside": f"divides what no official test role holds into {n_folds} folds, and leaves that role closed",
         "holdout": "divides the cases once" if n_folds == 1 else f"divides the cases {n_folds} times",
-    }.get(scheme, f"follows the scheme {scheme}")
-    drawn = "" if scheme == "official" else f", drawn from the seed {record.get('seed')}"
+    }.get(ranked.scheme, f"follows the scheme {ranked.scheme or 'unknown'}")
+    drawn = "" if ranked.scheme == "official" else f", drawn from the seed {record.get('seed')}"
     return (
         f"The split plan {record.get('identity')} {made}{drawn}. It was fixed before anything was trained, belongs to "
         f"the data with the fingerprint {record.get('fingerprint')}, and is the same for every family. "
@@ -111,7 +110,7 @@ def _grouping(ranked: Ranked) -> str:
     ids = f"The ids of {n} patients came with the data"
     if _mapping(content.split_record.get("spec")).get("group") == "sample":
         return f"{ids}, but the cases were divided without regard to them, as was asked for."
-    if _scheme(ranked) == "official":
+    if ranked.scheme == "official":
         return f"{ids}; the official split was checked against them."
     return (
         f"{ids}, and all cases of a patient were kept together; ids that differ only in case, padding, control "
@@ -122,18 +121,17 @@ def _grouping(ranked: Ranked) -> str:
 def _opened(ranked: Ranked) -> Iterator[str]:
     """Yield how often the test role was opened, by this study and by any other on the same data."""
     opened = _mapping(ranked.content.record.get("test role opened"))
-    what = "folds inside the official train and valid" if _scheme(ranked) == "inside" else "the test role"
     times, by_trials = opened.get("times"), opened.get("by trials")
     if not isinstance(times, int):
         yield "How often the test role was opened is not on record."
     elif times:
         yield (
-            f"The ledger beside the data counts {count(times)} opening{'' if times == 1 else 's'} of {what}, by "
-            f"{by_trials} trial{'' if by_trials == 1 else 's'} of this study and any other, "
+            f"The ledger beside the data counts {count(times)} opening{'' if times == 1 else 's'} of "
+            f"{ranked.tested_on}, by {by_trials} trial{'' if by_trials == 1 else 's'} of this study and any other, "
             f"{_days(opened.get('first'), opened.get('last'))}."
         )
     else:
-        yield f"The ledger within reach counts no opening of {what}, so it is not the one of this study."
+        yield f"The ledger within reach counts no opening of {ranked.tested_on}, so it is not the one of this study."
 
 
 def _checked(findings: pl.DataFrame) -> Iterator[str]:
@@ -148,10 +146,6 @@ def _audited(findings: pl.DataFrame) -> list[dict[str, Any]]:
 def _days(first: object, last: object) -> str:
     one, other = str(first)[:10], str(last)[:10]  # the day of ISO 8601
     return f"on {one}" if one == other else f"from {one} to {other}"
-
-
-def _scheme(ranked: Ranked) -> str:
-    return str(_mapping(ranked.content.split_record.get("spec")).get("scheme", "unknown"))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -102,6 +102,17 @@ class Ranked:
         return self.scored[0] if self.scored else None
 
     @property
+    def scheme(self) -> str:
+        """How cases were divided, as a study says it; empty where nobody knows."""
+        spec = self.content.split_record.get("spec")
+        return str(spec.get("scheme", "")) if isinstance(spec, Mapping) else ""
+
+    @property
+    def tested_on(self) -> str:
+        """What the scores are counted on: the test role, unless the official one stayed closed."""
+        return "folds inside the official train and valid" if self.scheme == "inside" else "the test role"
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The classes in the task's order."""
         return self.content.task.classes

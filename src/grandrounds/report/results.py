@@ -46,7 +46,7 @@ def ranking(ranked: Ranked) -> Section:
             *(_valued(ranked, family, name) for name in beside),
         )
         rows.append((named(ranked, family), *cells, *(_price(spent.get(family)) if spent else ())))
-    caption = f"Families, best first, on the test role, one value per {unit}." + (
+    caption = f"Families, best first, on {ranked.tested_on}, one value per {unit}." + (
         " Costs are medians over the trials." if spent else ""
     )
     table = Table(caption, columns, tuple(rows), ranked.reasons((content.primary, *beside)))
@@ -168,8 +168,15 @@ def published(ranked: Ranked) -> Section | None:
     )
     part = ", ".join(dict.fromkeys(content.samples["body_part"].drop_nulls().str.to_lowercase()))
     what = ", ".join(word for word in (content.task.condition, part) if word)
-    caption = f"Published results on the same set{f' ({what})' if what else ''}; splits, sizes and budgets may differ."
+    caption = f"Published results on the same set{f' ({what})' if what else ''}; {_unlike(ranked)}."
     return Section("published", "What others published", (Table(caption, columns, rows),))
+
+
+def _unlike(ranked: Ranked) -> str:
+    """Return why published results and ours may not compare."""
+    if ranked.scheme == "inside":
+        return "they were found on the official test role, which stayed closed here, so that the two do not compare"
+    return "splits, sizes and budgets may differ"
 
 
 def named(ranked: Ranked, family: str) -> Cell:

@@ -47,8 +47,8 @@ class Ranking:
         from rich.text import Text  # noqa: PLC0415
 
         title = " · ".join((self.content.title, *self.content.watermarks))
-        metric = Ranked.of(self.content).words(self.content.primary)
-        caption = f"{metric} on the test role{'' if whole else '; more in the report'}"
+        ranked = Ranked.of(self.content)
+        caption = f"{ranked.words(self.content.primary)} on {ranked.tested_on}{'' if whole else '; more in the report'}"
         table = Table(title=Text(title), caption=Text(caption), padding=(0, padding))
         names, *numbers = columns
         table.add_column(names, overflow="fold")  # cut short, two recipes of one network would be called alike
