@@ -90,7 +90,7 @@ def test_a_study_reads_what_the_masks_show(made, planned):
 
 
 def test_a_model_of_masked_images_takes_the_masks_of_another_folder(made):
-    """Whoever evaluates elsewhere has the masks there, of the same U-Net; without them nothing is judged."""
+    """Whoever evaluates or predicts elsewhere has the masks there, of the same U-Net; without them evaluate refuses."""
     cwd, _ = made
     plan_masked(cwd, "runs/ships", "prior,lbp-svm")
     grandrounds("run", "runs/ships", cwd=cwd)
@@ -100,9 +100,14 @@ def test_a_model_of_masked_images_takes_the_masks_of_another_folder(made):
     typed = ("evaluate", "runs/ships", *there, "--namesakes", "-o", "judged")
     refused = grandrounds(*typed, cwd=cwd, refused=True)
     grandrounds(*typed, "--masks", "masks/there", cwd=cwd)
+    answered = json.loads(
+        grandrounds("predict", "runs/ships", *there, "--masks", "masks/there", "--json", cwd=cwd)
+    )  # fmt: skip
 
     assert "mask" in refused
     assert tables.read(tables.EXTERNAL, cwd / "judged/external.parquet").frame.height > 0
+    assert answered
+    assert all(one["predicted"] for one in answered)
 
 
 def test_a_study_is_refused_where_the_model_had_seen_a_patient_of_test(made, planned):
