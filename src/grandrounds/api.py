@@ -172,8 +172,8 @@ def predict(
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None = None,
-    *, class_map: Mapping[str, str] | None = None, out: Path | None = None, masks: Path | None = None,
-    skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
+    *, class_map: Mapping[str, str] | None = None, out: Path | None = None, role: tables.Role | None = None,
+    masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge the model that a run ships on data from elsewhere, and return what came of it; no ranking changes.
 
@@ -183,6 +183,7 @@ def evaluate(
         options: What looking does not tell.
         class_map: Their class to ours, to the empty word where cases are left out; None where they have one name.
         out: Folder for the tables; None for `external/NAME` in the run folder.
+        role: The role in their official split that is judged alone; None for all of them.
         masks: Folder of the images' masks, for a model that reads masked images; None for where its own were.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
@@ -192,8 +193,8 @@ def evaluate(
 
     several.refuse(model, "each of its tasks ships a model of its own")
     return external.evaluate(
-        model, source, options, class_map or {}, out=out, masks=masks, skip_bad=skip_bad, namesakes=namesakes,
-        workers=workers,
+        model, source, options, class_map or {}, out=out, role=role, masks=masks, skip_bad=skip_bad,
+        namesakes=namesakes, workers=workers,
     )  # fmt: skip
 
 

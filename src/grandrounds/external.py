@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from grandrounds.serve.answers import answers, in_words, with_shipped
 from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.predictor import Predictor
 from grandrounds.shapes import Probs
-from grandrounds.splits import ledger
+from grandrounds.splits import SplitPlan, ledger
 from grandrounds.study import pseudonyms
 from grandrounds.study.evidence import VERDICT
 from grandrounds.tables import PROB, Role, Task, Unit
@@ -57,7 +57,8 @@ class Elsewhere:
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None, class_map: Mapping[str, str], *, out: Path | None,
-    masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
+    role: Role | None = None, masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False,
+    workers: int = 1,
 ) -> Elsewhere:  # fmt: skip
     """Judge a model on data from elsewhere, write the tables and the report.
 
@@ -67,6 +68,7 @@ def evaluate(
         options: How they are read.
         class_map: Their class to ours, where names differ; to the empty word, and the cases are left out.
         out: Folder for the tables; None for `external/NAME` in the run folder.
+        role: The role in their official split that is judged alone; None for all of them.
         masks: Folder of the images' masks, for a model that reads masked ones; None for where its own were.
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
@@ -86,15 +88,18 @@ def evaluate(
         raise BadData(
             f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"
         )
+    if role is not None:
+        opened = replace(opened.of_role(role), name=f"{opened.name}-{role}")
     folder = out or (run or model) / HOME / opened.name
     labels, notes = _in_our_words(opened, predictor.bundle.task, class_map)
+    if role is not None:
+        notes += (f"Only those whom the official split of these data calls {role} are judged.",)
     predictor.pipeline.refuse_tested(opened.samples["patient"])
     notes += _refuse_seen(run, predictor, opened, namesakes)
     judged, said = _judged(predictor, opened, labels, skip_bad)
     notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
-    now = dt.datetime.now(dt.UTC).isoformat()
-    ledger.open_test(opened.root, opened.fingerprint, HOME, f"{predictor.bundle.family} of {model.name}", now)
+    notes += _noted(opened, f"{predictor.bundle.family} of {model.name}")
     members, samples = _predicted(predictor, opened, labels, judged, folder, key, ahead)
     notes += in_words(predictor.bundle)
     note = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
@@ -148,12 +153,15 @@ def _refuse_seen(
     """
     if run is None:
         return (_ALONE,)
-    seen = tables.read(tables.SAMPLES, run / "samples.parquet").frame["sha256"].drop_nulls()
+    plan = SplitPlan.load(run / "splits.parquet")
+    had_a_part = pl.col("case").is_in(plan.table["case"].unique().implode())
+    seen = tables.read(tables.SAMPLES, run / "samples.parquet").frame.filter(had_a_part)["sha256"].drop_nulls()
     n_same = int(opened.samples["sha256"].is_in(seen.implode()).sum())
     if n_same:
+        closed = "; those that stayed closed can be judged with --only test" if plan.spec.scheme == "inside" else ""
         raise BadData(
             f"{n_same} of {opened.samples.height} images have the pixels of images of the study", where=opened.root,
-            remedy="leave them out: what a model was chosen on says nothing of data from elsewhere",
+            remedy=f"leave them out: what a model was chosen on says nothing of data from elsewhere{closed}",
         )  # fmt: skip
     if not opened.patient_known:
         return ("The patients are unknown, so whether they were in the study could not be checked; no image was.",)
@@ -172,6 +180,13 @@ def _refuse_seen(
             remedy="leave them out; or say that they are other people of the same name, with --namesakes",
         )  # fmt: skip
     return ("No image and no patient of these data was in the study.",)
+
+
+def _noted(opened: Dataset, whose: str) -> tuple[str, ...]:
+    """Note in the ledger that the labels are looked at; return how often they had been, where they had."""
+    now = dt.datetime.now(dt.UTC).isoformat()
+    n_before = ledger.open_test(opened.root, opened.fingerprint, HOME, whose, now) - 1
+    return (f"The ledger beside these data counts {many(n_before, 'opening')} before this one.",) if n_before else ()
 
 
 def _judged(

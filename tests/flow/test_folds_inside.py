@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from grandrounds import api, data, tables
+from grandrounds.errors import BadData
 from grandrounds.splits import ledger
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means
+from grandrounds.wording import many
 
 N = {"train": 40, "val": 12, "test": 24}
 
@@ -19,7 +21,7 @@ def archive(path, seed=0):
     for at, (part, n) in enumerate(N.items()):
         rng = np.random.default_rng([at, seed if part == "test" else 0])
         labels = np.arange(n) % 2
-        arrays[f"{part}_images"] = np.clip(rng.normal(90 + 40 * labels[:, None, None], 30, (n, 8, 8)), 0, 255)
+        arrays[f"{part}_images"] = np.clip(rng.normal(90 + 40 * labels[:, None, None], 30, (n, 16, 16)), 0, 255)
         arrays[f"{part}_images"] = arrays[f"{part}_images"].astype(np.uint8)
         arrays[f"{part}_labels"] = labels[:, None]
     np.savez(path, **arrays)
@@ -28,7 +30,7 @@ def archive(path, seed=0):
 
 def asked(source, scheme):
     return Ask(
-        name="inside", data=DataSpec(source=str(source), names=True), families=("prior", "thumbnail"), seeds=1,
+        name="inside", data=DataSpec(source=str(source), names=True), families=("prior", "lbp-svm"), seeds=1,
         split={"scheme": scheme, "folds": 3}, judge=JudgeSpec(resamples=100), means=Means(budget_s=10, workers=1),
     )  # fmt: skip
 
@@ -44,12 +46,13 @@ def run(tmp_path_factory):
 def test_no_case_of_the_official_test_role_has_a_part(run):
     """Each of the others is tested once, and the report says how it was divided and what stayed closed."""
     rows = tables.read(tables.PREDICTIONS, run[0] / "predictions.parquet").frame
-    tested = rows.filter(pl.col("role") == "test", pl.col("family") == "thumbnail")["sample"]
+    tested = rows.filter(pl.col("role") == "test", pl.col("family") == "lbp-svm")["sample"]
     page = (run[0] / "report.html").read_text()
 
     assert tested.len() == tested.n_unique() == N["train"] + N["val"]
     assert not any(sample.startswith("test") for sample in rows["sample"])
     assert f"The official test role stays closed: {N['test']} cases have no part in this study." in page
+    assert "Families, best first, on folds inside the official train and valid, one value per" in page
     assert "Cases outside of the official test role, which stayed closed, were divided by patient" in page
     assert "The ledger beside the data counts 6 openings of folds inside the official train and valid" in page
 
@@ -74,3 +77,39 @@ def test_the_ledger_counts_no_opening_of_the_official_test_role(run, tmp_path):
     assert before == 0
     assert ledger.count(opened.root, f"{opened.fingerprint}-inside").n == 6
     assert ledger.count(opened.root, opened.fingerprint).n == 2
+
+
+def test_the_closed_cases_can_be_judged_by_the_model_that_ships(run):
+    """They alone are, beside the folds at home, and the ledger has one more opening of the official test role."""
+    folder, source = run
+    opened = data.open_dataset(str(source))
+    before = ledger.count(opened.root, opened.fingerprint).n
+    came = api.evaluate(folder, str(source), role="test")
+    judged = tables.read(tables.PREDICTIONS, came.folder / "predictions.parquet").frame["sample"].unique()
+    auc = came.found.filter(pl.col("what") == "auc", pl.col("label").is_null()).row(0, named=True)
+
+    assert judged.len() == auc["n_samples"] == N["test"]
+    assert all(sample.startswith("test") for sample in judged)
+    assert auc["home"] is not None
+    assert ledger.count(opened.root, opened.fingerprint).n == before + 1
+    assert "calls test are judged" in came.page.read_text()
+    again = api.evaluate(folder, str(source), role="test")
+    assert f"counts {many(before + 1, 'opening')} before this one." in " ".join(again.notes)
+
+
+def test_those_with_a_part_in_the_folds_cannot_be_judged(run):
+    """Neither with all others, where the way is named, nor by their role."""
+    with pytest.raises(BadData, match="52 of 76 images have the pixels of images of the study") as refused:
+        api.evaluate(run[0], str(run[1]))
+
+    assert "--only test" in str(refused.value)
+    with pytest.raises(BadData, match="images of the study"):
+        api.evaluate(run[0], str(run[1]), role="train")
+
+
+def test_a_role_that_the_data_give_nobody_is_refused(run, tmp_path):
+    """With the roles that they do give."""
+    arrays = np.load(run[1])
+    np.savez(tmp_path / "set.npz", **{name: arrays[name] for name in arrays.files if not name.startswith("val")})
+    with pytest.raises(BadData, match="the role valid: they have: test, train"):
+        api.evaluate(run[0], str(tmp_path / "set.npz"), role="valid")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -244,6 +244,7 @@ def evaluate_(
     out: Out = None,
     *,
     class_map: Annotated[list[str] | None, Parameter(negative="")] = None,
+    only: Literal["train", "valid", "test"] | None = None,
     masks: Path | None = None,
     skip_bad: Annotated[bool, Parameter(negative="")] = False,
     namesakes: Annotated[bool, Parameter(negative="")] = False,
@@ -258,6 +259,7 @@ def evaluate_(
         source: The other data, as for `plan`.
         out: Folder for the tables; external/NAME in the run folder by default.
         class_map: Their class and ours, theirs=ours; theirs= leaves its cases out; may be given several times.
+        only: Judge only those to whom their official split gives this role.
         masks: Folder of the images' masks, for a model that reads masked images; by default where its own were.
         skip_bad: Go on without images that cannot be read.
         namesakes: Patients of the same name as in training are other people.
@@ -267,7 +269,7 @@ def evaluate_(
     """
     found = api.evaluate(
         model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
-        masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
+        role=only, masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
     )  # fmt: skip
     if json_:
         console.print_json(json.dumps(found.found.to_dicts()))

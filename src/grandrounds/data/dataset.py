@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from grandrounds import formats
 from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.specs import Spec, digest
-from grandrounds.tables import SAMPLES, Task
+from grandrounds.tables import SAMPLES, Role, Task
 
 
 class Published(Spec):
@@ -104,6 +104,23 @@ class Dataset:
             clinical.append("series_kind")  # sets without it keep the fingerprint that they had before there was one
         facts = self.samples.select("sample", "side", "site", *sorted(clinical)).sort("sample").rows()
         return digest([rows.sort("sample", "task").rows(), facts, self.task.model_dump(), self.flips])
+
+    def of_role(self, role: Role) -> Dataset:
+        """Return what the official split gives a role, under the fingerprint of the whole.
+
+        Raises:
+            BadData: It gives that role to nobody.
+        """
+        given = pl.Series([], dtype=pl.String) if self.official is None else self.official["role"].drop_nulls()
+        if role not in given:
+            has = f"they have: {', '.join(given.unique().sort())}" if len(given) else "they came without a split"
+            raise BadData(f"the data give nobody the role {role}: {has}", where=self.root, remedy="leave out --only")
+        cases = self.official.filter(pl.col("role") == role)["case"].implode()
+        samples = self.samples.filter(pl.col("case").is_in(cases))
+        return replace(
+            self, samples=samples, labels=self.labels.filter(pl.col("case").is_in(cases)),
+            files=self.files.filter(pl.col("sample").is_in(samples["sample"].implode())), known_as=self.fingerprint,
+        )  # fmt: skip
 
     def load(self, sample: str) -> Image:
         """Return one image as its file has it, before any preparation; of several series the first.
