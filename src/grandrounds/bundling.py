@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from grandrounds import families, tables
@@ -19,11 +20,14 @@ from grandrounds.seeds import derive
 from grandrounds.serve import bundle
 from grandrounds.serve.bundle import Bundle, Threshold
 from grandrounds.serve.envelope import Envelope
+from grandrounds.serve.likeness import Likeness
 from grandrounds.study.run import fitted
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
 from grandrounds.study.workspace import Workspace
 from grandrounds.tables import Task
+
+ENOUGH = 2_000  # images, to learn what they show
 
 
 def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, folder: Path) -> Bundle:
@@ -42,18 +46,20 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
     mended = told is not None and decision.recalibration not in (None, "none")
     calibration = told.methods[family] if told and mended else "none"
     shape, thresholds = tuple(workspace.prepared.pixels.shape[1:]), _thresholds(family, store)
-    entry, envelope = families.FAMILIES.get(family), _envelope(family, models.values(), workspace, study)
+    entry, learned = families.FAMILIES.get(family), _learned_from(family, models.values(), workspace)
+    envelope = Envelope.around(workspace.dataset.samples.filter(learned), any_scale=study.prepare.forgets_scale)
+    likeness = _likeness(workspace, learned, study.seed)
     shipped = Shipped(
         summary=entry.summary, reference=entry.reference, shape=shape, calibration=calibration,
         thresholds=[(one.rule, one.label, one.at) for one in thresholds],
         weights=_licences(family, models.values()), envelope=None if envelope is None else str(envelope),
-        data=workspace.dataset.licence,
+        strange={} if likeness is None else likeness.found, data=workspace.dataset.licence,
     )  # fmt: skip
     return bundle.write(
         folder, list(models.values()),
         card=card(gather(store.folder), family, shipped),
         family=family, task=task, pipeline=study.prepare, shape=shape,
-        envelope=envelope,
+        envelope=envelope, likeness=likeness,
         fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
         calibration=calibration,
@@ -67,12 +73,19 @@ def _licences(family: str, models: Iterable[Path]) -> list[str]:
     return sorted({one for folder in models for one in families.record(family, folder).licences})
 
 
-def _envelope(family: str, models: Iterable[Path], workspace: Workspace, study: Study) -> Envelope | None:
-    """Return what the images of everybody were like from whom any of the models learned."""
-    samples = workspace.dataset.samples
+def _learned_from(family: str, models: Iterable[Path], workspace: Workspace) -> pl.Series:
+    """Return for each sample whether it is of a patient from whom any of the models learned."""
     learned = frozenset[str]().union(*(families.record(family, folder).patients for folder in models))
-    seen = tables.patient_hashes(samples["patient"]).is_in(list(learned))
-    return Envelope.around(samples.filter(seen), any_scale=study.prepare.forgets_scale)
+    return tables.patient_hashes(workspace.dataset.samples["patient"]).is_in(list(learned))
+
+
+def _likeness(workspace: Workspace, learned: pl.Series, seed: int) -> Likeness | None:
+    """Return what the images of training show; of very many, some are enough."""
+    rows = np.flatnonzero(learned.to_numpy())
+    if len(rows) > ENOUGH:
+        rows = np.sort(np.random.default_rng(derive(seed, "likeness")).choice(rows, ENOUGH, replace=False))
+    patients = workspace.dataset.samples["patient"].gather(rows).to_numpy()
+    return Likeness.of(workspace.prepared.chosen(rows), patients)
 
 
 def _ready(family: str, decision: Verdict, study: Study, store: Store, task: Task) -> Ready | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -100,8 +100,8 @@ def evaluate(
     notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
     notes += _noted(opened, f"{predictor.bundle.family} of {model.name}")
-    members, samples = _predicted(predictor, opened, labels, judged, folder, key, ahead)
-    notes += in_words(predictor.bundle)
+    members, samples, said = _predicted(predictor, opened, labels, judged, folder, key, ahead)
+    notes += (*said, *in_words(predictor.bundle))
     note = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
     found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=note)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
@@ -223,8 +223,8 @@ def _judged(
 def _predicted(
     predictor: Predictor, opened: Dataset, labels: pl.DataFrame, judged: pl.Series,
     folder: Path, key: bytes | None, ahead: prepare.Ahead,
-) -> tuple[pl.DataFrame, pl.DataFrame]:  # fmt: skip
-    """Return predictions of each model, and the samples, under pseudonyms."""
+) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:  # fmt: skip
+    """Return predictions of each model, the samples, under pseudonyms, and how many show something else."""
     samples = opened.samples.filter(judged)
     pipeline, home = predictor.suiting([one for one, _ in opened.colours]), folder / "prepared"
     prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
@@ -233,16 +233,21 @@ def _predicted(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "
             f"{predictor.bundle.shape}", where=opened.root, remedy="cut or read them as those of the study were",
         )  # fmt: skip
-    members = predictor.members_on(
-        View(prepared.chosen(np.arange(samples.height)), samples, None, predictor.bundle.task)
-    )
+    pixels = prepared.chosen(np.arange(samples.height))
+    members = predictor.members_on(View(pixels, samples, None, predictor.bundle.task))
     told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(judged)
     rows = samples.select("case").join(labels, on="case", how="left", maintain_order="left")
     rows = told.select("sample", "case", "patient").with_columns(rows["label"], unit=pl.lit("sample"),
                                                                  role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip
     bundle = predictor.bundle
     trials = [_trial(rows, bundle.task, probs, bundle.family, fold) for fold, probs in enumerate(members)]
-    return tables.check(pl.concat(trials), tables.PREDICTIONS), told
+    return tables.check(pl.concat(trials), tables.PREDICTIONS), told, _unlike(predictor.unlike(pixels))
+
+
+def _unlike(said: Sequence[str | None]) -> tuple[str, ...]:
+    n = sum(one is not None for one in said)
+    what = f"{n} of {len(said)} images show something else than those of training did"
+    return (f"{what}; of images like those 1 in 100 does.",) if n else ()
 
 
 def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int) -> pl.DataFrame:

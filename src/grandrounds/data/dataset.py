@@ -111,11 +111,12 @@ class Dataset:
         Raises:
             BadData: It gives that role to nobody.
         """
-        given = pl.Series([], dtype=pl.String) if self.official is None else self.official["role"].drop_nulls()
-        if role not in given:
-            has = f"they have: {', '.join(given.unique().sort())}" if len(given) else "they came without a split"
+        official = pl.DataFrame(schema=["case", "role"]) if self.official is None else self.official
+        roles = official["role"].drop_nulls().unique().sort().to_list()
+        if role not in roles:
+            has = f"they have: {', '.join(roles)}" if roles else "they came without a split"
             raise BadData(f"the data give nobody the role {role}: {has}", where=self.root, remedy="leave out --only")
-        cases = self.official.filter(pl.col("role") == role)["case"].implode()
+        cases = official.filter(pl.col("role") == role)["case"].implode()
         samples = self.samples.filter(pl.col("case").is_in(cases))
         return replace(
             self, samples=samples, labels=self.labels.filter(pl.col("case").is_in(cases)),

@@ -5,7 +5,7 @@ Reference: Mitchell et al., Model cards for model reporting, FAT* 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -23,6 +23,10 @@ _NOT_FOR = """\
 Not for images of another kind, part of the body or way of imaging than those below: it answers for those too.
 Not tested where it was not tried: another hospital, scanner or share of classes; try it with `grandrounds evaluate`.
 """
+_STRANGE = (
+    "It says so, too, where a picture shows something else. Tried on what it was never meant for, it found so: {}; of "
+    "images like those of training 1 in 100."
+)
 _KIND = ("modality", "body_part")
 
 
@@ -37,6 +41,7 @@ class Shipped(NamedTuple):
         thresholds: Rule, class, and from which probability on the class is called.
         weights: Licences of published weights that it started from.
         envelope: What its images were like, in a sentence; None where nobody knows.
+        strange: Share that it finds unlike those of training, of each kind of image that is meant for nobody.
         data: Licence of the images that it learned from; None where nobody says.
     """
 
@@ -47,6 +52,7 @@ class Shipped(NamedTuple):
     thresholds: Sequence[tuple[str, str, float]]
     weights: Sequence[str]
     envelope: str | None
+    strange: Mapping[str, float]
     data: str | None
 
 
@@ -103,6 +109,9 @@ def _data(ranked: Ranked, shipped: Shipped) -> Iterator[str]:
         yield f"Sites: {count(n_sites) if n_sites else 'not recorded'}."
     if shipped.envelope is not None:
         yield shipped.envelope
+    if shipped.strange:
+        found = [f"{part:.0%} of {name}" for name, part in shipped.strange.items()]
+        yield _STRANGE.format("; ".join(found)).replace("%", " %")
     yield from (one for one in (*ranked.content.split_notes, *ranked.content.notes) if "What ships" not in one)
 
 

@@ -19,6 +19,7 @@ from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.calibrators import Calibrator
 from grandrounds.prepare import Pipeline
 from grandrounds.serve.envelope import Envelope
+from grandrounds.serve.likeness import Likeness
 from grandrounds.specs import Spec
 from grandrounds.tables import Task, Unit
 
@@ -81,13 +82,16 @@ class Bundle(Spec):
     warning: str = "Research software; not a medical device."
 
 
-def write(folder: Path, members: Sequence[Path], *, card: str | None = None, **facts: object) -> Bundle:
+def write(
+    folder: Path, members: Sequence[Path], *, card: str | None = None, likeness: Likeness | None = None, **facts: object
+) -> Bundle:
     """Copy fitted models into a new bundle and return its manifest; an older bundle is replaced.
 
     Args:
         folder: Where the bundle goes.
         members: Folders that `Fitted.save` wrote.
         card: The model card, in Markdown; None for none.
+        likeness: What its images show; None where nobody looked.
         facts: The other fields of `Bundle`.
     """
     building = folder.with_name(f".{folder.name}.tmp")
@@ -97,6 +101,8 @@ def write(folder: Path, members: Sequence[Path], *, card: str | None = None, **f
         shutil.copytree(member, building / name)
     if card is not None:
         (building / CARD).write_text(card, encoding="utf-8")
+    if likeness is not None:
+        likeness.save(building)
     hashes = {path.relative_to(building).as_posix(): _sha256(path) for path in _files(building)}
     bundle = Bundle.model_validate(facts | {"members": tuple(names), "files": hashes})
     (building / MANIFEST).write_text(bundle.model_dump_json(indent=2), encoding="utf-8")

@@ -51,6 +51,11 @@ class Look(NamedTuple):
     refused: str | None
     outside: str | None
 
+    def beside(self, unlike: str | None) -> Look:
+        """Return it with what is said of what the picture shows, where anything is."""
+        said = "; ".join(filter(None, (self.outside, unlike))) or None
+        return self if self.refused else self._replace(outside=said)
+
 
 class Envelope(Spec):
     """What the images that a model learned from were like, before they were prepared.

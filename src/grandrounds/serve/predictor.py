@@ -26,7 +26,8 @@ from grandrounds.image import Image
 from grandrounds.serve import bundle as bundles
 from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
-from grandrounds.shapes import Batch, Probs
+from grandrounds.serve.likeness import Likeness
+from grandrounds.shapes import Batch, Images, Probs
 from grandrounds.tables import IMAGES, PROB
 
 _TABLES, _NO_COLUMN = (".csv", ".tsv"), "none"
@@ -59,6 +60,7 @@ class Predictor:
     def __init__(self, folder: Path, masks: Path | None = None) -> None:
         self.bundle = bundles.read(folder)
         self.pipeline = self.bundle.pipeline if masks is None else self.bundle.pipeline.with_masks(masks)
+        self._likeness = Likeness.load(folder)
         self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
         self._of_exams = families.FAMILIES.get(self.bundle.family).reads == "case"
         self._series = series_of(self._members[0]) if self._of_exams else ()
@@ -131,6 +133,10 @@ class Predictor:
             return [Look(None, None)] * samples.height
         return [self.bundle.envelope.look(row) for row in samples.iter_rows(named=True)]
 
+    def unlike(self, pixels: Images) -> list[str | None]:
+        """Return of each prepared image what is said where it shows something else than those of training."""
+        return [None] * len(pixels) if self._likeness is None else self._likeness.unlike(pixels)
+
     def predict_set(self, opened: Dataset) -> pl.DataFrame:
         """Return one row per sample of a set, or per case where the model reads exams; labels are not looked at.
 
@@ -141,10 +147,12 @@ class Predictor:
             pipeline = self.suiting([one for one, _ in opened.colours])
             prepared = prepare.materialise(opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes)
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
-            rows = np.arange(opened.samples.height)
-            probs = self._mean_on(View(prepared.chosen(rows), opened.samples, None, self.bundle.task))
+            pixels = prepared.chosen(np.arange(opened.samples.height))
+            probs = self._mean_on(View(pixels, opened.samples, None, self.bundle.task))
+            unlike = self.unlike(pixels)
         unit = "case" if self._of_exams else "sample"
-        told = _told_of(opened.samples[unit], self.looks(opened.samples))
+        looks = [look.beside(said) for look, said in zip(self.looks(opened.samples), unlike, strict=True)]
+        told = _told_of(opened.samples[unit], looks)
         firsts = opened.samples[unit].is_first_distinct()
         where = opened.files.unique("sample", keep="first", maintain_order=True).select("sample", "path")
         named = opened.samples.select("sample", "case").join(where, on="sample", maintain_order="left").filter(firsts)
@@ -198,7 +206,7 @@ class Predictor:
         look = self._look(image)
         if look.refused is not None:
             raise BadData(look.refused, where=found.where.path)
-        return _Shown(pixels, look.outside)
+        return _Shown(pixels, look.beside(*self.unlike(pixels[None])).outside)
 
     def _look(self, image: Image) -> Look:
         if self.bundle.envelope is None:

@@ -14,6 +14,7 @@ SHIPPED = Shipped(
     summary="texture and a machine", reference="Nobody, 2002", shape=(1, 32, 32), calibration="beta",
     thresholds=[("Youden", "fibrosis", 0.31)], weights=["Apache-2.0"],
     envelope="Its images had grey values from 0 to 255.", data="CC BY 4.0",
+    strange={"noise": 1.0, "photographs": 0.59},
 )  # fmt: skip
 
 
@@ -21,6 +22,7 @@ SHIPPED = Shipped(
     "said",
     [
         "# Model card: lbp-svm",
+        "found so: 100 % of noise; 59 % of photographs; of images like those of training 1 in 100.",
         "**MADE UP: random numbers**",
         "not a medical device",
         "240 images of 24 patients were read for Lung pattern",
