@@ -69,16 +69,16 @@ class Likeness:
             pixels: (N, C, H, W) or (N, C, D, H, W), prepared.
             patients: (N,); the images of one are left out together.
         """
-        from sklearn.model_selection import GroupKFold  # noqa: PLC0415  (only learning needs it)
-
-        if len(pixels) < FEWEST or len(np.unique(patients)) < _FOLDS:
+        names, whose = np.unique(patients, return_inverse=True)
+        if len(pixels) < FEWEST or len(names) < _FOLDS:
             return None
         shown = planes(pixels)
         described = describe(shown)
         left_out = np.empty((len(shown), 2))
         strange: dict[str, list[Numbers]] = {name: [] for name in STRANGE}
-        for train, test in GroupKFold(_FOLDS).split(described, groups=patients):
-            own = cls._around(described[train])
+        for fold in range(_FOLDS):
+            test = whose % _FOLDS == fold
+            own = cls._around(described[~test])
             left_out[test] = own.distances(described[test])
             for name, made in STRANGE.items():
                 strange[name].append(own.distances(describe(made(shown[test]))))
@@ -161,9 +161,9 @@ def _noise(shown: Planes) -> Planes:
 
 def _photographs(shown: Planes) -> Planes:
     """Return as many squares of two photographs, each from a place and of a size of its own."""
-    from sklearn.datasets import load_sample_images  # noqa: PLC0415  (two pictures that come with the library)
+    from skimage import data  # noqa: PLC0415  (two pictures that come with the library)
 
-    pictures = [one.mean(axis=2).astype(np.float32) for one in load_sample_images().images]
+    pictures = [one.mean(axis=2).astype(np.float32) for one in (data.coffee(), data.chelsea())]
     rng, parts = np.random.default_rng(0), []
     for at in range(len(shown)):
         picture, size = pictures[at % len(pictures)], int(rng.integers(64, 300))
