@@ -100,4 +100,6 @@ def test_a_study_knows_what_was_asked_for():
     assert study.differences(ask) == []
     assert study.differences(study.asked()) == []
     assert study.differences(ask.replaced(recipes=[other.model_dump()])) == ["recipes"]
-    assert study.differences(ask.replaced(families=("thumbnail",))) == ["families"]
+    assert study.differences(ask.replaced(families=("thumbnail",))) == [
+        "families are prior, thumbnail@small, not thumbnail, thumbnail@small"
+    ]
