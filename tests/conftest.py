@@ -9,6 +9,14 @@ import pytest
 from grandrounds.study.pseudonyms import KEY
 
 
+def pytest_configure():
+    """Give each of several test processes one core, so that studies start one worker and not one for every core."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if number and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real images; tests that want it skip where it is not there."""

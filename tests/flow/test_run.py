@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from grandrounds import tables
+from grandrounds.cores import processors
 
 QUICK = ["--families", "prior,metadata,thumbnail,lbp-svm", "--resamples", "200", "--budget", "20s"]
 
@@ -59,7 +60,7 @@ def test_a_run_says_how_many_trials_stood_side_by_side(finished):
     means = tomllib.loads((finished[1] / "study.toml").read_text(encoding="utf-8"))["means"]
     trials = tables.read(tables.TRIALS, finished[1] / "trials.parquet").frame
 
-    assert (means["workers"], means["threads"]) == (os.cpu_count(), 1)
+    assert (means["workers"], means["threads"]) == (processors(), 1)
     assert trials["threads"].unique().to_list() == [1]
     assert trials.filter(status="done")["fit_s"].min() > 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +15,7 @@ from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.told import answer, conclude, console, say
 from grandrounds.cli.tried import Tried
 from grandrounds.cli.tried_table import TriedTable
+from grandrounds.cores import processors
 from grandrounds.data import SourceOptions
 from grandrounds.data.fingerprint import save_fingerprint
 from grandrounds.evaluate.columns import Columns
@@ -65,7 +65,7 @@ def inspect_(
     with show.watching() as watch:
         found = api.inspect(
             options.located(source), read, cache=folder / "data", page=page, watch=watch, names=names,
-            workers=workers or os.cpu_count() or 1,
+            workers=workers or processors(),
         )  # fmt: skip
     save_fingerprint(found, path)
     if json_:
@@ -269,7 +269,7 @@ def evaluate_(
     """
     found = api.evaluate(
         model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
-        role=only, masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or os.cpu_count() or 1,
+        role=only, masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or processors(),
     )  # fmt: skip
     if json_:
         console.print_json(json.dumps(found.found.to_dicts()))

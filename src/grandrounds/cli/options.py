@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from grandrounds.cores import processors
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.aims import Aims
@@ -131,7 +131,7 @@ class Wanted:
             raise BadSpec(
                 "--families names none", remedy="leave it out for the usual ones, or: --families prior,thumbnail"
             )
-        cores = 1 if self.device != "cpu" else max(1, os.cpu_count() or 1)
+        cores = 1 if self.device != "cpu" else processors()
         data = DataSpec(
             source=located(source), skip_bad=self.skip_bad, names=self.names, options=read or SourceOptions()
         )

@@ -11,13 +11,13 @@ Pictures without content (blank, one flat region) match nothing.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
 
+from grandrounds.cores import processors
 from grandrounds.data.alike import MANY, Pair, likely_pairs, look_alikes
 from grandrounds.data.glance import Glances, Grey
 from grandrounds.data.overlay import Match, has_content, match
@@ -73,5 +73,5 @@ def least_score(grey: Grey) -> float:
 
 
 def _matches(grey: Grey, pairs: Sequence[Pair]) -> list[Match]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV works outside Python's lock
+    with ThreadPoolExecutor(processors()) as pool:  # OpenCV works outside Python's lock
         return list(pool.map(lambda pair: match(grey[pair.a], pair.turn.of(grey[pair.b])), pairs))

@@ -13,7 +13,6 @@ Reference: Davison & Hinkley, Bootstrap Methods and their Application (1997), §
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grandrounds import registry, seeds
+from grandrounds.cores import processors
 from grandrounds.evaluate.bca import leaving_out, n_groups
 from grandrounds.evaluate.catalogue import MetricEntry, metrics_for, positive_of
 from grandrounds.evaluate.cohort import Cohort
@@ -224,12 +224,6 @@ def mean_where_defined(groups: list[NDArray[np.float64]]) -> NDArray[np.float64]
         total += np.where(defined, one, 0.0)
         count += defined
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-
-
-def processors() -> int:
-    """Return how many processors this process may use; macOS cannot say, so there it is all of them."""
-    granted = getattr(os, "sched_getaffinity", None)
-    return len(granted(0)) if granted else os.cpu_count() or 1
 
 
 def _summary(average: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import polars as pl
 
 from grandrounds import tables
+from grandrounds.cores import processors
 from grandrounds.evaluate import delong, permutation, rope
-from grandrounds.evaluate.bootstrap import processors
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.compare import ALPHA, holm, holm_levels, judged

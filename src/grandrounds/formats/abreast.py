@@ -13,9 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,16 @@ def processes(workers: int) -> ProcessPoolExecutor:
     """Return an executor of fresh worker processes that end with their parent and leave Ctrl-C to it."""
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
+
+
+def end(executor: Executor) -> None:
+    """End an executor at once: what is in hand is lost, what is done is not; libraries need not unload."""
+    running: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in running.values():
+        process.terminate()
+    for process in running.values():
+        process.join()
 
 
 class Crew:
@@ -56,7 +66,7 @@ class Crew:
     def __exit__(self, *_: object) -> None:
         """End the others."""
         if self._others is not None:
-            self._others.shutdown(wait=True, cancel_futures=True)
+            end(self._others)
             self._others = None
 
     def abreast(

@@ -18,7 +18,7 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.errors import StoreTrouble
-from grandrounds.formats.abreast import processes
+from grandrounds.formats.abreast import end, processes
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
 from grandrounds.study.trial import Job, Trial, run_trial
@@ -105,27 +105,15 @@ class Once(Executor):
 
 @contextlib.contextmanager
 def workers(n: int) -> Iterator[Executor]:
-    """Give an executor of `n` worker processes, which are ended at once where the block fails.
+    """Give an executor of `n` worker processes, which are ended with the block.
 
     Processes that `torchrun` has started do all of the work themselves, each on its part of every batch.
     """
     executor = InProcess() if launched.several() else processes(n)
     try:
         yield executor
-    except BaseException:
-        stop(executor)
-        raise
-    executor.shutdown()
-
-
-def stop(executor: Executor) -> None:
-    """End an executor at once; trials in hand are lost, finished ones are not."""
-    running: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
-    executor.shutdown(wait=False, cancel_futures=True)
-    for process in running.values():
-        process.terminate()
-    for process in running.values():
-        process.join()
+    finally:
+        end(executor)
 
 
 def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, workers: int = 1) -> None:
