@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -33,6 +34,7 @@ FEWEST = 50  # images
 _SIDE_PX, _SQUARES, _CELLS, _DIRECTIONS = 32, 8, 4, 8
 _MOST_AXES, _PER_AXIS, _FOLDS = 24, 5, 5
 _WITHIN = 0.995  # of the images of training that were left out, for each of the two distances
+_LEAST = 0.1  # of a limit; distances are about 1, and 0 among copies
 _TINY = 1e-6
 _KEPT = ("centre", "spread", "axes", "variances", "limits")
 _AT_ONCE = 64  # images in memory
@@ -69,20 +71,22 @@ class Likeness:
             pixels: (N, C, H, W) or (N, C, D, H, W), prepared.
             patients: (N,); the images of one are left out together.
         """
-        names, whose = np.unique(patients, return_inverse=True)
-        if len(pixels) < FEWEST or len(names) < _FOLDS:
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(patients.tolist()))}
+        if len(pixels) < FEWEST or len(numbers) < _FOLDS:
             return None
+        # By their order in the data, so that the folds are the same whatever the pseudonyms are.
+        folds = np.array([numbers[name] % _FOLDS for name in patients.tolist()])
         shown = planes(pixels)
         described = describe(shown)
         left_out = np.empty((len(shown), 2))
         strange: dict[str, list[Numbers]] = {name: [] for name in STRANGE}
         for fold in range(_FOLDS):
-            test = whose % _FOLDS == fold
+            test = folds == fold
             own = cls._around(described[~test])
             left_out[test] = own.distances(described[test])
             for name, made in STRANGE.items():
                 strange[name].append(own.distances(describe(made(shown[test]))))
-        limits = np.quantile(left_out, _WITHIN, axis=0)
+        limits = np.maximum(np.quantile(left_out, _WITHIN, axis=0), _LEAST)
         found = {name: float((np.concatenate(parts) > limits).any(axis=1).mean()) for name, parts in strange.items()}
         last = cls._around(described)
         return cls(last.centre, last.spread, last.axes, last.variances, limits, MappingProxyType(found))
@@ -93,7 +97,7 @@ class Likeness:
         centre, spread = described.mean(axis=0), described.std(axis=0) + _TINY
         _, lengths, axes = np.linalg.svd((described - centre) / spread, full_matrices=False)
         n_axes = max(1, min(_MOST_AXES, len(described) // _PER_AXIS))
-        variances = lengths**2 / len(described)
+        variances = np.maximum(lengths**2 / len(described), _TINY)  # copies of few pictures vary in few ways
         rest = max(variances[n_axes:].sum(), _TINY)  # scales the orthogonal distance, so that both are about 1
         return cls(centre, spread, axes[:n_axes], np.append(variances[:n_axes], rest), np.full(2, np.inf))
 
@@ -108,6 +112,8 @@ class Likeness:
 
     def unlike(self, pixels: Images) -> list[str | None]:
         """Return for each prepared image what is said of one that shows something else; None for all others."""
+        if not len(pixels):
+            return []
         times = (self.distances(describe(planes(pixels))) / self.limits).max(axis=1)
         return [_SAID.format(one) if one > 1 else None for one in times]
 
@@ -161,12 +167,11 @@ def _noise(shown: Planes) -> Planes:
 
 def _photographs(shown: Planes) -> Planes:
     """Return as many squares of two photographs, each from a place and of a size of its own."""
-    from skimage import data  # noqa: PLC0415  (two pictures that come with the library)
-
-    pictures = [one.mean(axis=2).astype(np.float32) for one in (data.coffee(), data.chelsea())]
+    folder = files("skimage") / "data"  # the library comes with a cup of coffee and a cat
+    pictures = [cv2.imread(str(folder / name), cv2.IMREAD_GRAYSCALE) for name in ("coffee.png", "chelsea.png")]
     rng, parts = np.random.default_rng(0), []
     for at in range(len(shown)):
-        picture, size = pictures[at % len(pictures)], int(rng.integers(64, 300))
+        picture, size = np.asarray(pictures[at % len(pictures)], np.float32), int(rng.integers(64, 300))
         row, column = (int(rng.integers(side - size)) for side in picture.shape)
         parts.append(cv2.resize(picture[row : row + size, column : column + size], (_SIDE_PX, _SIDE_PX)))
     return planes(np.stack(parts)[:, None])

@@ -156,3 +156,22 @@ def test_evaluate_counts_them(model, elsewhere, tmp_path):
     assert note == (
         f"{n} of 40 images show something else than those of training did; of images like those 1 in 100 does."
     )
+
+
+def test_names_play_no_part(learned):
+    """Pseudonyms differ from one folder of data to the next; the limits do not."""
+    called = np.char.add("Q", patients(N)[::-1])
+
+    assert Likeness.of(ovals(N, seed=0), called).limits == pytest.approx(learned.limits)
+
+
+def test_few_pictures_in_many_copies_are_known(learned):
+    """They vary in fewer ways than are looked for; another picture is still another one."""
+    few = Likeness.of(np.repeat(ovals(5, seed=9), 20, axis=0), np.arange(100).astype(str))
+
+    assert share(few, ovals(5, seed=9)) == 0
+    assert share(few, STRANGE["noise"](likeness.planes(ovals(20, seed=9)))[:, None]) == 1
+
+
+def test_of_no_images_nothing_is_said(learned):
+    assert learned.unlike(ovals(1, seed=0)[:0]) == []
