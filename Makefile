@@ -22,7 +22,7 @@ demo: $(READY) ## Compare seven families on simulated CT patches and write runs/
 	$(BIN)/grandrounds demo
 
 test: $(READY) ## Run the tests, as many side by side as there are cores, at most four
-	$(BIN)/python -m pytest -m "not long" --numprocesses auto --maxprocesses 4 --dist loadscope
+	$(BIN)/python -m pytest -m "not long" --numprocesses auto --maxprocesses 4 --dist loadscope --durations 25
 
 test-long: $(READY) ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m long
