@@ -93,6 +93,7 @@ def test_the_closed_cases_can_be_judged_by_the_model_that_ships(run):
     assert auc["home"] is not None
     assert ledger.count(opened.root, opened.fingerprint).n == before + 1
     assert "calls test are judged" in came.page.read_text()
+    assert "home is folds inside the official train and valid of the study." in came.page.read_text()
     again = api.evaluate(folder, str(source), role="test")
     assert f"counts {many(before + 1, 'opening')} before this one." in " ".join(again.notes)
 

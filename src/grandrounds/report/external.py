@@ -15,7 +15,7 @@ from grandrounds.report.rounding import NOT_RECORDED, count, interval, known, op
 _HOW = (
     "A family that was trained on the study, on images that nobody chose anything on. Nothing here enters the ranking "
     "or the choice of what ships. Differences are elsewhere minus home, on other patients, with 95 % intervals; home "
-    "is the test role of the study."
+    "is {home} of the study."
 )
 _CAPTIONS = {
     "performance": "what it is worth there",
@@ -30,7 +30,7 @@ def external(ranked: Ranked) -> Section | None:
     frame = ranked.content.external
     if frame.is_empty():
         return None
-    blocks: list[Block] = [Prose((_HOW,))]
+    blocks: list[Block] = [Prose((_HOW.format(home=ranked.tested_on),))]
     for name in frame["name"].unique(maintain_order=True):
         blocks += _tables(ranked, name, frame.filter(pl.col("name") == name))
     return Section("external", "Does it hold elsewhere?", tuple(blocks))
