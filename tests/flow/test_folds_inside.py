@@ -68,11 +68,13 @@ def test_nothing_learned_depends_on_the_closed_images(run, tmp_path):
     assert mine.select("sample", "^prob_.*$").equals(theirs.select("sample", "^prob_.*$"))
 
 
-def test_the_ledger_counts_no_opening_of_the_official_test_role(run, tmp_path):
+def test_the_ledger_counts_no_opening_of_the_official_test_role(tmp_path):
     """Folds inside have a count of their own; a study of the official split begins to count."""
-    opened = data.open_dataset(str(run[1]))
+    source = archive(tmp_path / "set.npz")
+    opened = data.open_dataset(str(source))
+    api.run(asked(source, "inside"), tmp_path / "inside")
     before = ledger.count(opened.root, opened.fingerprint).n
-    api.run(asked(run[1], "official"), tmp_path / "official")
+    api.run(asked(source, "official"), tmp_path / "official")
 
     assert before == 0
     assert ledger.count(opened.root, f"{opened.fingerprint}-inside").n == 6
