@@ -54,12 +54,12 @@ def split(ranked: Ranked) -> str:
         return ""
     n_folds = content.splits.select("repeat", "fold").n_unique()
     group = "by patient" if spec.get("group") == "patient" else "by image, so that a patient may stand on two sides"
-    if spec.get("scheme") == "official":
+    if ranked.scheme == "official":
         return f"The official division into train, valid and test that comes with the data was used.{_apart(spec)}"
-    folds = spec.get("scheme") in ("kfold", "inside")
+    folds = ranked.scheme in ("kfold", "inside")
     times = f"into {n_folds} folds, each of which is test once" if folds else "once"
     again = f", {count(spec['repeats'])} times over" if spec.get("repeats", 1) > 1 else ""
-    closed = " outside of the official test role, which stayed closed," if spec.get("scheme") == "inside" else ""
+    closed = " outside of the official test role, which stayed closed," if ranked.scheme == "inside" else ""
     return f"Cases{closed} were divided {group} {times}{again}, from the seed {record.get('seed')}.{_apart(spec)}"
 
 
