@@ -6,15 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from grandrounds import processes
+from grandrounds.study import engine
 from grandrounds.study.pseudonyms import KEY
 
 
 def pytest_configure():
-    """Give each of several test processes one core, so that studies start one worker and not one for every core."""
+    """Give each of several test processes one core, so that studies start one worker and not one for every core.
+
+    What workers import is imported now, once for all of its tests, also where the first study needs none of it.
+    """
     number = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if number and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
+        processes.furnished(1, engine.HEAVY)
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def plan(ask: Ask, folder: Path, listener: Listener, *, cache: Path | None = Non
     Raises:
         BadSpec: The folder holds another study already.
     """
-    with engine.workers(ask.means.workers) as executor:
+    with engine.workers(ask) as executor:
         return _planned(ask, folder, listener, cache, executor)[0]
 
 
@@ -80,7 +80,7 @@ def run(
             remedy=together if study else "give --task or --tasks, not both",
         )  # fmt: skip
     refuse_unplanned(planned=study is not None, folder=folder)
-    with engine.workers(ask.means.workers) as executor:
+    with engine.workers(ask) as executor:
         if study is None:
             study, workspace = _planned(ask, folder, listener, cache, executor)
         else:

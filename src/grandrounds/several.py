@@ -61,7 +61,7 @@ def plan(ask: Ask, folder: Path, listener: Listener, *, cache: Path | None = Non
         BadSpec: The folder holds another study already.
     """
     ask = _by_name(ask, folder)
-    with engine.workers(ask.means.workers) as executor:
+    with engine.workers(ask) as executor:
         _opened(ask, folder, listener, cache, executor, done=_done(ask, folder))
     return ask
 
@@ -85,7 +85,7 @@ def run(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path
     if len(done) < len(ask.data.options.tasks):
         planned = all((one / STUDY).exists() for one in tasks.folders(ask, folder).values())
         running.refuse_unplanned(planned=planned, folder=folder)
-        with engine.workers(ask.means.workers) as executor:
+        with engine.workers(ask) as executor:
             opened = _opened(ask, folder, listener, cache, executor, done=done)
             failed |= _each(opened, executor, listener)
     else:

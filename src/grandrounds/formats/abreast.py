@@ -6,43 +6,21 @@ process that asks does its share, so that nobody waits while the others start.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Self, TypeVar
-
-import numpy as np
+from typing import Self, TypeVar
 
 from grandrounds.errors import BadData
+from grandrounds.processes import end, fresh, keep_freed_memory
 
 _AHEAD = 2  # pieces of work for each process
 _WORTH_S = 2.0  # of work left; a process takes about half a second of a core to start
-_KEPT_BYTES = 2**24
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def processes(workers: int) -> ProcessPoolExecutor:
-    """Return an executor of fresh worker processes that end with their parent and leave Ctrl-C to it."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
-
-
-def end(executor: Executor) -> None:
-    """End an executor at once: what is in hand is lost, what is done is not; libraries need not unload."""
-    running: dict[int, Any] = dict(getattr(executor, "_processes", None) or {})
-    executor.shutdown(wait=False, cancel_futures=True)
-    for process in running.values():
-        process.terminate()
-    for process in running.values():
-        process.join()
 
 
 class Crew:
@@ -86,14 +64,14 @@ class Crew:
         Raises:
             BadData: A process died.
         """
-        _keep_freed_memory()
+        keep_freed_memory()
         pieces = deque(items[at : at + n_each] for at in range(0, len(items), n_each))
         if pieces and self._others is None:
             started = time.monotonic()
             yield work(pieces.popleft())
             left_s = outlook * len(pieces) * (time.monotonic() - started)
             if self._n_others and left_s >= _WORTH_S:
-                self._others = processes(self._n_others)
+                self._others = fresh(self._n_others)
                 # No items at first: what the work imports takes longer than the start itself.
                 self._awake = self._others.submit(work, items[:0])
         if self._others is None:
@@ -138,23 +116,3 @@ def _done(result: Result) -> Future[Result]:
     future: Future[Result] = Future()
     future.set_result(result)
     return future
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what one image frees for the next, which it else gives back and fetches page by page.
-
-    That took a third of all the time. The library keeps blocks of up to the largest that was ever freed, mallopt(3).
-    """
-    np.empty(_KEPT_BYTES, np.uint8)
-
-
-def _start_worker(parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_freed_memory()
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)

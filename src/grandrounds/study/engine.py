@@ -16,10 +16,10 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 import polars as pl
 
-from grandrounds import tables
+from grandrounds import families, tables
 from grandrounds.errors import StoreTrouble
-from grandrounds.formats.abreast import end, processes
-from grandrounds.study.spec import Study
+from grandrounds.processes import end, furnished
+from grandrounds.study.spec import Ask, Study
 from grandrounds.study.store import Store
 from grandrounds.study.trial import Job, Trial, run_trial
 from grandrounds.training import launched
@@ -27,6 +27,9 @@ from grandrounds.training.epoch import Epoch
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+LIGHT = ("scipy.stats", "sklearn.svm")  # what floors import
+HEAVY = ("torch", "timm", *LIGHT)  # what any other family imports
 
 
 class Listener(Protocol):
@@ -104,12 +107,19 @@ class Once(Executor):
 
 
 @contextlib.contextmanager
-def workers(n: int) -> Iterator[Executor]:
-    """Give an executor of `n` worker processes, which are ended with the block.
+def workers(ask: Ask, *more: str) -> Iterator[Executor]:
+    """Give an executor of as many worker processes as a request allows, which are ended with the block.
 
+    What its families import takes seconds; it is imported from here on, while this process reads images.
     Processes that `torchrun` has started do all of the work themselves, each on its part of every batch.
+
+    Args:
+        ask: What is to be trained, and by how many.
+        more: Families beside those of the request.
     """
-    executor = InProcess() if launched.several() else processes(n)
+    names = (*ask.families, *(recipe.family for recipe in ask.recipes), *more)
+    libraries = LIGHT if all(families.FAMILIES.get(name).kind == "floor" for name in names) else HEAVY
+    executor = InProcess() if launched.several() else furnished(ask.means.workers, libraries)
     try:
         yield executor
     finally:
