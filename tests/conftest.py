@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.command import LIBRARIES
 
 from grandrounds import processes
-from grandrounds.study import engine
 from grandrounds.study.pseudonyms import KEY
 
 
@@ -20,7 +20,7 @@ def pytest_configure():
     if number and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
-        processes.furnished(1, engine.HEAVY)
+        processes.branching(LIBRARIES)
 
 
 @pytest.fixture(scope="session")

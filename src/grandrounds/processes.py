@@ -38,7 +38,32 @@ def furnished(n: int, libraries: Sequence[str]) -> ProcessPoolExecutor:
         n: How many.
         libraries: Modules that start no threads of their own when imported; of a second call they are not heeded.
     """
-    return _executor(n, multiprocessing.get_context("forkserver")) if _branching(libraries) else fresh(n)
+    return _executor(n, multiprocessing.get_context("forkserver")) if branching(libraries) else fresh(n)
+
+
+def branching(libraries: Sequence[str]) -> bool:
+    """Start the process that others branch off from, unless it is there, and return whether there is one.
+
+    It is deaf to Ctrl-C from its first import on. Its socket lies in the folder for temporary files, whose path may be
+    too long for one.
+
+    Args:
+        libraries: What it imports; see `furnished`.
+    """
+    if sys.platform != "linux":
+        return False
+    from multiprocessing import forkserver, resource_tracker  # noqa: PLC0415  (not everywhere)
+
+    forkserver.set_forkserver_preload(list(libraries))
+    resource_tracker.ensure_running()  # first, for where it starts it lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what a process blocks, its children block
+    try:
+        forkserver.ensure_running()
+    except OSError:
+        return False
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return True
 
 
 def end(executor: Executor) -> None:
@@ -62,28 +87,6 @@ def keep_freed_memory() -> None:
 
 def _executor(n: int, context: BaseContext) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(n, mp_context=context, initializer=_start, initargs=(dict(os.environ),))
-
-
-def _branching(libraries: Sequence[str]) -> bool:
-    """Start the process that others branch off from, and return whether there is one.
-
-    It is deaf to Ctrl-C from its first import on. Its socket lies in the folder for temporary files, whose path may be
-    too long for one.
-    """
-    if sys.platform != "linux":
-        return False
-    from multiprocessing import forkserver, resource_tracker  # noqa: PLC0415  (not everywhere)
-
-    forkserver.set_forkserver_preload(list(libraries))
-    resource_tracker.ensure_running()  # first, for where it starts it lets Ctrl-C through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what a process blocks, its children block
-    try:
-        forkserver.ensure_running()
-    except OSError:
-        return False
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return True
 
 
 def _start(environment: dict[str, str]) -> None:

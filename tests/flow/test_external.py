@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
+from tests.command import grandrounds
 
 from grandrounds import api, tables
 from grandrounds.cli import main
@@ -439,8 +438,7 @@ def test_nothing_names_a_patient_or_a_file(run, tmp_path):
 def test_the_command_prints_the_drop(run, tmp_path):
     """A line for each metric with its value at home, and where the report lies."""
     source = hospital(tmp_path / "theirs", seed=9, first=100)
-    command = [sys.executable, "-m", "grandrounds", "evaluate", str(run), str(source)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    said = grandrounds("evaluate", run, source)
 
     assert "auc: " in said
     assert "at home" in said

@@ -3,9 +3,9 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import pytest
+from tests.command import called, grandrounds
 
 from grandrounds import tables
 
@@ -26,27 +26,21 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_costs_the_trial_in_hand_and_no_more(small_disk, archive):
     """The first study is untouched; after freeing space the same command goes on to the end."""
-    command = [sys.executable, "-m", "grandrounds", "run", str(archive), "--resamples", "100", "-o"]
-    quick = ["--families", "prior,thumbnail"]
-    subprocess.run([*command, "first", *quick], cwd=small_disk, check=True, capture_output=True)
+    asked = ["run", archive, "--resamples", "100", "--families"]
+    grandrounds(*asked, "prior,thumbnail", "-o", "first", cwd=small_disk)
     report = (small_disk / "first/report.html").read_bytes()
     hog = small_disk / "hog"
     with hog.open("wb") as file:
         free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
         file.write(bytes(free - 300_000))
 
-    full = subprocess.run(
-        [*command, "second", "--families", "prior,thumbnail,lbp-svm"],
-        cwd=small_disk, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    full = called("grandrounds", *asked, "prior,thumbnail,lbp-svm", "-o", "second", cwd=small_disk)
     assert full.returncode == 1
     assert "free some space" in full.stderr
     assert "Traceback" not in full.stderr
     assert (small_disk / "first/report.html").read_bytes() == report
 
     hog.unlink()
-    subprocess.run(
-        [*command, "second", "--families", "prior,thumbnail,lbp-svm"], cwd=small_disk, check=True, capture_output=True
-    )
+    grandrounds(*asked, "prior,thumbnail,lbp-svm", "-o", "second", cwd=small_disk)
     trials = tables.read(tables.TRIALS, small_disk / "second/trials.parquet").frame
     assert set(trials["status"]) == {"done"}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import polars as pl
 import pytest
+from tests.command import called
 
 from grandrounds import tables
 
@@ -19,8 +18,7 @@ QUICK = ("--patients", "2", "--sections", "1", "--epochs", "1", "--judged", "3")
 
 
 def grandrounds(*arguments, cwd, refused=False):
-    command = [sys.executable, "-m", "grandrounds", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    done = called("grandrounds", *arguments, cwd=cwd)
     assert done.returncode == int(refused), done.stderr
     return done.stderr if refused else done.stdout
 

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from PIL import Image as Pillow
+from tests.command import grandrounds
 from tests.conftest import archive_arrays
 
 WORD = "zyzzyva"  # stands in every name that must not come out
 ASKED = ["--families", "prior,thumbnail", "--resamples", "100", "--budget", "10s"]
-
-
-def grandrounds(*arguments: object, cwd: Path) -> str:
-    """Run a command to its end and return everything that it said."""
-    command = [sys.executable, "-m", "grandrounds", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
-    return done.stdout + done.stderr
 
 
 @pytest.fixture

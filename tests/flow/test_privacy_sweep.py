@@ -25,6 +25,7 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from tests.command import grandrounds
 
 from grandrounds.data.pacs_copy import SeriesFacts, write_slice
 
@@ -182,13 +183,6 @@ def _kept(folder):
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def _command(*arguments, cwd):
-    command = [sys.executable, "-m", "grandrounds", *map(str, arguments)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-1500:]
-    return done.stdout + done.stderr
-
-
 def test_the_words_are_there_to_be_found(files):
     """Sixty words lie in the files, their names and the table: to find none in what comes out means something."""
     root, ward, table, archive = files
@@ -209,10 +203,10 @@ def test_nothing_that_a_run_keeps_or_says_has_one(files, tmp_path, packed):
     """Inspect, run and report an export, as a folder and as a ZIP: no file, no name of a file, no line has a word."""
     _, ward, table, archive = files
     source, asked = (archive if packed else ward), ["--labels", table, "--join", "study", "--label", "finding"]
-    said = _command("inspect", source, *asked, cwd=tmp_path)
+    said = grandrounds("inspect", source, *asked, cwd=tmp_path)
     run = ["run", source, *asked, "--families", "prior,thumbnail", "--resamples", "100", "--budget", "10s"]
-    said += _command(*run, "-o", "run", cwd=tmp_path)
-    said += _command("report", "run", cwd=tmp_path)
+    said += grandrounds(*run, "-o", "run", cwd=tmp_path)
+    said += grandrounds("report", "run", cwd=tmp_path)
     kept = _kept(tmp_path)
 
     assert len(kept) > 20

@@ -15,24 +15,12 @@ import numpy as np
 import polars as pl
 import psutil
 import pytest
+from tests.command import grandrounds
 
 from grandrounds import tables
 from grandrounds.cores import processors
 
 QUICK = ["--families", "prior,metadata,thumbnail,lbp-svm", "--resamples", "200", "--budget", "20s"]
-
-
-def grandrounds(*arguments, cwd, check=0):
-    """Run a command and return what it printed; its exit code must be the expected one."""
-    done = subprocess.run(
-        [sys.executable, "-m", "grandrounds", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-    )
-    assert done.returncode == check, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
 """A study whose network begins without labels: it runs, says so, and gives the same again."""
 
-import subprocess
-import sys
-
 import polars as pl
 import pytest
+from tests.command import grandrounds
 
 from grandrounds import tables
 
@@ -24,14 +22,11 @@ def runs(archive, tmp_path_factory):
     cwd = tmp_path_factory.mktemp("begun")
     (cwd / "begun.toml").write_text(RECIPE)
 
-    def grandrounds(*arguments):
-        subprocess.run([sys.executable, "-m", "grandrounds", *map(str, arguments)], cwd=cwd, check=True)
-
     wanted = ("--families", "prior,begun.toml", "--seeds", "1", "--budget", "60s", "--resamples", "200", "--workers", 1)
-    grandrounds("plan", archive, *wanted, "-o", "one")
+    grandrounds("plan", archive, *wanted, "-o", "one", cwd=cwd)
     (cwd / "two.toml").write_text((cwd / "one/study.toml").read_text())
-    grandrounds("run", "one")
-    grandrounds("run", "two.toml", "-o", "two")
+    grandrounds("run", "one", cwd=cwd)
+    grandrounds("run", "two.toml", "-o", "two", cwd=cwd)
     return cwd / "one", cwd / "two"
 
 

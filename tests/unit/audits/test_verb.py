@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import polars as pl
 import pytest
+from tests.command import grandrounds
 
 from grandrounds import api, tables
 from grandrounds.errors import BadData
@@ -59,9 +58,8 @@ def test_a_csv_that_cannot_be_judged_is_still_audited(csv):
 
 def test_the_command_prints_findings_first_and_exits_with_0(csv):
     """Audits report, they never stop anything; JSON is for programs."""
-    command = [sys.executable, "-m", "grandrounds", "audit", str(csv)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    listed = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
+    said = grandrounds("audit", csv)
+    listed = json.loads(grandrounds("audit", csv, "--json"))
 
     assert said.startswith("A001 Patient on two sides: finding.")
     assert f"{len(listed)} audits: finding" in said
@@ -101,8 +99,6 @@ def test_each_of_several_tasks_is_audited_and_a_finding_names_its_task(csv):
     assert (found["acl", "A018"], found["meniscus", "A018"]) == ("finding", "passed")
     rows = findings.filter(task="acl", audit="A018")["rows"].item().to_list()
     assert rows == ["case s22: valid in meniscus"]
-    said = subprocess.run(
-        [sys.executable, "-m", "grandrounds", "audit", str(csv)], capture_output=True, text=True, check=True
-    ).stdout
+    said = grandrounds("audit", csv)
     assert said.startswith("acl, A001 Patient on two sides: finding.")
     assert f"{len(found)} audits of 2 tasks: finding" in said

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.command import grandrounds
 
 from grandrounds import others
 from grandrounds.evaluate.columns import Columns
@@ -73,11 +72,7 @@ def test_a_leak_in_one_of_several_tasks_leads_the_answer_over_all(tmp_path: Path
 
 def test_the_terminal_names_the_findings_below_the_answer(leaky: Path, tmp_path: Path) -> None:
     """Whoever reads no page still learns what the audits found."""
-    done = subprocess.run(
-        [sys.executable, "-m", "grandrounds", "report", str(leaky), "-o", str(tmp_path / "out"), "--resamples", "100"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    told = " ".join(done.stdout.split())
+    told = " ".join(grandrounds("report", leaky, "-o", tmp_path / "out", "--resamples", "100").split())
 
     assert "LEAKY" in told
     assert "The audits found: Patient on two sides (A001)" in told

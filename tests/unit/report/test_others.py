@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from tests.command import called
 
 from grandrounds import api, tables
 from grandrounds.errors import BadSpec
@@ -61,9 +60,7 @@ def test_flags_of_the_command_reach_the_judge(csv: Path) -> None:
         "who", "--family", "net", "--prob", "ill=score", "--positive", "ill", "--primary", "brier", "--margin", "0.05",
         "--resamples", "100",
     ]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "grandrounds", *arguments], capture_output=True, text=True, check=False
-    )
+    done = called("grandrounds", *arguments)
 
     assert done.returncode == 0, done.stderr
     page = (csv.parent / "by-flags/report.html").read_text(encoding="utf-8")
@@ -78,9 +75,7 @@ def test_audits_read_the_same_columns(csv: Path) -> None:
     """The verb for audits alone takes the flags too."""
     arguments = ["audit", str(csv), "--sample", "id", "--label", "truth", "--patient", "who", "--family", "net",
                  "--prob", "ill=score", "--resamples", "100", "--json"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "grandrounds", *arguments], capture_output=True, text=True, check=False
-    )
+    done = called("grandrounds", *arguments)
 
     assert {row["audit"]: row["outcome"] for row in json.loads(done.stdout)}["A000"] == "passed"
 
