@@ -36,9 +36,9 @@ MADE_OF = {
     "multitask:li2014": {**SMALL, "dropout": 0.1},
 }
 AT_PUBLISHED_SIZE = {"torchvision"}  # whose smallest takes minutes to learn; `test_named_networks` fits and saves some
-DEEP = "resnet-101"  # of the same blocks as resnet-50 and resnet-152, which stay
+DEEP = ("resnet-101", "resnet-152")  # of the same blocks as resnet-50, which stays
 NAMES = [
-    pytest.param(name, marks=pytest.mark.long) if name == DEEP else name
+    pytest.param(name, marks=pytest.mark.long) if name in DEEP else name
     for name in (*families.FAMILIES.names(), *MADE_OF)
 ]
 # Smaller and hungrier than a user would want, so that a few images are learnt in a second.
@@ -204,17 +204,18 @@ def test_repeats_for_a_seed_and_survives_saving(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fitted_state_does_not_depend_on_what_is_predicted(name, tmp_path):
-    """Poisoned test images and labels leave the hash of the fitted state as it was."""
+    """Poisoned images and labels leave the hash of the fitted state as it was."""
     poisoned = dataclasses.replace(TEST, pixels=-100 * TEST.pixels, labels=(TEST.labels + 1) % N_CLASSES)
     hashes = []
-    for number, (model, test) in enumerate(((fitted(name), TEST), (fit(name), poisoned))):
-        model.predict(seen(name, test))
+    for number, test in enumerate((None, TEST, poisoned)):
+        if test is not None:
+            fitted(name).predict(seen(name, test))
         place = tmp_path / str(number)
         place.mkdir()
-        model.save(place)
+        fitted(name).save(place)
         hashes.append(families.fitted_hash(place))
 
-    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -288,7 +289,7 @@ def test_records_what_it_saw(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_random_labels_score_at_chance(name):
     """With labels shuffled among patients, balanced accuracy stays within 3.5 standard errors of chance."""
-    n_patients, n_seeds = 60, 3
+    n_patients, n_seeds = 90, 2
     scores = []
     for seed in range(n_seeds):
         random = np.random.default_rng(100 + seed)
