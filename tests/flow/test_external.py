@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -443,6 +444,8 @@ def test_the_command_prints_the_drop(run, tmp_path):
     assert "auc: " in said
     assert "at home" in said
     assert "report.html" in said
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)<', (run / "report.html").read_text(encoding="utf-8"))
+    assert "At home|There|Difference" in "|".join(heads)
 
 
 def test_worst_errors_of_a_run_have_pictures(finished):

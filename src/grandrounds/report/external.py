@@ -22,7 +22,7 @@ _CAPTIONS = {
     "calibration": "whether its probabilities still hold: a slope below 1 is too sure, an intercept below 0 too high",
     "mix": "who the patients are, as shares of the {unit}s",
 }
-_SIDES = {"home": "At home", "external": "Elsewhere", "difference": "Difference"}
+_SIDES = {"home": "At home", "external": "There", "difference": "Difference"}
 
 
 def external(ranked: Ranked) -> Section | None:
