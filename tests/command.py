@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 from grandrounds.processes import branching
-from grandrounds.study.engine import HEAVY
+from grandrounds.study import engine
 
-LIBRARIES = (*HEAVY, "numba", "cv2", "cyclopts", "jinja2", "pydantic", "rich.table")
+MODULES = (engine.LIBRARIES, "numba", "cv2", "cyclopts", "jinja2", "pydantic", "rich.table")
 
 
 def grandrounds(*arguments, cwd=None, check=0, environment=None, timeout_s=300):
@@ -36,7 +36,7 @@ def called(*command, cwd=None, environment=None, timeout_s=300):
         timeout_s: After this it is killed.
     """
     words = [str(word) for word in command]
-    if not branching(LIBRARIES):
+    if not branching(MODULES):
         return subprocess.run(
             [sys.executable, "-m", *words], cwd=cwd, env=environment, timeout=timeout_s,
             capture_output=True, text=True, check=False,

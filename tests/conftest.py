@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.command import LIBRARIES
+from tests.command import MODULES
 
 from grandrounds import processes
 from grandrounds.study.pseudonyms import KEY
@@ -20,7 +20,7 @@ def pytest_configure():
     if number and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(number) % len(cores)]})
-        processes.branching(LIBRARIES)
+        processes.branching(MODULES)
 
 
 @pytest.fixture(scope="session")

@@ -28,33 +28,34 @@ def fresh(n: int) -> ProcessPoolExecutor:
     return _executor(n, multiprocessing.get_context("spawn"))
 
 
-def furnished(n: int, libraries: Sequence[str]) -> ProcessPoolExecutor:
-    """Return an executor of processes that have these libraries already; otherwise like `fresh`.
+def furnished(n: int, modules: Sequence[str]) -> ProcessPoolExecutor:
+    """Return an executor of processes that have imported these modules already; otherwise like `fresh`.
 
     One process without work imports them, from now on and once for all executors of this program; the others branch off
     from it. Elsewhere than on Linux each imports its own, since there libraries do not survive the branching.
 
     Args:
         n: How many.
-        libraries: Modules that start no threads of their own when imported; of a second call they are not heeded.
+        modules: What is imported: nothing that works with threads of its own from then on, or touches a graphics card,
+            or fails other than by being absent. Of a second call they are not heeded.
     """
-    return _executor(n, multiprocessing.get_context("forkserver")) if branching(libraries) else fresh(n)
+    return _executor(n, multiprocessing.get_context("forkserver")) if branching(modules) else fresh(n)
 
 
-def branching(libraries: Sequence[str]) -> bool:
+def branching(modules: Sequence[str]) -> bool:
     """Start the process that others branch off from, unless it is there, and return whether there is one.
 
     It is deaf to Ctrl-C from its first import on. Its socket lies in the folder for temporary files, whose path may be
     too long for one.
 
     Args:
-        libraries: What it imports; see `furnished`.
+        modules: What it imports; see `furnished`.
     """
     if sys.platform != "linux":
         return False
     from multiprocessing import forkserver, resource_tracker  # noqa: PLC0415  (not everywhere)
 
-    forkserver.set_forkserver_preload(list(libraries))
+    forkserver.set_forkserver_preload(list(modules))
     resource_tracker.ensure_running()  # first, for where it starts it lets Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what a process blocks, its children block
     try:

@@ -22,6 +22,10 @@ from grandrounds.processes import end, fresh, furnished
 def loaded(module):
     return module in sys.modules
 
+def barred():
+    import torch
+    return torch.cuda._is_in_bad_fork()
+
 if __name__ == "__main__":
     executor = {executor}
     print(executor.submit({work}).result(), flush=True)
@@ -64,6 +68,30 @@ def test_furnished_processes_have_their_libraries_before_they_work(tmp_path):
         assert started.communicate() == ("True\n", "")
     with program(tmp_path, "loaded, 'colorsys'", "fresh(1)") as started:
         assert started.communicate() == ("False\n", "")
+
+
+@linux
+def test_what_trials_import_leaves_the_graphics_card_to_them(tmp_path):
+    """CUDA that was touched before a process branched off cannot be used in it."""
+    if not hasattr(pytest.importorskip("torch")._C, "_cuda_getDeviceCount"):
+        pytest.skip("this torch was built without CUDA")
+    touched = "import torch; torch._C._cuda_getDeviceCount()"
+    (tmp_path / "touching.py").write_text(touched, encoding="utf-8")
+    said = []
+    for module in (engine.LIBRARIES, "touching"):
+        with program(tmp_path, "barred", f"furnished(1, ['{module}'])", PYTHONPATH=str(tmp_path)) as started:
+            said.append(started.communicate()[0])
+
+    assert said == ["False\n", "True\n"]
+
+
+@linux
+def test_a_broken_library_is_left_to_whoever_needs_it(tmp_path):
+    """A package whose parts are not there must not end the process that others branch off from."""
+    (tmp_path / "torch.py").write_text("raise OSError('a part is not there')", encoding="utf-8")
+    with program(tmp_path, "loaded, 'scipy.stats'", f"furnished(1, ['{engine.LIBRARIES}'])",
+                 PYTHONPATH=str(tmp_path)) as started:  # fmt: skip
+        assert started.communicate() == ("True\n", "")
 
 
 @linux

@@ -28,8 +28,7 @@ from grandrounds.training.epoch import Epoch
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LIGHT = ("scipy.stats", "sklearn.svm")  # what floors import
-HEAVY = ("torch", "timm", *LIGHT)  # what any other family imports
+LIBRARIES, FEW_LIBRARIES = "grandrounds.study.libraries", "grandrounds.study.few_libraries"
 
 
 class Listener(Protocol):
@@ -110,16 +109,18 @@ class Once(Executor):
 def workers(ask: Ask, *more: str) -> Iterator[Executor]:
     """Give an executor of as many worker processes as a request allows, which are ended with the block.
 
-    What its families import takes seconds; it is imported from here on, while this process reads images.
-    Processes that `torchrun` has started do all of the work themselves, each on its part of every batch.
+    What training imports takes seconds; it is imported from here on, while this process reads images. Floors, which
+    need the least of it, are not made to wait for the rest. Processes that `torchrun` has started do all of the work
+    themselves, each on its part of every batch.
 
     Args:
         ask: What is to be trained, and by how many.
         more: Families beside those of the request.
     """
     names = (*ask.families, *(recipe.family for recipe in ask.recipes), *more)
-    libraries = LIGHT if all(families.FAMILIES.get(name).kind == "floor" for name in names) else HEAVY
-    executor = InProcess() if launched.several() else furnished(ask.means.workers, libraries)
+    few = all(families.FAMILIES.get(name).kind == "floor" for name in names)
+    modules = [FEW_LIBRARIES if few else LIBRARIES]
+    executor = InProcess() if launched.several() else furnished(ask.means.workers, modules)
     try:
         yield executor
     finally:
