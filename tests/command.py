@@ -76,3 +76,4 @@ def _share_the_server():
     from multiprocessing import forkserver
 
     forkserver.ensure_running = forkserver._forkserver.ensure_running = lambda: None
+    branching(MODULES)

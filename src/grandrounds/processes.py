@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 _KEPT_BYTES = 2**24
+_served = threading.Event()  # whether there is a process that others branch off from
 
 
 def fresh(n: int) -> ProcessPoolExecutor:
@@ -32,14 +33,16 @@ def furnished(n: int, modules: Sequence[str]) -> ProcessPoolExecutor:
     """Return an executor of processes that have imported these modules already; otherwise like `fresh`.
 
     One process without work imports them, from now on and once for all executors of this program; the others branch off
-    from it. Elsewhere than on Linux each imports its own, since there libraries do not survive the branching.
+    from it. Elsewhere than on Linux each imports its own, since there libraries do not survive the branching; so does
+    one by itself, for which it would take longer, unless that process is there already.
 
     Args:
         n: How many.
         modules: What is imported: nothing that works with threads of its own from then on, or touches a graphics card,
             or fails other than by being absent. Of a second call they are not heeded.
     """
-    return _executor(n, multiprocessing.get_context("forkserver")) if branching(modules) else fresh(n)
+    worth_it = n > 1 or _served.is_set()
+    return _executor(n, multiprocessing.get_context("forkserver")) if worth_it and branching(modules) else fresh(n)
 
 
 def branching(modules: Sequence[str]) -> bool:
@@ -64,6 +67,7 @@ def branching(modules: Sequence[str]) -> bool:
         return False
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    _served.set()
     return True
 
 
