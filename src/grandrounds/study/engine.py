@@ -106,7 +106,7 @@ class Once(Executor):
 
 
 @contextlib.contextmanager
-def workers(ask: Ask, *more: str) -> Iterator[Executor]:
+def workers(ask: Ask, only: str | None = None) -> Iterator[Executor]:
     """Give an executor of as many worker processes as a request allows, which are ended with the block.
 
     What training imports takes seconds; it is imported from here on, while this process reads images. Floors, which
@@ -115,9 +115,9 @@ def workers(ask: Ask, *more: str) -> Iterator[Executor]:
 
     Args:
         ask: What is to be trained, and by how many.
-        more: Families beside those of the request.
+        only: The one family that is trained, where it is not those of the request.
     """
-    names = (*ask.families, *(recipe.family for recipe in ask.recipes), *more)
+    names = (only,) if only else (*ask.families, *(recipe.family for recipe in ask.recipes))
     few = all(families.FAMILIES.get(name).kind == "floor" for name in names)
     modules = [FEW_LIBRARIES if few else LIBRARIES]
     executor = InProcess() if launched.several() else furnished(ask.means.workers, modules)

@@ -64,7 +64,7 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
         )
     ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
     workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
-    with engine.workers(ask, tuning.family) as executor:
+    with engine.workers(ask, only=tuning.family) as executor:
         looked_at, tuning = _looked_at(workspace, tuning, listener)
         table = compare(tuning, looked_at, ask.means, executor, listener)
     best = table.row(0, named=True)
