@@ -92,7 +92,7 @@ def rates(n, setting, difference=0.0, *, rows=False):
     """Return the share of n studies in which each method tells the families apart, and the mean standard error."""
     found, errors = [], []
     for seed in range(n):
-        frame = study(seed, *setting, difference)
+        frame = study(seed, *setting, difference=difference)
         told, error = told_apart(frame, seed)
         found.append(told | (by_row(frame, seed) if rows else {}))
         errors.append(error)

@@ -21,7 +21,7 @@ import numpy as np
 from grandrounds import families, seeds
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget, View
-from grandrounds.study.engine import workers
+from grandrounds.processes import fresh
 
 N_PATCHES, N_FOLDS, N_CLASSES, SIDE_PX = 16_220, 10, 5, 32
 VALID_SHARE = 0.15  # of what is not tested
@@ -31,7 +31,7 @@ LADDER = ("sift-svm", "lbp-svm", "rbm-svm", "li2014")
 def patches(n: int, seed: int) -> View:
     """Return patches whose texture depends on the class: noise that was smoothed more or less."""
     view = noise_view((1, SIDE_PX, SIDE_PX), n, N_CLASSES, seed)
-    pixels = view.pixels.copy()
+    pixels = np.array(view.pixels)
     for grade in range(1, N_CLASSES):
         rows = view.labels >= grade
         pixels[rows] = (pixels[rows] + np.roll(pixels[rows], 1, axis=2) + np.roll(pixels[rows], 1, axis=3)) / 3
@@ -57,7 +57,7 @@ def main(part: float) -> None:
     total_min = 0.0
     print(f"{N_PATCHES} patches of {SIDE_PX}×{SIDE_PX}, {N_FOLDS} folds, of which {n_folds} are run, two side by side")
     print(f"{'family':10}{'s a fold':>10}{'min for ten':>13}")
-    with workers(2) as executor:
+    with fresh(2) as executor:
         for name in LADDER:
             began = time.perf_counter()
             seconds = [one.result() for one in [executor.submit(fold_s, name, fold) for fold in range(n_folds)]]

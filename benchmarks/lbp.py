@@ -15,10 +15,10 @@ import os
 import platform
 import sys
 import time
+from importlib.metadata import version
 
 import numba
 import numpy as np
-import skimage
 from scipy.ndimage import gaussian_filter
 from skimage.feature import local_binary_pattern
 
@@ -64,7 +64,7 @@ def main():
     print(f"first call   {first_s:8.2f} s, most of it to compile where nothing is cached")
     print(f"load         {os.getloadavg()[0]:8.1f} in the last minute on {os.cpu_count()} cores")
     print(f"versions     python {platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}, "
-          f"scikit-image {skimage.__version__}, {platform.machine()}")  # fmt: skip
+          f"scikit-image {version('scikit-image')}, {platform.machine()}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def main(names: list[str]) -> None:
     draws = [rng.choice(patients, len(patients)) for _ in range(RESAMPLES)]
     samples = [np.concatenate([np.flatnonzero(owner == one) for one in draw]) for draw in draws]
     for name in names:
-        epochs = min(MOST_EPOCHS, families.params_of(name).max_epochs)
+        epochs = min(MOST_EPOCHS, families.params_of(name).max_epochs)  # type: ignore[attr-defined]
         probs = {
             share: [
                 families.build(name, {"self_supervised": share})

@@ -19,7 +19,7 @@ from concurrent.futures import Executor
 from grandrounds import families
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget
-from grandrounds.study.engine import workers
+from grandrounds.processes import fresh
 
 SHAPE, N_TRAIN, N_VALID, N_CLASSES, N_EPOCHS, REPETITIONS = (1, 32, 32), 1024, 128, 5, 2, 5
 
@@ -49,7 +49,7 @@ def in_turn_s(executor: Executor, name: str) -> float:
 def main(names: list[str]) -> None:
     print(f"{N_TRAIN} images of {SHAPE}, {N_EPOCHS} passes, two trials, {REPETITIONS} interleaved repetitions")
     print(f"{'family':14}{'side by side s':>16}{'in turn s':>12}{'times as fast':>15}")
-    with workers(2) as executor:
+    with fresh(2) as executor:
         for name in names:
             abreast_s(executor, name), in_turn_s(executor, name)  # warm-up: both processes import
             pairs = [(abreast_s(executor, name), in_turn_s(executor, name)) for _ in range(REPETITIONS)]

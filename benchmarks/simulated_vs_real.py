@@ -64,13 +64,12 @@ def spectrum(patch, pixel_mm):
 
 
 def measure(sections):
-    patches, spectra = [], []
+    found = []
     for hu, lung, pixel_mm in sections:
         for top, left, bottom, right in boxes(lung, 1, fraction=1.0):
             patch = hu[top:bottom, left:right]
-            patches.append(patch)
-            spectra.append(spectrum(patch, pixel_mm))
-    patches, spectra = np.array(patches), np.array(spectra)  # (n, 32, 32), (n, 16)
+            found.append((patch, spectrum(patch, pixel_mm)))
+    patches, spectra = (np.array(one) for one in zip(*found, strict=True))  # (n, 32, 32), (n, 16)
     quiet = patches.std(axis=(1, 2)) <= np.quantile(patches.std(axis=(1, 2)), QUIET)
     return {"patches": patches, "all": spectra.mean(axis=0), "quiet": spectra[quiet].mean(axis=0)}
 
