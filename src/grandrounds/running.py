@@ -12,11 +12,11 @@ from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
+from grandrounds.study.job import Trial
 from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, failed_in, is_finished, save_study, train
 from grandrounds.study.spec import Ask, Study
 from grandrounds.study.store import Store
-from grandrounds.study.trial import Trial
 from grandrounds.study.workspace import Workspace, open_workspace
 from grandrounds.training import launched
 

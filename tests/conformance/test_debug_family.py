@@ -14,8 +14,8 @@ from grandrounds.families.protocol import FamilyEntry
 from grandrounds.specs import parse
 from grandrounds.splits import ledger
 from grandrounds.study.engine import InProcess, Silent, run_all
+from grandrounds.study.job import Job, trials_of
 from grandrounds.study.spec import Ask, DataSpec, Recipe
-from grandrounds.study.trial import Job, trials_of
 from grandrounds.study.workspace import open_workspace
 from grandrounds.training import losses
 

@@ -21,7 +21,8 @@ import polars as pl
 from grandrounds.prepare import Pipeline, build_step
 from grandrounds.specs import parse
 from grandrounds.study.spec import Ask, DataSpec, Recipe
-from grandrounds.study.trial import Job, run_trial, trials_of
+from grandrounds.study.job import Job, trials_of
+from grandrounds.study.trial import run_trial
 from grandrounds.study.workspace import open_workspace
 
 source, folder, names = *map(Path, sys.argv[1:3]), sys.argv[3:]

@@ -21,8 +21,9 @@ from grandrounds.report import gather
 from grandrounds.report.ranked import Ranked
 from grandrounds.specs import parse
 from grandrounds.splits import SplitPlan
+from grandrounds.study.job import Job, Trial
 from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Recipe, Study
-from grandrounds.study.trial import Job, Trial, run_trial
+from grandrounds.study.trial import run_trial
 from grandrounds.study.workspace import Workspace, open_workspace
 
 TASKS = ("effusion", "nodule", "fracture")

@@ -22,8 +22,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from grandrounds.study.job import Trial
 from grandrounds.study.spec import Study
-from grandrounds.study.trial import Trial
 from grandrounds.training.epoch import Epoch
 
 

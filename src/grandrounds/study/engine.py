@@ -19,9 +19,10 @@ import polars as pl
 from grandrounds import families, tables
 from grandrounds.errors import StoreTrouble
 from grandrounds.processes import end, furnished
+from grandrounds.study.job import Job, Trial
 from grandrounds.study.spec import Ask, Study
 from grandrounds.study.store import Store
-from grandrounds.study.trial import Job, Trial, run_trial
+from grandrounds.study.trial import run_trial
 from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 

@@ -21,12 +21,13 @@ from grandrounds.splits import ledger
 from grandrounds.study import pictures
 from grandrounds.study.engine import Listener, run_all
 from grandrounds.study.evidence import DECLARED, LEDGER, declared
+from grandrounds.study.job import Job, Trial, trials_of
 from grandrounds.study.judging import judge_run
 from grandrounds.study.planning import toml
 from grandrounds.study.record import record
 from grandrounds.study.spec import Study
 from grandrounds.study.store import Store
-from grandrounds.study.trial import FITTED, Job, Trial, trials_of
+from grandrounds.study.trial import FITTED
 from grandrounds.study.workspace import Workspace
 from grandrounds.wording import many
 

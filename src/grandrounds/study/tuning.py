@@ -21,9 +21,9 @@ from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.seeds import derive
 from grandrounds.specs import parse
 from grandrounds.study.engine import Listener, run_all
+from grandrounds.study.job import Job, Trial
 from grandrounds.study.space import PLACE, Tuning, Values, value_in
 from grandrounds.study.spec import Means, Recipe
-from grandrounds.study.trial import Job, Trial
 from grandrounds.study.workspace import Workspace
 from grandrounds.wording import many
 
