@@ -13,11 +13,13 @@ import tomlkit
 from grandrounds import families, tables
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.catalogue import METRICS, spoken
+from grandrounds.specs import parse
 from grandrounds.study import engine
 from grandrounds.study.engine import Listener, Silent
+from grandrounds.study.reading import refuse_unreadable
 from grandrounds.study.record import processor
 from grandrounds.study.space import PLACE, Tuning, Values
-from grandrounds.study.spec import Ask, Means, Study
+from grandrounds.study.spec import Ask, Means, Recipe, Study
 from grandrounds.study.tuning import compare, scored_on
 from grandrounds.study.workspace import Workspace, inside, open_workspace
 from grandrounds.wording import many
@@ -54,7 +56,7 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
         listener: Told how it goes.
 
     Raises:
-        BadData: No recipe could be trained.
+        BadData: The family cannot read the images, or no recipe could be trained.
         BadSpec: The family learns several tasks at once.
     """
     listener = listener or Silent()
@@ -64,6 +66,7 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
         )
     ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
     workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
+    refuse_unreadable({tuning.family: parse(Recipe, {"family": tuning.family, "params": tuning.base})}, workspace)
     with engine.workers(ask, only=tuning.family) as executor:
         looked_at, tuning = _looked_at(workspace, tuning, listener)
         table = compare(tuning, looked_at, ask.means, executor, listener)

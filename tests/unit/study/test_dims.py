@@ -12,17 +12,17 @@ from grandrounds import families
 from grandrounds.errors import BadData
 from grandrounds.prepare import Pipeline, PreparedArray, build_step
 from grandrounds.specs import parse
-from grandrounds.study import pictures, planning
+from grandrounds.study import pictures, planning, reading
 from grandrounds.study.spec import Ask, DataSpec, Recipe, Study
 
 
 def test_volumes_are_refused_before_training_by_families_that_read_planes():
     """With the sizes, the families and what to do; families that look at no pixel go on."""
     with pytest.raises(BadData, match=r"volumes of 16×64×64.*resnet-18, lbp-svm") as caught:
-        planning._refuse_misread(["prior", "resnet-18", "lbp-svm"], (1, 16, 64, 64))
+        reading.refuse_misread(["prior", "resnet-18", "lbp-svm"], (1, 16, 64, 64))
     assert "--unit slice" in caught.value.remedy
-    planning._refuse_misread(["prior", "metadata"], (1, 16, 64, 64))
-    planning._refuse_misread(["prior", "resnet-18"], (1, 64, 64))
+    reading.refuse_misread(["prior", "metadata"], (1, 16, 64, 64))
+    reading.refuse_misread(["prior", "resnet-18"], (1, 64, 64))
 
 
 def test_a_refusal_while_families_are_timed_says_which_it_is_of():
@@ -39,17 +39,17 @@ def test_the_plan_says_where_a_batch_of_whole_stacks_is_read_in_parts():
     """Default volumes fit at once; stacks as the surveyed knee networks read them do not, and floors read none."""
     recipes = {name: parse(Recipe, {"family": name}) for name in ("prior", "slices:resnet-18")}
     nothing_said = pl.DataFrame({"series_kind": [None, None]}, schema={"series_kind": pl.String})
-    (said,) = planning._in_parts(recipes, nothing_said, (36, 448, 448))
+    (said,) = reading._in_parts(recipes, nothing_said, (36, 448, 448))
 
     assert said.startswith("slices:resnet-18: a batch of 8 volumes of 36×448×448 is read in 8 parts")
-    assert not list(planning._in_parts(recipes, nothing_said, (16, 64, 64)))
+    assert not list(reading._in_parts(recipes, nothing_said, (16, 64, 64)))
 
 
 def test_the_plan_counts_all_series_of_an_exam_that_are_read_side_by_side():
     """Three of them take the memory of three volumes; a family that reads each by itself has room for a batch."""
     samples = pl.DataFrame({"series_kind": ["axial", "coronal", "sagittal", "axial"]})
     recipes = {name: parse(Recipe, {"family": name}) for name in ("exams:joint:resnet-18", "slices:resnet-18")}
-    (said,) = planning._in_parts(recipes, samples, (16, 256, 256))
+    (said,) = reading._in_parts(recipes, samples, (16, 256, 256))
 
     assert said.startswith("exams:joint:resnet-18: a batch of 8 exams with 3 series of 16×256×256 is read in 4 parts")
 
@@ -59,7 +59,7 @@ def test_the_plan_counts_only_the_series_that_are_read():
     samples = pl.DataFrame({"series_kind": ["axial", "coronal", "sagittal", "axial"]})
     family = "exams:joint:resnet-18"
     recipe = parse(Recipe, {"family": family, "params": {"only": ["axial", "coronal"]}})
-    (said,) = planning._in_parts({family: recipe}, samples, (16, 256, 256))
+    (said,) = reading._in_parts({family: recipe}, samples, (16, 256, 256))
 
     assert "exams with 2 series of 16×256×256 is read in 2 parts" in said
 
@@ -72,9 +72,9 @@ def test_networks_of_exams_are_refused_on_a_canvas():
         for names in (("prior", "exams:slices:spp"), ("fusion:slices:spp", "slices:spp"))
     )
     with pytest.raises(BadData, match="on a canvas: exams:slices:spp"):
-        planning._refuse_canvas(exams, canvas)
-    planning._refuse_canvas(others, canvas)
-    planning._refuse_canvas(exams, Pipeline())
+        reading.refuse_canvas(exams, canvas)
+    reading.refuse_canvas(others, canvas)
+    reading.refuse_canvas(exams, Pipeline())
 
 
 def test_the_plan_counts_exams_that_hold_a_series_twice():
@@ -82,11 +82,11 @@ def test_the_plan_counts_exams_that_hold_a_series_twice():
     rows = [("1", "axial"), ("1", "axial"), ("1", "coronal"), ("2", "axial"), ("2", "coronal")]
     samples = pl.DataFrame(rows, schema=["case", "series_kind"], orient="row")
     exams, volumes = ({name: parse(Recipe, {"family": name})} for name in ("exams:slices:spp", "slices:spp"))
-    (said,) = planning._repeated(exams, samples, (4, 8, 8))
+    (said,) = reading._repeated(exams, samples, (4, 8, 8))
 
     assert said.startswith("1 case has axial more than once, of 2: families behind exams: read the first")
-    assert not list(planning._repeated(volumes, samples, (4, 8, 8)))
-    assert not list(planning._repeated(exams, samples.tail(2), (4, 8, 8)))
+    assert not list(reading._repeated(volumes, samples, (4, 8, 8)))
+    assert not list(reading._repeated(exams, samples.tail(2), (4, 8, 8)))
 
 
 def test_volumes_and_images_of_two_series_have_pictures(tmp_path):

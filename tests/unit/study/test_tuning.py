@@ -190,6 +190,16 @@ def test_a_family_that_cannot_read_the_images_says_what_to_do(workspace):
     assert "what to do: set side_px = 32" in refusal.value.remedy
 
 
+def test_tuning_is_refused_before_training_where_a_study_would_be(archive, tmp_path):
+    """Images are planes here, and the family reads volumes: no training is tried."""
+    ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
+    wanted = Tuning("slices:spp", params_of("slices:spp"), [{"learning_rate": 0.1}], seeds=1)
+    with pytest.raises(BadData, match=r"planes of .*, and these families read volumes: slices:spp"):
+        tune(ask, tmp_path, wanted)
+
+    assert not list((tmp_path / "trials").iterdir())
+
+
 def test_a_metric_that_cannot_decide_is_refused(workspace):
     """The judge's own rule on primary metrics holds here too."""
     with pytest.raises(BadSpec, match="cannot be the primary metric"):
