@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, Self, TypeVar, get_args
@@ -34,6 +34,16 @@ class Spec(BaseModel):
     def replaced(self, **changes: object) -> Self:
         """Return a copy with some fields changed, validated anew."""
         return parse(type(self), self.model_dump() | changes)
+
+
+def apart(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names that a command line may have put into one word with commas between them.
+
+    >>> apart("t1, t2"), apart(["t1,t2", "adc"])
+    (('t1', 't2'), ('t1', 't2', 'adc'))
+    """
+    parts = ",".join([names] if isinstance(names, str) else names).split(",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 S = TypeVar("S", bound=Spec)

@@ -10,29 +10,27 @@ from grandrounds.data.series_spec import SeriesSpec
 
 
 def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
-    """Return the series with the columns `chosen`, `reason` and `channel`, the number of the channel it is to be.
+    """Return the series with the columns `chosen`, `reason` and `part`, the number of the part its description has.
 
     Args:
         series: One row per series, with `exam, plane, thickness_mm, kernel, contrast, description, n_slices, kind`.
         spec: What fits.
     """
     reasons = [_misfit(row, spec) for row in series.iter_rows(named=True)]
-    channels = [_channel(row, spec.channels) for row in series.iter_rows(named=True)]
-    fitting = series.with_columns(
-        reason=pl.Series(reasons, dtype=pl.String()), channel=pl.Series(channels, dtype=pl.Int64())
-    )
+    parts = [part_in(row["description"], spec.parts) for row in series.iter_rows(named=True)]
+    fitting = series.with_columns(reason=pl.Series(reasons, dtype=pl.String()), part=pl.Series(parts, dtype=pl.Int64()))
     fits = pl.col("reason").is_null()
     if spec.pick == "one" or spec.channels:
         rank = (
             pl.struct(pl.col("thickness_mm").fill_null(float("inf")), -pl.col("n_slices"), "series")
             .rank("ordinal")
-            .over("exam", "channel", fits)
+            .over("exam", "part", fits)
         )
         best = fitting.with_columns(rank=rank)
         words = "another series of the exam has thinner slices, or more of them"
         reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(words)).otherwise("reason")
         fitting = best.with_columns(reason=reason).drop("rank")
-    n_channels = pl.col("channel").filter(fits).n_unique().over("exam")
+    n_channels = pl.col("part").filter(fits).n_unique().over("exam")
     if spec.channels:
         lacks = pl.when(fits & (n_channels < len(spec.channels))).then(pl.lit("the exam lacks one of the channels"))
         fitting = fitting.with_columns(reason=lacks.otherwise("reason"))
@@ -41,10 +39,14 @@ def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
     )
 
 
-def _channel(row: dict[str, object], channels: Sequence[str]) -> int:
-    """Return which channel a series is to be, the first where nothing is said of channels."""
-    fitting = [at for at, part in enumerate(channels) if _holds(row["description"], part)]
-    return max(fitting, key=lambda at: len(channels[at]), default=0)
+def part_in(description: object, parts: Sequence[str]) -> int | None:
+    """Return the number of the longest of these parts that a description has; None where it has none.
+
+    >>> part_in("AX T2 FAT SAT", ("t1", "t2", "t2 fat sat")), part_in("scout", ("t1", "t2")), part_in(None, ("t1",))
+    (2, None, None)
+    """
+    fitting = [at for at, part in enumerate(parts) if _holds(description, part)]
+    return max(fitting, key=lambda at: len(parts[at]), default=None)
 
 
 def _holds(text: object, part: str) -> bool:
@@ -66,8 +68,8 @@ def _misfits(row: dict[str, object], spec: SeriesSpec) -> Iterator[str]:
     for name, part in (("kernel", spec.kernel), ("description", spec.description)):
         if part is not None and not _holds(row[name], part):
             yield f"another {name}"
-    if spec.channels and not any(_holds(row["description"], part) for part in spec.channels):
-        yield "none of the channels"
+    if spec.parts and part_in(row["description"], spec.parts) is None:
+        yield "none of the channels" if spec.channels else "none of the kinds"
 
 
 def _praise(spec: SeriesSpec) -> str:

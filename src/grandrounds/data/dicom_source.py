@@ -153,10 +153,10 @@ def _rows(
         "series",
         pl.col("exam").alias("case"),
         "label",
-        pl.col("plane").alias("series_kind"),
+        _called(options.series.kinds).alias("series_kind"),
         *stated,  # the table's word goes before the header's
         *(value.alias(free_name(name)) for name, value in rest.items()),
-        "channel",
+        "part",
         pl.col("exam" if options.series.channels else "series")
         .map_elements(_short, return_dtype=pl.String())
         .alias("sample"),
@@ -166,9 +166,14 @@ def _rows(
     )
     slices = tree.files.join(facts, on="series", how="inner", maintain_order="left")
     if options.series.channels:
-        slices = slices.sort("sample", "channel", maintain_order=True)
+        slices = slices.sort("sample", "part", maintain_order=True)
         slices = slices.with_columns(order=pl.int_range(pl.len()).over("sample"))
-    return by_unit(slices.drop("channel"), options.unit)
+    return by_unit(slices.drop("part"), options.unit)
+
+
+def _called(kinds: Sequence[str]) -> pl.Expr:
+    """Return what tells the series of an exam apart: parts of their descriptions, or their planes."""
+    return pl.col("part").replace_strict(dict(enumerate(kinds)), return_dtype=pl.String()) if kinds else pl.col("plane")
 
 
 def _short(series: str) -> str:

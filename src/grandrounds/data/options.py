@@ -12,21 +12,15 @@ from grandrounds.data.hrct_spec import HrctSpec
 from grandrounds.data.knee_spec import KneeSpec
 from grandrounds.data.patches import DEMO_PATCHES, PatchSpec
 from grandrounds.data.series_spec import SeriesSpec
-from grandrounds.specs import Spec
-
-
-def _apart(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names that a command line may have put into one word with commas between them."""
-    parts = ",".join([names] if isinstance(names, str) else names).split(",")
-    return tuple(part.strip() for part in parts if part.strip())
+from grandrounds.specs import Spec, apart
 
 
 def _apart_if_one(names: Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return names as `_apart` does where one word is all there is: nobody asks for one class, and some have commas."""
+    """Return names as `apart` does where one word is all there is: nobody asks for one class, and some have commas."""
     if names is None:
         return None
     words = (names,) if isinstance(names, str) else tuple(names)
-    return _apart(words) if len(words) == 1 else words
+    return apart(words) if len(words) == 1 else words
 
 
 class SourceOptions(Spec):
@@ -70,7 +64,7 @@ class SourceOptions(Spec):
     side: str | None = None
     role: str | None = None
     task: str | None = None
-    tasks: Annotated[tuple[str, ...], BeforeValidator(_apart)] = ()
+    tasks: Annotated[tuple[str, ...], BeforeValidator(apart)] = ()
     kind: Literal["auto", "binary", "multiclass", "ordinal"] = "auto"
     classes: Annotated[tuple[str, ...] | None, BeforeValidator(_apart_if_one)] = None
     positive: str | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from grandrounds.specs import Spec
+from pydantic import BeforeValidator, model_validator
+
+from grandrounds.specs import Spec, apart
 
 Plane = Literal["axial", "coronal", "sagittal"]
 
@@ -20,9 +22,13 @@ class SeriesSpec(Spec):
         description: Part of the series description, upper or lower case; None for any.
         pick: `"one"` takes the series with the thinnest slices, then the most of them, of those that fit; `"all"`
             takes every one that fits.
-        channels: Parts of series descriptions. Each exam's series that have them become the channels of one volume, in
-            this order, all laid on the first; of several for one channel, the one that `"one"` would take. Of parts
-            that fit one description the longest counts. Empty: a series is a volume of its own.
+        channels: Parts of series descriptions, with commas between them. Each exam's series that have them become the
+            channels of one volume, in this order, all laid on the first; of several for one channel, the one that
+            `"one"` would take. Of parts that fit one description the longest counts. Empty: a series is a volume of its
+            own.
+        kinds: Parts of series descriptions that tell an exam's series apart, with commas between them. A series that
+            has one is called so, and others are not read; `pick` chooses among those with the same part. Of parts that
+            fit one description the longest counts. Empty: a series is called by its plane.
     """
 
     plane: Plane | None = None
@@ -31,4 +37,16 @@ class SeriesSpec(Spec):
     contrast: bool | None = None
     description: str | None = None
     pick: Literal["one", "all"] = "one"
-    channels: tuple[str, ...] = ()
+    channels: Annotated[tuple[str, ...], BeforeValidator(apart)] = ()
+    kinds: Annotated[tuple[str, ...], BeforeValidator(apart)] = ()
+
+    @model_validator(mode="after")
+    def _refuse_both(self) -> Self:
+        if self.channels and self.kinds:
+            raise ValueError("series are either the channels of one volume or told apart: give channels or kinds")
+        return self
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of descriptions, of which a series has to have one; empty where nothing is said of them."""
+        return self.channels or self.kinds

@@ -3,7 +3,7 @@
 A volume is a file that holds several slices, a folder with slices in the order in which people count, or a series of
 DICOM files. Which series of its exam it shows is said by a file or folder that is called so; whatever else is in its
 place names the exam: `exam1/axial/01.png`, `axial/exam1.npy` and `exam1_axial.nii.gz` are all of the axial series of
-exam1. DICOM headers say the plane and the exam themselves.
+exam1. DICOM headers say the plane, the description and the exam themselves.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from grandrounds import formats
 from grandrounds.data import dicom_tree
+from grandrounds.data.choosing import part_in
 from grandrounds.data.exports import is_container
 from grandrounds.formats import Part, Where
 from grandrounds.image import Image
@@ -62,7 +63,7 @@ def found_in(path: Path, series: Sequence[str], *, volumes: bool) -> list[Found]
         BadData: There is nothing at that path.
     """
     if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
-        return list(_of_dicom(path))
+        return list(_of_dicom(path, series))
     lies_in = path if path.is_dir() else path.parent
     images = formats.images_in(path)
     if not (volumes and path.is_dir()):
@@ -118,10 +119,12 @@ def _joined(words: Sequence[str]) -> str:
     return "/".join(below) or words[0]
 
 
-def _of_dicom(path: Path) -> Iterator[Found]:
-    """Yield the series of an export, which tell their plane and their study."""
+def _of_dicom(path: Path, series: Sequence[str]) -> Iterator[Found]:
+    """Yield the series of an export, which tell their plane or are told by their description, and their study."""
     tree = dicom_tree.survey(path)
     for row in tree.series.iter_rows(named=True):
         files = tree.files.filter(series=row["series"]).sort("order").select("path", "member", "frame").rows()
         slices = tuple(Part(Path(file), member, frame) for file, member, frame in files)
-        yield Found(Where(slices[0].path, slices[0].member), row["study"] or row["series"], row["plane"], slices)
+        part = None if row["plane"] in series else part_in(row["description"], series)
+        kind = row["plane"] if part is None else series[part]
+        yield Found(Where(slices[0].path, slices[0].member), row["study"] or row["series"], kind, slices)
