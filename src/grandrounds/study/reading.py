@@ -104,4 +104,7 @@ def _repeated(recipes: Mapping[str, Recipe], samples: pl.DataFrame, space: tuple
     if len(space) == 3 and any(families.FAMILIES.get(name).reads == "case" for name in recipes):
         named = samples["series_kind"].drop_nulls().unique().sort().to_list()
         for found in repeated(samples, named):
-            yield f"{found}: families behind exams: read the first, those behind fusion: average what is said of each."
+            yield (
+                f"{found}: families behind exams: read the first, those behind fusion: average what is said of each. "
+                "Of a DICOM export --series.kinds tells series apart by parts of their descriptions."
+            )

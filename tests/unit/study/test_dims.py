@@ -85,6 +85,7 @@ def test_the_plan_counts_exams_that_hold_a_series_twice():
     (said,) = reading._repeated(exams, samples, (4, 8, 8))
 
     assert said.startswith("1 case has axial more than once, of 2: families behind exams: read the first")
+    assert "--series.kinds" in said
     assert not list(reading._repeated(volumes, samples, (4, 8, 8)))
     assert not list(reading._repeated(exams, samples.tail(2), (4, 8, 8)))
 
