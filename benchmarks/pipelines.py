@@ -35,8 +35,9 @@ from torchvision import transforms
 from grandrounds.families.architectures import resnet
 from grandrounds.families.params import ResNetParams
 from grandrounds.training import machine
-from grandrounds.training.loop import Labelled, Plan, drive, train
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import OfLabels
+from grandrounds.training.plan import Labelled, Plan
 
 N_IMAGES, SIDE_PX, BATCH, REPETITIONS = 1024, 28, 64, 5
 PARAMS = ResNetParams(width=0.25, batch_size=BATCH, shift=0.0, mirror="never", learning_rate=1e-3)

@@ -27,8 +27,9 @@ from grandrounds import families
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.price import noise_view
 from grandrounds.training import machine
-from grandrounds.training.loop import Labelled, Plan, drive, train
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import OfLabels
+from grandrounds.training.plan import Labelled, Plan
 
 REPETITIONS, SHAPE, N_CLASSES = 7, (1, 32, 32), 5
 N_STEPS = {"li2014": 200, "resnet-18": 5, "vit-tiny": 20}

@@ -29,8 +29,11 @@ from grandrounds.training import machine, simsiam
 from grandrounds.training.canvas import by_size, outside_slices
 from grandrounds.training.epoch import Epoch
 from grandrounds.training.imbalance import ClassWeights, class_weights
-from grandrounds.training.loop import Labelled, Plan, drive, lay_out, predict, train
+from grandrounds.training.layout import lay_out
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import Distilled, Loss, OfLabels, OfTasks
+from grandrounds.training.plan import Labelled, Plan
+from grandrounds.training.prediction import predict
 from grandrounds.training.spec import TrainingSpec
 
 _FIRST = "first."  # where the numbers of the input layer are kept among the weights

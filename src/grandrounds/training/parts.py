@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MOST_VALUES = 2**23  # voxels at once, one stack of 36×448×448; a thin network keeps some hundred bytes for each
 
@@ -30,3 +34,13 @@ def n_parts(space: tuple[int, ...], n_batch: int, n_series: int = 1) -> int:
     (1, 8)
     """
     return -(-n_batch // at_once(space, n_batch, n_series))
+
+
+def n_slices(space: tuple[int, ...]) -> int:
+    """Return how many planes an image of that space, (H, W) or (D, H, W), is."""
+    return math.prod(space[:-2])
+
+
+def n_series_of(network: nn.Module) -> int:
+    """Return how many series of an exam a network reads side by side, each with all of its slices."""
+    return max(getattr(part, "n_series", 1) for part in network.modules())

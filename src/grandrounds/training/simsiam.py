@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from grandrounds import seeds
 from grandrounds.shapes import Images
 from grandrounds.training import augment
-from grandrounds.training.loop import Plan, as_channels_first, reader_of
+from grandrounds.training.layout import as_channels_first, reader_of
 from grandrounds.training.losses import Outputs
 from grandrounds.training.optimiser import learning_rate, optimiser_of
+from grandrounds.training.plan import Plan
 from grandrounds.training.spec import TrainingSpec
 
 N_FEATURES = 128  # numbers that the network gives for an image while it has no classes

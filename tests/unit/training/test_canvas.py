@@ -17,8 +17,10 @@ from grandrounds.image import Image
 from grandrounds.prepare import build_step
 from grandrounds.shapes import OUTSIDE
 from grandrounds.training.canvas import by_size
-from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import OfLabels
+from grandrounds.training.plan import Labelled, Plan
+from grandrounds.training.prediction import predict
 from grandrounds.training.spec import TrainingSpec
 
 SIZES = ((20, 20), (16, 28), (28, 18))

@@ -11,9 +11,11 @@ from torch import nn
 
 from grandrounds.errors import BadData
 from grandrounds.training import parts
-from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import Mixed, OfLabels
 from grandrounds.training.optimiser import learning_rate
+from grandrounds.training.plan import Labelled, Plan
+from grandrounds.training.prediction import predict
 from grandrounds.training.spec import TrainingSpec
 
 SPEC = TrainingSpec(shift=0, batch_size=8, learning_rate=1e-2)

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
 from torch import nn
 
-from grandrounds.training.loop import Labelled, Plan, drive, predict, train
+from grandrounds.training.loop import drive, train
 from grandrounds.training.losses import Distilled, OfLabels
 from grandrounds.training.machine import precision
+from grandrounds.training.plan import Labelled, Plan
+from grandrounds.training.prediction import predict
 from grandrounds.training.spec import TrainingSpec
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 1.0, -2.0]])

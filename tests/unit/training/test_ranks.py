@@ -18,7 +18,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from grandrounds.training import launched
-from grandrounds.training.loop import Labelled, Plan, drive, train
+from grandrounds.training.loop import drive, train
+from grandrounds.training.plan import Labelled, Plan
 from grandrounds.training.losses import OfLabels
 from grandrounds.training.ranks import joined
 from grandrounds.training.spec import TrainingSpec
