@@ -59,7 +59,7 @@ def ship(family: str, decision: Verdict, study: Study, workspace: Workspace, fol
         folder, list(models.values()),
         card=card(gather(store.folder), family, shipped),
         family=family, task=task, pipeline=study.prepare, shape=shape,
-        envelope=envelope, likeness=likeness,
+        kinds=study.data.options.series.kinds, envelope=envelope, likeness=likeness,
         fingerprint=workspace.dataset.fingerprint, simulated=workspace.dataset.simulated, unit=decision.unit,
         rules=tuple(rules[trial] for trial in models) if rules else (),
         calibration=calibration,

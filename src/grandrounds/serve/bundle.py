@@ -52,6 +52,7 @@ class Bundle(Spec):
         pipeline: How an image is prepared.
         shape: (C, H, W) of a prepared image.
         members: Folders of fitted models whose mean is the prediction.
+        kinds: Parts of series descriptions that told the series of a DICOM export apart; none where planes did.
         unit: What the study compared, and therefore what one answer is about: a sample, a case or a patient.
         rules: How each member makes one answer of the samples of a case or a patient; none where samples were compared.
         calibration: How probabilities are recalibrated, in a word; `"none"` where they are best as stated.
@@ -70,6 +71,7 @@ class Bundle(Spec):
     pipeline: Pipeline
     shape: tuple[int, ...]
     members: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
     unit: Unit = "sample"
     rules: tuple[Rule, ...] = ()
     calibration: str = "none"

@@ -51,19 +51,20 @@ class Found(NamedTuple):
         return formats.read(self.where.path, member=self.where.member, frame=self.where.frame)
 
 
-def found_in(path: Path, series: Sequence[str], *, volumes: bool) -> list[Found]:
+def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequence[str] = ()) -> list[Found]:
     """Return the volumes or the planes of a path; nothing is decoded but headers.
 
     Args:
         path: A file, an archive, or a folder.
         series: What series may be called.
         volumes: Whether slices that lie together are one volume.
+        kinds: Parts of descriptions that tell DICOM series apart, those too that nobody reads; none where planes do.
 
     Raises:
         BadData: There is nothing at that path.
     """
     if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
-        return list(_of_dicom(path, series))
+        return list(_of_dicom(path, kinds))
     lies_in = path if path.is_dir() else path.parent
     images = formats.images_in(path)
     if not (volumes and path.is_dir()):
@@ -119,12 +120,12 @@ def _joined(words: Sequence[str]) -> str:
     return "/".join(below) or words[0]
 
 
-def _of_dicom(path: Path, series: Sequence[str]) -> Iterator[Found]:
+def _of_dicom(path: Path, kinds: Sequence[str]) -> Iterator[Found]:
     """Yield the series of an export, which tell their plane or are told by their description, and their study."""
     tree = dicom_tree.survey(path)
     for row in tree.series.iter_rows(named=True):
         files = tree.files.filter(series=row["series"]).sort("order").select("path", "member", "frame").rows()
         slices = tuple(Part(Path(file), member, frame) for file, member, frame in files)
-        part = None if row["plane"] in series else part_in(row["description"], series)
-        kind = row["plane"] if part is None else series[part]
+        part = part_in(row["description"], kinds)
+        kind = row["plane"] if not kinds else None if part is None else kinds[part]
         yield Found(Where(slices[0].path, slices[0].member), row["study"] or row["series"], kind, slices)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +121,8 @@ class Predictor:
         Raises:
             BadData: There are no images, or nothing at a path.
         """
-        found = [(path, one) for path in paths for one in found_in(path, self._series, volumes=self._reads_volumes)]
+        look = partial(found_in, series=self._series, volumes=self._reads_volumes, kinds=self.bundle.kinds)
+        found = [(path, one) for path in paths for one in look(path)]
         if not found:
             raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
         asked = list(_exams(found) if self._of_exams else (_Asked(one.where, (one,)) for _, one in found))

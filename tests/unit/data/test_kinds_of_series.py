@@ -10,6 +10,8 @@ from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadSpec
+from grandrounds.serve import bundle
+from grandrounds.serve.exams import found_in
 from grandrounds.serve.predictor import Predictor
 from grandrounds.specs import parse
 from grandrounds.splits import SplitSpec
@@ -81,6 +83,14 @@ def test_channels_and_kinds_are_two_ways():
         parse(SeriesSpec, {"channels": ["t1"], "kinds": ["t2"]})
 
 
+def test_a_series_of_new_exams_is_called_as_the_study_called_it(export):
+    """Of all parts that the study told apart, also those that a model does not read: fat sat is no T2."""
+    found = found_in(export, ("t2",), volumes=True, kinds=KINDS.series.kinds)
+    called = sorted((one.kind or "none", len(one.slices)) for one in found)
+
+    assert [kind for kind, _ in called] == 3 * ["none"] + 3 * ["t1"] + 3 * ["t2"] + 3 * ["t2 fat sat"]
+
+
 def test_what_ships_tells_the_series_of_an_export_apart_again(tmp_path):
     """Only T2 says the class: a model of exams finds it by its description in an export that nobody described."""
     for patient in range(1, 25):
@@ -100,5 +110,6 @@ def test_what_ships_tells_the_series_of_an_export_apart_again(tmp_path):
         write(tmp_path / str(patient), patient, 2, "Axial T1 tse", grey=t1)
     found = Predictor(outcome.folder / "model").predict([tmp_path / "31", tmp_path / "32"])
 
+    assert bundle.read(outcome.folder / "model").kinds == ("t1", "t2")
     assert outcome.ships.startswith("exams:thumbnail")  # all series or T2 alone
     assert found["predicted"].to_list() == ["bright", "dark"]
