@@ -11,11 +11,11 @@ n         all ten folds, on the Xeon two, from which the minutes for ten are wor
 
 Run with `python benchmarks/ild_ladder.py [PART [recipe]]`. PART is the share of the ten folds that is really run, 0.2
 by default; the minutes for ten are worked out from it. The families are SIFT, LBP and RBM with a support vector
-machine, and Li-2014 in 40 passes with batches of 32, which is equivalent to its recipe and cheaper
-(docs/explanation/which-family-when.md); with `recipe`, in 80 passes with batches of 16. The patches are noise that was
-smoothed more or less, each of a patient of its own: this measures time and says nothing about quality. Two folds run
-side by side, one thread each. `python benchmarks/ild_ladder.py tried` trains li2014 for a few passes in other ways, in
-turns, on one thread, and prints what each takes of its recipe's time.
+machine, and Li-2014 in 40 passes with batches of 32, which on simulated patches and with the rate and decay of the
+sweeps (docs/explanation/which-family-when.md) is equivalent to the 80 passes with batches of 16 that `recipe` takes.
+The patches are noise that was smoothed more or less, each of a patient of its own: this measures time and says nothing
+about quality. Two folds run side by side, one thread each. `python benchmarks/ild_ladder.py tried` trains li2014 for a
+few passes in other ways, in turns, on one thread, and prints what each takes of its recipe's time.
 """
 
 from __future__ import annotations
