@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import log2, prod
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ _STEPS = 4  # timed steps, of which a pass over random images consists
 _MOST_VALUES = 2**26  # of the images that a network is timed on, unless one batch has more
 _SLOWLY = 1e-5  # learning rate at which no loss becomes infinite
 _ROWS = 200  # rows that a family without epochs is timed on, and half of them
+_SLOWER = 1.25  # mixed precision that takes so many times as long as single is spoken of; less may be noise
 
 
 class Price(Spec):
@@ -34,6 +35,8 @@ class Price(Spec):
         peak_mib: Resident memory of a process that does nothing else, images included.
         n_parameters: Learned numbers.
         images_per_s: Training images in a second; 0 for families that do not iterate.
+        mixed_by_single: How many times as long a fit takes in the mixed precision that was asked for as it would in
+            single; 1 where mixed precision was not asked for.
     """
 
     seconds_per_epoch: float
@@ -41,10 +44,19 @@ class Price(Spec):
     peak_mib: float
     n_parameters: int
     images_per_s: float
+    mixed_by_single: float = 1.0
 
     def fit_s(self, epochs: int) -> float:
         """Return the seconds of a fit with that many epochs."""
         return self.fixed_s + epochs * self.seconds_per_epoch
+
+    def notes(self, name: str) -> Iterator[str]:
+        """Yield what whoever pays this price for the family of that name should know of it."""
+        if self.mixed_by_single >= _SLOWER:
+            yield (
+                f"{name}: on this machine mixed precision takes {self.mixed_by_single:.1f} times as long as single; "
+                'without precision = "mixed" in its recipe it trains in single.'
+            )
 
 
 def time_batch(
@@ -80,10 +92,11 @@ def time_batch(
     size = _Size(shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several)
     if families.FAMILIES.get(name).iterates:
         spec = families.params_of(name, params)
-        run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
-        fixed_s += _teacher_s(spec, size, budget)
+        run, per_epoch_s, fixed_s = _with_teacher(family, spec, size, budget)
+        mixed_by_single = _mixed_by_single(name, params, fixed_s + _passes(spec) * per_epoch_s, size, budget)
     else:
         half, run = (_run(family, size, min(n_train, rows), budget) for rows in (_ROWS // 2, _ROWS))
+        mixed_by_single = 1.0
         power = min(2.0, max(1.0, log2(max(run.fit_s, 1e-6) / max(half.fit_s, 1e-6))))
         per_epoch_s, fixed_s = 0.0, run.fit_s * max(1.0, n_train / _ROWS) ** power
     pixels_mib = 4 * (n_train + n_valid) * int(np.prod(shape)) / 2**20
@@ -95,6 +108,7 @@ def time_batch(
         peak_mib=run.resident_mib + held_mib,
         n_parameters=run.n_parameters,
         images_per_s=run.images_per_s,
+        mixed_by_single=mixed_by_single,
     )
 
 
@@ -102,6 +116,12 @@ def _gently(params: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters that learn slowly: it costs the same, and a rate that is too high is for the trial to tell."""
     slow = {"learning_rate": _SLOWLY} if "learning_rate" in params else {}
     return {name: _gently(one) if isinstance(one, Mapping) else one for name, one in params.items()} | slow
+
+
+def _singly(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters that train in single precision where mixed was asked for, of members and teachers as well."""
+    single = {"precision": "single"} if params.get("precision") == "mixed" else {}
+    return {name: _singly(one) if isinstance(one, Mapping) else one for name, one in params.items()} | single
 
 
 def _classes(n_classes: int) -> tuple[str, ...]:
@@ -136,6 +156,29 @@ def _iterating(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple
     # Where several members divide the images among them, an epoch of one is not yet a pass over all.
     n_members = spec.members_on(size.kinds) if isinstance(spec, FusionParams) else 1
     return run, n_members * epoch_s * size.n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
+
+
+def _with_teacher(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple[_Run, float, float]:
+    """Return what `_iterating` does, with a teacher's training among what does not grow with passes."""
+    run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
+    return run, per_epoch_s, fixed_s + _teacher_s(spec, size, budget)
+
+
+def _passes(spec: Spec) -> int:
+    return int(getattr(spec, "max_epochs", 1))
+
+
+def _mixed_by_single(name: str, params: Mapping[str, Any], mixed_s: float, size: _Size, budget: Budget) -> float:
+    """Return how many times as long as in single precision a whole fit takes; 1 where mixed is not asked for.
+
+    Which of them is faster depends on the processor and on the network, so that nothing but a clock can tell.
+    """
+    single = _singly(params)
+    if single == params:
+        return 1.0
+    spec = families.params_of(name, single)
+    _, per_epoch_s, fixed_s = _with_teacher(families.build(name, single), spec, size, budget)
+    return mixed_s / max(fixed_s + _passes(spec) * per_epoch_s, 1e-6)
 
 
 def _teacher_s(spec: Spec, size: _Size, budget: Budget) -> float:

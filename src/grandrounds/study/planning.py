@@ -48,7 +48,7 @@ def plan_study(ask: Ask, workspace: Workspace, executor: Executor, say: Say) -> 
     recipes = with_controls(asked, samples)
     for note in (*told(recipes, asked), *notes(recipes, samples, space)):
         say(note)
-    prices = _prices(recipes, ask.means, workspace, executor)
+    prices = _prices(recipes, ask.means, workspace, executor, say)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     n_folds = len(workspace.plan.folds())
     seeds = ask.seeds or (SEEDS_OF_ONE_FOLD if n_folds == 1 else 1)
@@ -74,7 +74,7 @@ def price_study(study: Study, workspace: Workspace, executor: Executor, say: Say
     recipes = {recipe.family: recipe for recipe in study.recipes}
     for note in notes(recipes, workspace.dataset.samples, workspace.prepared.pixels.shape[2:]):
         say(note)
-    prices = _prices(recipes, study.means, workspace, executor)
+    prices = _prices(recipes, study.means, workspace, executor, say)
     costs = {name: _cost(recipes[name], price) for name, price in prices.items()}
     return price_list(study, prices, costs, len(workspace.plan.folds()) * study.seeds)
 
@@ -108,7 +108,9 @@ def toml(study: Study | Ask) -> str:
     return to_toml(study, COMMENTS, [f"data.options.{name}" for name in unread_tables(study.data.source)])
 
 
-def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor) -> dict[str, Price]:
+def _prices(
+    recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, executor: Executor, say: Say
+) -> dict[str, Price]:
     samples, first = workspace.dataset.samples, workspace.plan.folds()[0]
     roles = samples.select("case").join(workspace.plan.roles(first), on="case")["role"]
     n_train = int((roles == "train").sum())
@@ -127,13 +129,16 @@ def _prices(recipes: Mapping[str, Recipe], means: Means, workspace: Workspace, e
         for name, recipe in recipes.items()
     }  # fmt: skip
     try:
-        return {name: _priced(name, future) for name, future in pending.items()}
+        prices = {name: _priced(name, future) for name, future in pending.items()}
     except BrokenProcessPool:
         raise StoreTrouble(
             "a worker process died while the families were timed, most often because the machine ran out of memory",
             where=workspace.store.folder,
             remedy="give the same command again with --workers 1, which needs less memory; or plan fewer families",
         ) from None
+    for note in (note for name, price in prices.items() for note in price.notes(name)):
+        say(note)
+    return prices
 
 
 def _priced(name: str, price: Future[Price]) -> Price:

@@ -269,6 +269,30 @@ def test_the_ordinal_loss_has_a_price():
     assert price.seconds_per_epoch > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "wrapped"), [("li2014", lambda params: params), ("ensemble:li2014", lambda of: {"of": of})]
+)
+def test_mixed_precision_is_timed_against_single(name, wrapped):
+    """Only a clock tells which is faster on a machine; where mixed precision is not asked for nothing is compared."""
+    mixed, single = (
+        time_batch(name, wrapped({"precision": kind}), (1, 16, 16), 64, 16, 2, Budget()) for kind in ("mixed", "single")
+    )
+
+    assert single.mixed_by_single == 1.0
+    assert mixed.mixed_by_single not in (0.0, 1.0)
+
+
+def test_mixed_precision_that_is_slower_is_spoken_of():
+    """Who asked for it learns what it costs and how to leave it; a gain, or what may be noise, is no news."""
+    price = time_batch("thumbnail", {}, (1, 16, 16), 64, 16, 2, Budget())
+    (told,) = price.replaced(mixed_by_single=3.2).notes("li2014")
+
+    assert told.startswith("li2014: ")
+    assert "3.2 times as long" in told
+    assert 'precision = "mixed"' in told
+    assert not [*price.notes("li2014"), *price.replaced(mixed_by_single=1.1).notes("li2014")]
+
+
 def test_a_rate_that_is_too_high_has_a_price_and_fails_in_its_own_trial():
     """The other families of a study go on: nothing is refused while it is planned."""
     hasty, view = {"learning_rate": 1e30, "optimiser": "sgd"}, readable("li2014", 12)
