@@ -146,6 +146,11 @@ def draft_of(source: str | Path, options: SourceOptions, *, cache: Path | None =
 
 def _from_path(path: Path, options: SourceOptions, crew: Crew) -> Draft:
     entry = _entry(path)
+    if path.suffix == ".toml" and path.is_file():
+        raise BadData(
+            "a study or a recipe stands here, and no data", where=path,
+            remedy=f"train a study with grandrounds run {path.name}; a recipe is given among --families",
+        )  # fmt: skip
     if entry is None or entry.draft is None:
         raise BadData(
             "one image is no data set" if path.is_file() else "this cannot be opened",

@@ -154,11 +154,13 @@ def test_refusals(tmp_path, picture):
     picture("empty/a/a.png")
     (tmp_path / "empty/b").mkdir()
     (tmp_path / "nothing").mkdir()
+    (tmp_path / "study.toml").touch()
     for name, words in (
         ("absent", "no such file or folder"),
         ("nothing", "no images were found"),
         ("loose", "side by side"),
         ("loose/a.png", "one image is no data set"),
+        ("study.toml", "a study or a recipe stands here"),
         ("one", "nothing to tell apart"),
         ("empty", "holds no image"),
     ):
