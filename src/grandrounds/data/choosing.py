@@ -8,6 +8,8 @@ import polars as pl
 
 from grandrounds.data.series_spec import SeriesSpec
 
+OUTDONE = "another series of the exam has thinner slices, or more of them"
+
 
 def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
     """Return the series with the columns `chosen`, `reason` and `part`, the number of the part its description has.
@@ -27,8 +29,7 @@ def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
             .over("exam", "part", fits)
         )
         best = fitting.with_columns(rank=rank)
-        words = "another series of the exam has thinner slices, or more of them"
-        reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(words)).otherwise("reason")
+        reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(OUTDONE)).otherwise("reason")
         fitting = best.with_columns(reason=reason).drop("rank")
     n_channels = pl.col("part").filter(fits).n_unique().over("exam")
     if spec.channels:

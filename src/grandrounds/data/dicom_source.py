@@ -7,7 +7,7 @@ the export can be looked at, but not learned from.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from grandrounds.data.dicom_tree import Tree, survey
 from grandrounds.data.draft import Draft, free_name, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
+from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.data.spellings import spelling
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
@@ -70,7 +71,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
         refused=_refused(tree),
         before=tuple(_before(tree, chosen, named)),
         unmatched=_a_file_of_each(tree, labelled.without_row),
-        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), *_units(options)),
+        notes=(*_told(tree), *labelled.notes, *_reasons(chosen), *_ways(chosen, options.series), *_units(options)),
     )
 
 
@@ -216,6 +217,15 @@ def _reasons(chosen: pl.DataFrame) -> list[str]:
     notes = [f"{read}: {taken['reason'][0]}."] if taken.height else []
     counts = named.filter(~pl.col("chosen"))["reason"].value_counts(sort=True)
     return notes + [f"{many(n, 'series', 'are')} not read: {reason}." for reason, n in counts.iter_rows()]
+
+
+def _ways(chosen: pl.DataFrame, spec: SeriesSpec) -> Iterator[str]:
+    """Yield how series would be read that lost to another one of their exam, where nobody told them apart."""
+    if not spec.parts and (chosen["reason"] == choosing.OUTDONE).any():
+        yield (
+            "--series.pick all reads every series of an exam; --series.kinds and --series.channels tell them apart by "
+            "parts of their descriptions."
+        )
 
 
 def _before(tree: Tree, chosen: pl.DataFrame, named: Path | None) -> list[dict[str, Any]]:

@@ -63,6 +63,16 @@ def test_a_series_is_called_by_the_part_its_description_has(export):
     assert "1 series is not read: another series of the exam has thinner slices, or more of them." in notes
 
 
+def test_who_reads_one_series_of_an_exam_is_told_of_the_others(export):
+    """The note names the options that read more; who told the series apart knows them."""
+    one, apart = (" ".join(open_dataset(export, options).notes) for options in (SourceOptions(unit="volume"), KINDS))
+
+    assert "another series of the exam" in one
+    assert "--series.pick all" in one
+    assert "--series.kinds" in one
+    assert "--series." not in apart
+
+
 def test_all_series_of_a_kind_are_read_where_that_is_asked_for(export):
     """`pick` chooses among those that are called the same."""
     every = SourceOptions(unit="volume", series=SeriesSpec(kinds=("t1", "t2"), pick="all"))
