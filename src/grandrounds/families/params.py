@@ -133,7 +133,8 @@ class ViTParams(TrainingSpec):
     """A vision transformer of timm.
 
     Args:
-        patch_px: Side of a patch; None: the divisor of the image's sides nearest to 8, or to 16 beyond 64 pixels.
+        patch_px: Side of a patch; None: the divisor of the image's sides nearest to 8, or to 16 beyond 64 pixels, of
+            those that `stem` can make.
         dim: Length of a token.
         depth: Number of blocks.
         heads: Attention heads in a block; they divide `dim`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from grandrounds.nets.masked_swin import MaskedSwin
 
 _SMALL_PX = 64  # images up to here get patches of about 8 pixels, larger ones of about 16
 _SMALLEST_PX = 8
+_SIDES = range(4, 17)  # of a patch that is cut out of the image
 _HALVINGS = {2: 1, 4: 2, 8: 3, 16: 4}  # of the image's side, by the side of a patch
 
 
@@ -55,14 +57,14 @@ def unet_swin(params: UNetSwinParams, shape: Shape, n_classes: int) -> Network:
     return Network(module, f"{plain.note}; what a mask has turned to the darkest value is not read")
 
 
-def fitting_patch(height: int, width: int) -> int:
+def fitting_patch(height: int, width: int, sides: Iterable[int] = _SIDES) -> int:
     """Return the patch side that divides both sides: the divisor nearest to 8, or to 16 beyond 64 pixels.
 
-    >>> fitting_patch(28, 28), fitting_patch(32, 32), fitting_patch(224, 224)
-    (7, 8, 16)
+    >>> fitting_patch(28, 28), fitting_patch(32, 32), fitting_patch(224, 224), fitting_patch(28, 28, (2, 4, 8, 16))
+    (7, 8, 16, 4)
     """
     wanted = 8 if max(height, width) <= _SMALL_PX else 16
-    dividing = [side for side in range(4, 17) if height % side == 0 and width % side == 0]
+    dividing = [side for side in sides if height % side == 0 and width % side == 0]
     return min(dividing, key=lambda side: (abs(side - wanted), -side), default=wanted)
 
 
@@ -71,7 +73,7 @@ def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
     at_least(name, _SMALLEST_PX, shape)
     if params.dim % params.heads:
         raise BadSpec(f"{params.heads} heads do not divide a token of {params.dim}", where=name)
-    patch = params.patch_px or fitting_patch(shape[1], shape[2])
+    patch = _patch(params, shape)
     if shape[1] % patch or shape[2] % patch:
         raise BadData(
             f"patches of {patch} pixels do not divide images of {shape[1]} × {shape[2]}",
@@ -97,8 +99,13 @@ def _stem(name: str, patch: int, n_channels: int, dim: int) -> dict[str, Any]:
     return {"embed_layer": partial(HybridEmbed, backbone), "patch_size": 1}
 
 
+def _patch(params: ViTParams, shape: Shape) -> int:
+    sides = _HALVINGS if params.stem == "convolutions" else _SIDES
+    return params.patch_px or fitting_patch(shape[1], shape[2], sides)
+
+
 def _words(params: ViTParams, shape: Shape) -> str:
-    patch = params.patch_px or fitting_patch(shape[1], shape[2])
+    patch = _patch(params, shape)
     n_tokens = (shape[1] // patch) * (shape[2] // patch)
     stem = " behind convolutions" if params.stem == "convolutions" else ""
     return f"{params.depth} blocks of {params.dim}, {n_tokens} patches of {patch} px{stem}"

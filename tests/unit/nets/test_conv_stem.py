@@ -10,6 +10,8 @@ from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget
 from grandrounds.nets.conv_stem import ConvStem
 
+ODD = noise_view((1, 28, 28), 12, 2)  # sides that 7 divides and 8 does not
+
 
 @pytest.mark.parametrize("n_halvings", [1, 2, 3])
 def test_each_convolution_halves_the_sides(n_halvings):
@@ -29,6 +31,17 @@ def test_transformers_train_behind_convolutions(name, tmp_path):
 
     assert "16 patches of 4 px behind convolutions" in fitted.record.notes[0]
     assert np.array_equal(families.load(name, tmp_path).predict(view), fitted.predict(view))
-    odd = noise_view((1, 28, 28), 12, 2)
     with pytest.raises(BadSpec, match="patches of 7 pixels"):
-        families.build(name, small).fit(odd, odd, Budget(), 0, lambda _: None)
+        families.build(name, small | {"patch_px": 7}).fit(ODD, ODD, Budget(), 0, lambda _: None)
+
+
+def test_the_nearest_patch_is_one_that_convolutions_make():
+    """Images of 28 pixels, whose patches would have 7, are read by 4 where nobody chose."""
+    small = {"dim": 48, "depth": 1}
+    notes = [
+        families.build("vit-tiny", small | {"stem": stem}).fit(ODD, ODD, Budget(), 0, lambda _: None).record.notes[0]
+        for stem in ("patches", "convolutions")
+    ]
+
+    assert "16 patches of 7 px" in notes[0]
+    assert "49 patches of 4 px" in notes[1]
