@@ -18,6 +18,10 @@ _NUMBERS = {  # column of the tuning's table: title, form
     "sd": ("SD", ".3f"), "log_loss": ("log loss", ".3f"), "best_epoch": ("epoch", ".0f"), "fit_s": ("s", ".0f"),
     "part": ("part", ".2f"),
 }  # fmt: skip
+_WORDS = {
+    "SD": "SD: over trainings",
+    "part": "part: of the passes that were trained; what was dropped early stands last",
+}
 Row = Mapping[str, Any]
 
 
@@ -55,12 +59,13 @@ class TriedTable:
         drawn = Table(
             title=f"{self.family}, the best recipe first", title_justify="left",
             padding=(0, 0), show_lines="\n" in between,
-            caption="\n".join(_below(rows[0], held, changed, alike, early=early)), caption_justify="left",
+            caption_justify="left",
         )  # fmt: skip
         columns = dict(_recipes(rows, held, changed))
         for title in columns:
             drawn.add_column(title, overflow="fold")
         measured = dict(_measured(rows, self.metric, between, early=early))
+        drawn.caption = "\n".join((*_titles(measured), *_below(rows[0], held, changed, alike)))
         for title in measured:
             drawn.add_column(title, justify="right", overflow="fold", no_wrap=title != _NOTE)
         for cells in zip(*columns.values(), *measured.values(), strict=True):
@@ -68,12 +73,14 @@ class TriedTable:
         return drawn
 
 
-def _below(
-    first: Row, usual: Row | None, changed: Sequence[str], alike: Sequence[str], *, early: bool
-) -> Iterator[str]:
-    yield "SD: over trainings" + (
-        "; part: of the passes that were trained; what was dropped early stands last" if early else ""
-    )
+def _titles(measured: Mapping[str, object]) -> Iterator[str]:
+    """Yield one line on those titles that need a word, of the columns that stand in the table."""
+    told = "; ".join(words for title, words in _WORDS.items() if title in measured)
+    if told:
+        yield told
+
+
+def _below(first: Row, usual: Row | None, changed: Sequence[str], alike: Sequence[str]) -> Iterator[str]:
     if usual is not None and len(changed) > 1:
         yield "as usual: " + ", ".join(f"{name} = {_plain(usual[name])}" for name in changed)
     if alike:

@@ -35,6 +35,14 @@ def test_the_part_of_the_passes_is_told_where_a_recipe_was_dropped_early():
     assert "part: of the passes" in " ".join(printed(pl.DataFrame(rates | MEASURED | {"part": [1.0, 0.33]})).split())
 
 
+def test_what_the_deviation_is_of_is_told_where_one_stands():
+    """With one training of each recipe there is none, and no column to explain."""
+    rates = {"learning_rate": [0.003, 0.001]}
+
+    assert "SD: over trainings" in printed(pl.DataFrame(rates | MEASURED | {"sd": [0.01, None]}))
+    assert "SD" not in printed(pl.DataFrame(rates | MEASURED | {"sd": [None, None]}))
+
+
 def test_a_value_and_its_difference_stand_beside_their_intervals():
     """What decided is named, and the usual recipe differs from nothing."""
     said = printed(pl.DataFrame({"learning_rate": [0.003, 0.001], **MEASURED}), width=120)
