@@ -35,8 +35,8 @@ class Price(Spec):
         peak_mib: Resident memory of a process that does nothing else, images included.
         n_parameters: Learned numbers.
         images_per_s: Training images in a second; 0 for families that do not iterate.
-        mixed_by_single: How many times as long a fit takes in the mixed precision that was asked for as it would in
-            single; 1 where mixed precision was not asked for.
+        mixed_by_single: How many times as long all passes take in the mixed precision that was asked for as they would
+            in single; 1 where mixed precision was not asked for.
     """
 
     seconds_per_epoch: float
@@ -92,8 +92,10 @@ def time_batch(
     size = _Size(shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several)
     if families.FAMILIES.get(name).iterates:
         spec = families.params_of(name, params)
-        run, per_epoch_s, fixed_s = _with_teacher(family, spec, size, budget)
-        mixed_by_single = _mixed_by_single(name, params, fixed_s + _passes(spec) * per_epoch_s, size, budget)
+        run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
+        teacher_s = _teacher_s(spec, size, budget)
+        fixed_s += teacher_s
+        mixed_by_single = _mixed_by_single(name, params, teacher_s + _passes(spec) * per_epoch_s, size, budget)
     else:
         half, run = (_run(family, size, min(n_train, rows), budget) for rows in (_ROWS // 2, _ROWS))
         mixed_by_single = 1.0
@@ -158,27 +160,22 @@ def _iterating(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple
     return run, n_members * epoch_s * size.n_train / rows, run.fit_s - len(run.epoch_ends_s) * epoch_s
 
 
-def _with_teacher(family: Family, spec: Spec, size: _Size, budget: Budget) -> tuple[_Run, float, float]:
-    """Return what `_iterating` does, with a teacher's training among what does not grow with passes."""
-    run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
-    return run, per_epoch_s, fixed_s + _teacher_s(spec, size, budget)
-
-
 def _passes(spec: Spec) -> int:
     return int(getattr(spec, "max_epochs", 1))
 
 
 def _mixed_by_single(name: str, params: Mapping[str, Any], mixed_s: float, size: _Size, budget: Budget) -> float:
-    """Return how many times as long as in single precision a whole fit takes; 1 where mixed is not asked for.
+    """Return how many times as long as in single precision all passes take; 1 where mixed is not asked for.
 
-    Which of them is faster depends on the processor and on the network, so that nothing but a clock can tell.
+    Which of them is faster depends on the processor and on the network, so that nothing but a clock can tell. What a
+    first fit takes beside its passes, to import and to warm up, is no part of it: the one in single comes second.
     """
     single = _singly(params)
     if single == params:
         return 1.0
     spec = families.params_of(name, single)
-    _, per_epoch_s, fixed_s = _with_teacher(families.build(name, single), spec, size, budget)
-    return mixed_s / max(fixed_s + _passes(spec) * per_epoch_s, 1e-6)
+    _, per_epoch_s, _ = _iterating(families.build(name, single), spec, size, budget)
+    return mixed_s / max(_teacher_s(spec, size, budget) + _passes(spec) * per_epoch_s, 1e-6)
 
 
 def _teacher_s(spec: Spec, size: _Size, budget: Budget) -> float:
