@@ -221,7 +221,8 @@ def _reasons(chosen: pl.DataFrame) -> list[str]:
 
 def _ways(chosen: pl.DataFrame, spec: SeriesSpec) -> Iterator[str]:
     """Yield how series would be read that lost to another one of their exam, where nobody told them apart."""
-    if not spec.parts and (chosen["reason"] == choosing.OUTDONE).any():
+    lost = chosen.filter(pl.col("is_named"), pl.col("reason") == choosing.OUTDONE)
+    if not spec.parts and lost.height:
         yield (
             "--series.pick all reads every series of an exam; --series.kinds and --series.channels tell them apart by "
             "parts of their descriptions."
