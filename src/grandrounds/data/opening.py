@@ -149,7 +149,7 @@ def _from_path(path: Path, options: SourceOptions, crew: Crew) -> Draft:
     if path.suffix == ".toml" and path.is_file():
         raise BadData(
             "a study or a recipe stands here, and no data", where=path,
-            remedy=f"train a study with grandrounds run {path.name}; a recipe is given among --families",
+            remedy=f"train a study with grandrounds run {path}; a recipe is given among --families",
         )  # fmt: skip
     if entry is None or entry.draft is None:
         raise BadData(
