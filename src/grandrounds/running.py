@@ -22,6 +22,7 @@ from grandrounds.training import launched
 
 STUDY, REPORT, MODEL = "study.toml", "report.html", "model"
 Links = tuple[tuple[str, str], ...]
+_PLANNED = "have a study written that lacks nothing, and change in it what should be otherwise: grandrounds plan DATA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +122,14 @@ def study_in_file(path: Path) -> Study | Ask:
     """
     content = specs.read_toml(path)
     options = content.get("data", {}).get("options", {})
-    several = options.get("tasks") and not options.get("task")
-    return specs.parse(Ask, content, where=path) if several else specs.parse(Study, content, where=path)
+    if options.get("tasks") and not options.get("task"):
+        return specs.parse(Ask, content, where=path)
+    return specs.parse(Study, content, where=path, remedy=None if _needed() <= content.keys() else _PLANNED)
+
+
+def _needed() -> set[str]:
+    """Return the keys without which there is no study: planning chooses them, running does not."""
+    return {name for name, field in Study.model_fields.items() if field.is_required()}
 
 
 def is_done(study: Study, folder: Path) -> bool:

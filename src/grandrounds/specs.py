@@ -189,6 +189,8 @@ def _explain(kind: type[Spec], error: ValidationError) -> str:
             known = sorted(_kind_at(kind, one["loc"][:-1]).model_fields)
             hint = nearest(str(one["loc"][-1]), known) or f"known keys: {', '.join(known)}"
             lines.append(f"unknown key {key!r}; {hint}")
+        elif one["type"] == "missing":
+            lines.append(f"{key} is missing")
         elif one["type"] == "tuple_type":
             # On a command line a list without brackets is several values, or a word.
             lines.append(f"{key}: a list is wanted, in square brackets{_example(kind, one['loc'])}")

@@ -161,7 +161,7 @@ def _ranking(
     span = f" (95 % interval {row['low']:.3f} to {row['high']:.3f})" if row["low"] is not None else ""
     yield (
         f"On the primary metric ({spoken(entry, task)}) `{found.leader}` leads with {row['estimate']:.3f}{span} "
-        f"on {row['n_samples']} test {found.unit}s" + _owned(found.unit, row["n_patients"])
+        f"on {row['n_samples']:,} test {found.unit}s" + _owned(found.unit, row["n_patients"])
     )
     parts = []
     if found.better_than:
@@ -207,7 +207,7 @@ def _owned(unit: str, n_patients: int | None) -> str:
         return "."
     if n_patients is None:
         return "; the patients are unknown."
-    return f" of {n_patients} patient{'s' if n_patients != 1 else ''}."
+    return f" of {n_patients:,} patient{'s' if n_patients != 1 else ''}."
 
 
 def _corrected(one: Selection, entry: MetricEntry) -> str:
@@ -231,7 +231,7 @@ def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
     least, most = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
     span = least if least == most else f"{least} to {most}, depending on the pair"
     yield (
-        f"These {reach[0].n_patients if known else reach[0].n_samples} {'patients' if known else 'images'} would show "
+        f"These {(reach[0].n_patients if known else reach[0].n_samples):,} {'patients' if known else 'images'} would show "
         f"with a power of {POWER:.0%} a true difference from the leader of {span}; "
         f"{_counted(reach[0].n_tests)} corrected for."
     ).replace("80%", "80 %")

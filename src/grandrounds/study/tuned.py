@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +67,8 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
     ask, pipeline = (what, None) if isinstance(what, Ask) else (what.asked(), what.prepare)
     workspace = open_workspace(ask, folder, listener.says, pipeline=pipeline, cache=None)
     refuse_unreadable({tuning.family: parse(Recipe, {"family": tuning.family, "params": tuning.base})}, workspace)
+    for sentence in _passes(what, tuning):
+        listener.says(sentence)
     with engine.workers(ask, only=tuning.family) as executor:
         looked_at, tuning = _looked_at(workspace, tuning, listener)
         table = compare(tuning, looked_at, ask.means, executor, listener)
@@ -79,6 +81,17 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
     path = workspace.store.write_text(f"{name}.toml", text)
     metric = spoken(METRICS.get(tuning.primary), workspace.dataset.task)
     return Tuned(table, path, tuple(_told(tuning, table, workspace)), metric)
+
+
+def _passes(what: Ask | Study, tuning: Tuning) -> Iterator[str]:
+    """Yield a word where a study trains the family for another number of passes than its recipe has."""
+    planned = {one.family: one.epochs for one in what.recipes} if isinstance(what, Study) else {}
+    ours, theirs = getattr(tuning.base, "max_epochs", None), planned.get(tuning.family)
+    if theirs and ours and ours != theirs:
+        yield (
+            f"Recipes are trained for their own max_epochs, {ours}, and not for the {theirs} "
+            f"that the study has for {tuning.family}; --set max_epochs={theirs} tries those."
+        )
 
 
 def _looked_at(workspace: Workspace, tuning: Tuning, listener: Listener) -> tuple[Workspace, Tuning]:

@@ -72,7 +72,7 @@ def compare(tuning: Tuning, workspace: Workspace, means: Means, executor: Execut
     steps = rungs(len(entering), tuning.seeds, halving=tuning.halving)
     rows: list[Row] = []
     for number, rung in enumerate(steps, start=1):
-        listener.says(_announced(number, len(steps), len(entering), rung, scored_on(tuning)))
+        listener.says(_announced(number, len(steps), entering, rung, tuning))
         trials = [_trials(tuning, values, rung, workspace, means) for values in entering]
         jobs = [_job(trial, tuning, workspace) for some in trials for trial in some]
         run_all(jobs, executor, listener, workers=means.workers)
@@ -92,10 +92,11 @@ def scored_on(tuning: Tuning) -> str:
     return "valid" if tuning.across is None else f"train and valid, dealt into {tuning.across} folds"
 
 
-def _announced(number: int, n_rungs: int, n_recipes: int, rung: Rung, where: str) -> str:
+def _announced(number: int, n_rungs: int, entering: Sequence[Values], rung: Rung, tuning: Tuning) -> str:
     passes = "all passes" if rung.part == 1 else f"1/{_PART} of the passes"
-    several, seeds = many(n_recipes, "recipe"), many(rung.seeds, "seed")
-    return f"Round {number} of {n_rungs}: {several}, {passes}, {seeds} each, scored on {where}."
+    several, seeds = many(len(entering), "recipe"), many(rung.seeds, "seed")
+    usual = "" if tuning.usual is None or len(entering) == 1 else ", the usual one among them"
+    return f"Round {number} of {n_rungs}: {several}{usual}; {passes}, {seeds} each, scored on {scored_on(tuning)}."
 
 
 def _trials(tuning: Tuning, values: Values, rung: Rung, workspace: Workspace, means: Means) -> list[Trial]:

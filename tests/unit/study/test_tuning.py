@@ -6,20 +6,25 @@ import pytest
 from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import FAMILIES, params_of, params_spec, recipes
+from grandrounds.specs import parse
 from grandrounds.splits import ledger
 from grandrounds.study.engine import InProcess, Silent
 from grandrounds.study.space import Tuning
-from grandrounds.study.spec import Ask, DataSpec, Means, SplitSpec
+from grandrounds.study.spec import Ask, DataSpec, Means, SplitSpec, Study
 from grandrounds.study.tuned import tune
 from grandrounds.study.tuning import compare, rungs
 from grandrounds.study.workspace import inside, open_workspace
 
 
 class Counting(Silent):
-    """Remembers how many trials each round has, and how many of them were there."""
+    """Remembers what is said, how many trials each round has, and how many of them were there."""
 
     def __init__(self):
-        self.planned = []
+        self.planned, self.said = [], []
+
+    def says(self, sentence):
+        """Remember it."""
+        self.said.append(sentence)
 
     def trials_planned(self, n_trials, n_done):
         """Remember both."""
@@ -109,6 +114,20 @@ def test_folds_inside_are_the_same_under_pseudonyms(archive, tmp_path, workspace
     own, under = (frame.sort("fold", "index").select("index", "fold", "role") for frame in places)
 
     assert own.equals(under)
+
+
+@pytest.mark.parametrize(("epochs", "differ"), [(3, True), (1, False), (0, False)])
+def test_it_is_said_where_a_study_has_other_passes_than_the_recipes_that_are_tried(archive, tmp_path, epochs, differ):
+    """Every recipe is trained for its own passes, which a sweep may change; those of a plan follow from its budget."""
+    recipe = {"family": "li2014", "epochs": epochs, "params": {"max_epochs": 1}}
+    data = {"source": str(archive), "names": True}
+    study = parse(Study, {"name": "x", "data": data, "prepare": {}, "means": {"workers": 1}, "recipes": [recipe]})
+    listener = Counting()
+    wanted = Tuning("li2014", study.recipes[0].params, [{}, {"batch_size": 64}], usual=0, seeds=1)
+    tune(study, tmp_path, wanted, listener)
+
+    assert any("max_epochs, 1, and not for the 3" in sentence for sentence in listener.said) == differ
+    assert any("2 recipes, the usual one among them; all passes" in sentence for sentence in listener.said)
 
 
 @pytest.mark.parametrize("values", [[1, 0.7], [0.7, 1]])
