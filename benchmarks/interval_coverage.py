@@ -83,10 +83,7 @@ def held(seed, setting, *, draws=DRAWS):
 
 
 def _shown(cohort, drawn, column):
-    of = drawn.columns[column]
-    return bounds(
-        of.entry, drawn.estimate[0, column], drawn.values[0, column], Carriers.of(cohort, "family").number(of)
-    )
+    return bounds(drawn, 0, column, Carriers.of(cohort, "family").number(drawn.columns[column]))
 
 
 def coverage(n, setting, *, draws=DRAWS):

@@ -74,7 +74,7 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
 
 
 def _percentiles(column: Column, estimate: float, values: NDArray[np.float64]) -> Iterator[_Row]:
-    if column.entry.carried_by is not None and not math.isnan(estimate):  # of the others they are the one that is shown
+    if not column.entry.by_percentiles and not math.isnan(estimate):  # of the others they are what is shown
         low, high = interval(values)
         yield {"method": PERCENTILES, "estimate": estimate, "low": low, "high": high}
 

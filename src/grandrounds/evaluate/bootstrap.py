@@ -13,9 +13,10 @@ Reference: Davison & Hinkley, Bootstrap Methods and their Application (1997), §
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,7 @@ class Replicates:
         estimate: (F, M) under weights of 1; NaN where undefined.
         values: (F, M, R) under the draws.
         by_group: For each family (groups, cells): the measured values of each fold and seed.
+        by_chance: Metric to (F, R): what the same draws alone make of it, where it is one that they lift.
     """
 
     families: tuple[str, ...]
@@ -64,6 +66,7 @@ class Replicates:
     estimate: NDArray[np.float64]
     values: NDArray[np.float64]
     by_group: tuple[NDArray[np.float64], ...]
+    by_chance: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
 
     def at(self, metric: str, label: str | None = None) -> int:
         """Return the place of a column."""
@@ -107,8 +110,12 @@ def resample(
     def drawn(block: int) -> NDArray[np.uint8]:
         return draw(len(cohort.patients), seed, block)
 
-    values = _under(drawn, resamples, sheets, columns, measured, threads)
-    return Replicates(cohort.families, columns, estimate, values, tuple(by_group))
+    chances = tuple(replace(one, measure=one.by_chance) for one in entries if one.by_chance)
+    lifted = tuple(one for one in layout(cohort.task, (*entries, *chances)) if one.entry in chances)
+    found = _under(drawn, resamples, sheets, (*columns, *lifted), _measuring((*entries, *chances)), threads)
+    values, by_chance = found[:, : len(columns)], found[:, len(columns) :]
+    of_chance = {column.entry.name: by_chance[:, at] for at, column in enumerate(lifted)}
+    return Replicates(cohort.families, columns, estimate, values, tuple(by_group), MappingProxyType(of_chance))
 
 
 def left_out(

@@ -1,4 +1,4 @@
-"""Intervals from resamples: on the log odds for what lies between 0 and 1, percentiles for all else.
+"""Intervals from resamples: on the log odds for shares, from chance up for distances, percentiles for all else.
 
 Close to the end of its scale a share is skewed, and percentiles of its resamples do not reach as far as they should: of
 an AUC of 0.98 they cover 88.7 to 93.7 % instead of 95 %. Therefore the standard error of the resamples is taken to the
@@ -7,11 +7,16 @@ covers). Where nothing was missed at all no resample differs, and there is no er
 without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. For an AUC these are pairs of a
 patient of the class and one of the others, of which as many are independent as the rarer side has patients.
 
+A calibration error adds up distances between what is stated and what is seen. Few rows lift it above 0 whatever the
+family, and drawing from them lifts it again, so that percentiles lie too high: of a calibrated family they never hold
+the truth. Therefore the interval begins at 0 where drawing alone would make as much of it, and ends where the
+percentiles do, less what drawing added on average.
+
 Assumes: patients are independent.
 
-Reference: Agresti, Categorical Data Analysis (2002), §3.1.6 and §1.4; Obuchowski & Lieber, Academic Radiology 9:526
-(2002) for an area of 1; Newcombe, Statistics in Medicine 17:2635 (1998) and Zou & Donner, ibid. 27:1693 (2008) for
-differences.
+Reference: Bröcker, Climate Dynamics 39:655 (2012), for what few rows add; Agresti, Categorical Data Analysis (2002),
+§3.1.6 and §1.4; Obuchowski & Lieber, Academic Radiology 9:526 (2002) for an area of 1; Newcombe, Statistics in Medicine
+17:2635 (1998) and Zou & Donner, ibid. 27:1693 (2008) for differences.
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, stdtrit
 
-from grandrounds.evaluate.bootstrap import Column, interval
-from grandrounds.evaluate.catalogue import MetricEntry, positive_of
+from grandrounds.evaluate.bootstrap import Column, Replicates, interval
+from grandrounds.evaluate.catalogue import positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.tables import Task
 
@@ -35,18 +40,40 @@ _NOTHING = 1e-12  # below, a spread or a distance is rounding
 Bounds = tuple[float, float]
 
 
-def bounds(entry: MetricEntry, estimate: float, values: NDArray[np.float64], n_carriers: int) -> Bounds:
+def bounds(drawn: Replicates, place: int, at: int, n_carriers: int) -> Bounds:
     """Return the 95 % interval of one number; NaN where the number or every resample is undefined.
 
     Args:
-        entry: The metric.
-        estimate: Its value.
-        values: (R,) resamples.
+        drawn: The number among others, with its resamples.
+        place: Of its family.
+        at: Of its column.
         n_carriers: Patients who carry it, see `Carriers`; not asked for where the metric is no share.
     """
+    entry, estimate, values = drawn.columns[at].entry, float(drawn.estimate[place, at]), drawn.values[place, at]
     if np.isnan(estimate):
         return np.nan, np.nan
+    if entry.by_chance is not None:
+        return of_distance(estimate, values, drawn.by_chance[entry.name][place])
     return interval(values) if entry.carried_by is None else of_share(estimate, values, n_carriers)
+
+
+def of_distance(estimate: float, values: NDArray[np.float64], by_chance: NDArray[np.float64]) -> Bounds:
+    """Return the 95 % interval of a value that adds up distances, which drawing alone lifts.
+
+    The lower bound inverts a test: 0 is held where drawing alone makes as much as the value in over 2.5 % of the
+    resamples; beyond, what a value between 0 and this one would reach is taken to rise evenly.
+
+    Args:
+        estimate: The value.
+        values: (R,) resamples.
+        by_chance: (R,) what the same draws make of a value of 0.
+    """
+    high, most = interval(values)[1], interval(by_chance)[1]
+    up = max(estimate, high - (float(np.nanmean(values)) - estimate))
+    if estimate <= most:
+        return min(0.0, estimate), up
+    share = (estimate - most) / (max(high, estimate) - most)
+    return estimate * min(share, 1.0), up
 
 
 def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, level: float = 0.05) -> Bounds:

@@ -27,9 +27,24 @@ from grandrounds.shapes import Probs
 
 def reliability(rows: Tally) -> Values:
     """Return the squared distance between stated and seen frequency, mean over rows, summed over classes, (R,)."""
+    return _lost(rows, np.zeros((rows.sheet.probs.shape[1], N_BINS)))
+
+
+def reliability_by_chance(rows: Tally) -> Values:
+    """Return the reliability that drawing alone makes, (R,): of the gaps by how far they are from the rows' own."""
+    probs, label = rows.sheet.probs, rows.sheet.marks.places[:, 0]
+    usual = np.zeros((probs.shape[1], N_BINS))
+    for klass, stated in enumerate(probs.T):
+        at = np.minimum((stated * N_BINS).astype(np.int64), N_BINS - 1)
+        gap, n = (np.bincount(at, weights, N_BINS) for weights in (stated - (label == klass), None))
+        usual[klass] = gap / np.maximum(n, 1)
+    return _lost(rows, usual)
+
+
+def _lost(rows: Tally, usual: NDArray[np.float64]) -> Values:
     total = rows.total
     lost = _off(
-        rows.sheet.probs, rows.sheet.marks.places[:, 0], rows.sheet.marks.unit, N_BINS,
+        rows.sheet.probs, rows.sheet.marks.places[:, 0], rows.sheet.marks.unit, usual,
         np.ascontiguousarray(rows.weights),
     )  # fmt: skip
     return np.asarray(np.divide(lost, total, out=np.full(total.shape, np.nan), where=total > 0))
@@ -48,10 +63,13 @@ def resolution(rows: Tally) -> Values:
 
 @compiled
 def _off(
-    probs: Probs, label: NDArray[np.int64], unit: NDArray[np.int64], n_bins: int, weights: NDArray[Any]
+    probs: Probs, label: NDArray[np.int64], unit: NDArray[np.int64], usual: NDArray[np.float64], weights: NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Return the weighted sum over classes and bins of the squared gap between stated and seen frequency, (R,)."""
-    n_weightings = weights.shape[1]
+    """Return the weighted sum over classes and bins of the squared gap between stated and seen frequency, (R,).
+
+    Of each gap `usual` (K, bins) is taken off before.
+    """
+    n_bins, n_weightings = usual.shape[1], weights.shape[1]
     lost = np.zeros(n_weightings)
     for klass in range(probs.shape[1]):
         gap = np.zeros((n_bins, n_weightings))
@@ -59,7 +77,7 @@ def _off(
         for i in range(len(unit)):
             row = weights[unit[i]]
             at = min(int(probs[i, klass] * n_bins), n_bins - 1)
-            excess = probs[i, klass] - (1.0 if label[i] == klass else 0.0)
+            excess = probs[i, klass] - (1.0 if label[i] == klass else 0.0) - usual[klass, at]
             for r in range(n_weightings):
                 gap[at, r] += excess * row[r]
                 n[at, r] += row[r]

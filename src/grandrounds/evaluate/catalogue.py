@@ -34,6 +34,8 @@ class MetricEntry:
         carried_by: Whose patients carry a value between 0 and 1, whose interval is made on the log odds: everyone's,
             those of the class, of the others, of both sides, or those that are called the class or not. None: it is
             no such value.
+        by_chance: Where a value adds up distances from what is right, so that drawing alone lifts it above 0:
+            `"module:function"` from a `Tally` to what drawing alone makes of it, (R,). None: it is no such value.
         kinds: The tasks it is for.
         reference: Paper or page.
     """
@@ -51,12 +53,18 @@ class MetricEntry:
     better: Literal["higher", "lower", "closer to 0", "closer to 1", "neither"] = "higher"
     influence: str | None = None
     carried_by: Literal["everyone", "class", "others", "both", "called", "uncalled"] | None = None
+    by_chance: str | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
     @property
     def by_class(self) -> bool:
         """Whether it is measured class by class."""
         return self.overall != "whole"
+
+    @property
+    def by_percentiles(self) -> bool:
+        """Whether the percentiles of its resamples are its interval."""
+        return self.carried_by is None and self.by_chance is None
 
 
 _MODULE = "grandrounds.evaluate.metrics"
@@ -125,11 +133,13 @@ METRICS: Registry[MetricEntry] = Registry(
             "brier_reliability", "Brier reliability",
             "part of the Brier score lost to wrong frequencies: squared gaps in 15 bins of each class, summed",
             f"{_PARTS}:reliability", "probabilities", _MURPHY, better="lower",
+            by_chance=f"{_PARTS}:reliability_by_chance",
         ),
         MetricEntry(
             "brier_resolution", "Brier resolution",
             "part of the uncertainty that is told apart: uncertainty + reliability - Brier score",
             f"{_PARTS}:resolution", "probabilities", _MURPHY,
+            by_chance=f"{_PARTS}:reliability_by_chance",  # which is all that drawing adds to it
         ),
         MetricEntry(
             "brier_uncertainty", "Brier uncertainty",
@@ -142,8 +152,10 @@ METRICS: Registry[MetricEntry] = Registry(
         ),
         MetricEntry(
             "ece", "calibration error",
-            "expected calibration error of the highest probability, 15 equal-width bins closed below",
+            "expected calibration error of the highest probability, 15 equal-width bins closed below; an interval that "
+            "begins at 0 shows no miscalibration",
             f"{_MODULE}:ece", "probabilities", "Guo et al., ICML (2017)", better="lower",
+            by_chance=f"{_MODULE}:ece_by_chance",
         ),
         MetricEntry(
             "quadratic_kappa", "quadratic weighted kappa",

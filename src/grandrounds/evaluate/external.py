@@ -104,7 +104,7 @@ class _Number(NamedTuple):
 def _numbers(side: Side, drawn: Replicates, place: int, at: int) -> _Number:
     value, column, values = float(drawn.estimate[place, at]), drawn.columns[at], drawn.values[place, at]
     n_carriers = Carriers.of(side.cohort, drawn.families[place]).number(column)
-    return _Number(value, bounds(column.entry, value, values, n_carriers), values, column.entry)
+    return _Number(value, bounds(drawn, place, at, n_carriers), values, column.entry)
 
 
 def _compared(there: _Number, here: _Number | None) -> _Row:
@@ -113,10 +113,10 @@ def _compared(there: _Number, here: _Number | None) -> _Row:
     if here is None:
         return row
     difference = there.value - here.value
-    if there.entry.carried_by is not None:
-        low, high = from_own((there.value, here.value), (there.own, here.own))
-    else:
+    if there.entry.by_percentiles:
         low, high = interval(there.resamples - here.resamples) if not np.isnan(difference) else (np.nan, np.nan)
+    else:
+        low, high = from_own((there.value, here.value), (there.own, here.own))
     return row | _as_row("home", here) | {"difference": difference, "low": low, "high": high}
 
 

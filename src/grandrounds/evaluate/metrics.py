@@ -67,6 +67,11 @@ class Tally:
         """Average precision of each class, (K, R)."""
         return self._ranked[1]
 
+    @cached_property
+    def once(self) -> Tally:
+        """The same rows, each weighed once."""
+        return self.sheet.tally(np.ones((len(self.weights), 1), self.weights.dtype))
+
     @property
     def total(self) -> Values:
         """Weight of all rows, (R,)."""
@@ -199,6 +204,19 @@ def log_loss(rows: Tally) -> Values:
 def ece(rows: Tally) -> Values:
     """Return the expected calibration error of the highest probability in 15 equal-width bins, (R,)."""
     return _ratio(np.abs(rows.counts.gaps).sum(axis=0), rows.total)
+
+
+def ece_by_chance(rows: Tally) -> Values:
+    """Return the calibration error that drawing alone makes, (R,): of the gaps by how far they are from the rows' own.
+
+    That is how the error of a calibrated family would vary over other units.
+
+    Reference: Bröcker & Smith, Weather and Forecasting 22:651 (2007), who draw outcomes anew for the same end.
+    """
+    drawn, own = (
+        _ratio(one.counts.gaps, np.broadcast_to(one.total, one.counts.gaps.shape)) for one in (rows, rows.once)
+    )
+    return np.asarray(np.abs(drawn - own).sum(axis=0))
 
 
 def net_benefit(rows: Tally) -> Values:

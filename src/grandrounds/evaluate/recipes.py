@@ -59,7 +59,7 @@ def _row(cohort: Cohort, replicates: Replicates, place: int, entry: MetricEntry)
     column = replicates.columns[at]
     estimate = float(replicates.estimate[place, at])
     carriers = Carriers.of(cohort, family).number(column)
-    low, high = bounds(entry, estimate, replicates.values[place, at], carriers)
+    low, high = bounds(replicates, place, at, carriers)
     of_trials = replicates.by_group[place][:, list(column.cells)].mean(axis=1)
     defined = of_trials[np.isfinite(of_trials)]
     return {

@@ -17,7 +17,8 @@ from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
 
-PERCENTILE, ON_LOG_ODDS = "percentile", "t on log odds"  # how an interval came from resamples, in the column `method`
+# How an interval came from resamples, in the column `method`.
+PERCENTILE, ON_LOG_ODDS, FROM_CHANCE = "percentile", "t on log odds", "from chance up"
 
 
 class _Value(NamedTuple):
@@ -38,7 +39,7 @@ def score(
     refitted: Sequence[MetricEntry] = (),
     refitted_method: str = "cluster-sandwich error, t",
 ) -> pl.DataFrame:
-    """Return the scores table: intervals of 95 %, of shares on the log odds, of others percentiles, see `bounds`.
+    """Return the scores table: intervals of 95 %, of each metric as `bounds` says.
 
     An infinite number is null and its note says so; the other bound stands.
 
@@ -71,7 +72,7 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
     carriers = Carriers.of(cohort, family)
     for at, column in enumerate(replicates.columns):
         estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-        low, high = bounds(column.entry, estimate, values, carriers.number(column))
+        low, high = bounds(replicates, place, at, carriers.number(column))
         measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
         parts = [*_gaps(cohort, family, column.entry, _labels(cohort, column), measured)]
         lost = np.isnan(values).mean() if len(values) else 0.0
@@ -79,8 +80,15 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
             parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
         if math.isinf(high):
             parts.append(f"no upper bound: infinite in {np.isinf(values).mean():.1%} of the resamples")
-        how = method if column.entry.carried_by is None else method.replace(PERCENTILE, ON_LOG_ODDS)
+        how = method.replace(PERCENTILE, _made(column.entry))
         yield _Value(column.entry.name, column.label, estimate, low, high, how, ". ".join(parts) or None)
+
+
+def _made(entry: MetricEntry) -> str:
+    """Return how the interval of a metric comes from its resamples."""
+    if entry.by_percentiles:
+        return PERCENTILE
+    return FROM_CHANCE if entry.by_chance else ON_LOG_ODDS
 
 
 def _refitted(cohort: Cohort, family: str, entry: MetricEntry, method: str) -> Iterator[_Value]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -128,7 +129,19 @@ def _mean(found: Sequence[Replicates], families: Sequence[str]) -> Replicates:
         estimates.append(one.estimate[place])
         values.append(one.values[place])
     columns = tuple(Column(entry, None, (turn,)) for turn, entry in enumerate(shared))
-    return Replicates(tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), ())
+    by_chance = {
+        entry.name: np.mean([_of(one, families, one.by_chance[entry.name]) for one in found], axis=0)
+        for entry in shared
+        if entry.by_chance
+    }
+    return Replicates(
+        tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), (), MappingProxyType(by_chance)
+    )
+
+
+def _of(one: Replicates, families: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values (F, R) of these families."""
+    return values[[one.families.index(name) for name in families]]
 
 
 def _has(one: Replicates, entry: MetricEntry) -> bool:
@@ -144,7 +157,7 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
             estimate = float(mean.estimate[place, at])
             overall = [one.columns[one.at(column.entry.name)] for one in found]
             fewest = min(own.number(of_task) for own, of_task in zip(carriers, overall, strict=True))
-            low, high = bounds(column.entry, estimate, mean.values[place, at], fewest)
+            low, high = bounds(mean, place, at, fewest)
             undefined = [
                 cohort.task.name
                 for cohort, one in zip(cohorts, found, strict=True)

@@ -227,18 +227,18 @@ def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
     reach = [one for one in found.reach if one.family in found.undecided_with and one.family not in floors]
     if not reach:
         return
-    known = reach[0].n_patients is not None
+    n_patients, n_samples = reach[0].n_patients, reach[0].n_samples
+    n, whom = (n_samples, "images") if n_patients is None else (n_patients, "patients")
     least, most = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
     span = least if least == most else f"{least} to {most}, depending on the pair"
     yield (
-        f"These {(reach[0].n_patients if known else reach[0].n_samples):,} {'patients' if known else 'images'} would show "
-        f"with a power of {POWER:.0%} a true difference from the leader of {span}; "
+        f"These {n:,} {whom} would show with a power of {POWER:.0%} a true difference from the leader of {span}; "
         f"{_counted(reach[0].n_tests)} corrected for."
     ).replace("80%", "80 %")
     needed = sorted(one.needed for one in reach if one.needed is not None)
     if needed:
         counts = f"{needed[0]:,}" if needed[0] == needed[-1] else f"{needed[0]:,} to {needed[-1]:,}"
-        yield f"To show one of {found.margin:g} it would take about {counts} {'patients' if known else 'images'}."
+        yield f"To show one of {found.margin:g} it would take about {counts} {whom}."
 
 
 def _counted(n_tests: int) -> str:
