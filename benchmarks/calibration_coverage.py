@@ -6,12 +6,13 @@ Hardware  two cores of an AMD EPYC, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/calibration_coverage.py [studies]
           python benchmarks/calibration_coverage.py tried [studies]
+          python benchmarks/calibration_coverage.py bars [studies]
 
 The studies are simulated: each patient has 2 to 10 rows, whose stated probabilities and whose outcomes are alike. What
 is true of the probability p is that of the log odds `slope` times its own: with 1 the family is calibrated, with less
 it is too sure. The true values are integrals over all rows that there could be. The first call prints the
 second table of docs/explanation/intervals.md, the other what was held against the shown interval, for
-docs/decisions/0027-intervals-from-chance-up.md.
+docs/decisions/0027-intervals-from-chance-up.md, and the last what the bars of a calibration curve cover.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import sys
 import time
 
 import numpy as np
+import polars as pl
 from scipy.special import expit, ndtr, ndtri
 
 from grandrounds.evaluate import METRICS
@@ -28,6 +30,7 @@ from grandrounds.evaluate.bootstrap import interval, left_out, resample
 from grandrounds.evaluate.bounds import bounds
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.counting import N_BINS
+from grandrounds.evaluate.curves import curves
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
@@ -37,6 +40,7 @@ GRID = 200_000  # points of the integrals
 DRAWS = 500
 SLOPES, N_PATIENTS = (1.0, 0.85, 0.7, 0.4), (20, 50, 200, 1000)
 METHODS = ("shown", "percentiles")
+NEAR_END = 0.2
 
 
 def truth_of(slope):
@@ -143,11 +147,30 @@ def table_of_tried(n):
         print(f"| {method} | {spans[0]} | {spans[1]} | {width:.3f} |", flush=True)
 
 
+def held_by_bars(seed, n_patients):
+    """Return for each bar of a calibrated family whether it holds what was stated, all bars and those near the ends."""
+    bars = curves(study(seed, SLOPES[0], n_patients), seed)
+    bars = bars.filter(curve="calibration", label="yes")
+    held = bars.select((pl.col("low") <= pl.col("x")) & (pl.col("x") <= pl.col("high"))).to_series().to_numpy()
+    return held, held[(bars["x"] < NEAR_END) | (bars["x"] > 1 - NEAR_END)]
+
+
+def table_of_bars(n):
+    """Print the share of bars that hold what a calibrated family states."""
+    print("| patients | all bars | bars below 0.2 or above 0.8 |")
+    print("|---|---:|---:|")
+    for n_patients in N_PATIENTS:
+        found = [held_by_bars(seed, n_patients) for seed in range(n)]
+        shares = [f"{np.concatenate(one).mean():.1%}".replace("%", " %") for one in zip(*found, strict=True)]
+        print(f"| {n_patients} | {shares[0]} | {shares[1]} |", flush=True)
+
+
 def main():
-    other = sys.argv[1:2] == ["tried"]
-    n = int(sys.argv[1 + other]) if len(sys.argv) > 1 + other else 1000
+    asked = {"tried": table_of_tried, "bars": table_of_bars}
+    which = asked.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    n = int(sys.argv[-1]) if sys.argv[-1].isdigit() else 1000
     start = time.perf_counter()
-    (table_of_tried if other else table)(n)
+    (which or table)(n)
     print(f"\n{n} studies a line, {time.perf_counter() - start:.0f} s")
 
 

@@ -40,6 +40,12 @@ def test_percentiles_never_hold_a_calibration_error_of_0(simulation):
     assert (simulation.coverage(20, CALIBRATED, 50, draws=300)[:2, 1] == 0).all()
 
 
+def test_bars_of_a_calibration_curve_cover(simulation):
+    """Of the bars of 60 calibrated families with 20 patients each, nine in ten or more hold what is stated."""
+    held = [simulation.held_by_bars(seed, 20) for seed in range(60)]
+    assert min(np.concatenate(some).mean() for some in zip(*held, strict=True)) >= 0.9
+
+
 @pytest.mark.parametrize(("value", "by_chance"), [(ece, ece_by_chance), (reliability, reliability_by_chance)])
 def test_what_drawing_makes_is_the_value_itself_where_the_rows_have_no_gap(value, by_chance):
     """Five of ten rows that state one half are right: every draw that has another share lacks what it says."""

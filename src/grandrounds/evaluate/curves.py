@@ -3,7 +3,8 @@
 ROC and precision-recall curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates and
 of recalls. Calibration and net benefit are pooled over them: what was predicted in a bin, or from a threshold on,
 against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap, and say nothing about
-the whole curve at once.
+the whole curve at once. The share that came true in a bin has the interval of a share: where everybody in it did, no
+draw differs, and few patients leave room for less.
 
 Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging; Vickers & Elkin, Medical Decision
 Making 26:565 (2006), decision curves.
@@ -11,7 +12,7 @@ Making 26:565 (2006), decision curves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
+from grandrounds.evaluate.bounds import of_share
 from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compiled import compiled
@@ -176,7 +178,8 @@ def _calibration(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint
         starts = np.flatnonzero(np.r_[True, np.diff(bins[order]) > 0])  # first row of each bin that is not empty
         x = np.add.reduceat(predicted[order], starts) / np.diff(np.r_[starts, len(order)])
         shares = partial(_shares, true[order], starts, patient[order])
-        yield from _banded("calibration", name, x, _in_parts(shares, len(patient), weights))
+        n_patients = [len(np.unique(of_bin)) for of_bin in np.split(patient[order], starts[1:])]
+        yield from _banded("calibration", name, x, _in_parts(shares, len(patient), weights), n_patients)
 
 
 def _shares(
@@ -216,8 +219,18 @@ def _shown(task: Task) -> list[tuple[int, str]]:
     return [(at, name) for at, name in enumerate(task.classes) if positive in (None, name)]
 
 
-def _banded(curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[_Row]:
-    """Yield one row a point from heights (points, 1 + R), the first of which is the estimate."""
-    for at, heights in zip(x, y, strict=True):
-        low, high = interval(heights[1 : BLOCK + 1]) if not np.isnan(heights[0]) else (np.nan, np.nan)
-        yield {"curve": curve, "label": label, "x": at, "y": heights[0], "low": low, "high": high}
+def _banded(
+    curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64], carriers: Sequence[int] | None = None
+) -> Iterator[_Row]:
+    """Yield one row a point from heights (points, 1 + R), the first of which is the estimate.
+
+    Bands are percentiles; those of shares that so many patients carry are as `of_share` makes them.
+    """
+    for place, (at, heights) in enumerate(zip(x, y, strict=True)):
+        estimate, drawn = float(heights[0]), heights[1 : BLOCK + 1]
+        low, high = interval(drawn) if carriers is None else of_share(estimate, drawn, carriers[place])
+        known = not np.isnan(estimate)
+        yield {
+            "curve": curve, "label": label, "x": at, "y": estimate,
+            "low": low if known else np.nan, "high": high if known else np.nan,
+        }  # fmt: skip

@@ -41,6 +41,25 @@ def test_net_benefit_is_the_formula(predictions, two):
         np.testing.assert_allclose(found.filter(pl.col("family") == family)["y"], expected, atol=1e-9)
 
 
+def test_a_bin_in_which_everything_came_true_leaves_room_for_less(two):
+    """Twelve patients, all of them ill, of whom 0.95 was stated: no draw differs; the bar ends at 0.025^(1/12)."""
+    n = 12
+    sure = pl.DataFrame({
+        "family": "one", "sample": [f"s{at}" for at in range(2 * n)], "patient": [f"p{at // 2}" for at in range(2 * n)],
+        "label": "malignant", "prob_benign": 0.05, "prob_malignant": 0.95,
+    })  # fmt: skip
+    unsure = sure.with_columns(
+        pl.format("t{}", "sample").alias("sample"), pl.format("q{}", "patient").alias("patient"),
+        label=pl.lit("benign"), prob_benign=pl.lit(0.7), prob_malignant=pl.lit(0.3),
+    )  # fmt: skip
+    found = curves(assemble(pl.concat([sure, unsure]), two), seed=0).filter(curve="calibration", label="malignant")
+    least = 0.025 ** (1 / n)
+
+    assert found["y"].to_list() == [0.0, 1.0]
+    assert found["low"].to_list() == pytest.approx([0.0, least])
+    assert found["high"].to_list() == pytest.approx([1 - least, 1.0])
+
+
 def test_calibration_equals_scikit_learn(predictions, three):
     """Mean probability and share of each bin, pooled over the folds, are scikit-learn's."""
     frame = predictions(three, {"cnn": 1.0})
