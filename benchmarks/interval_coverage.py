@@ -5,9 +5,11 @@ Result    the shown interval 92.7 to 96.5 % from 50 patients with 20 positive on
 Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/interval_coverage.py [studies]
+          python benchmarks/interval_coverage.py bands [studies]
 
 The studies are simulated: each patient is positive or not, has an effect that all of his or her rows share, and 2 to 10
-rows. The truth is known in closed form. Prints the table of docs/explanation/intervals.md.
+rows. The truth is known in closed form. The first call prints the first table of docs/explanation/intervals.md, the
+other one what the bands of curves hold.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ import sys
 import time
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
 from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.cohort import Cohort, Group
+from grandrounds.evaluate.curves import GRID, curves
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
@@ -91,9 +94,35 @@ def coverage(n, setting, *, draws=DRAWS):
     return np.stack([held(seed, setting, draws=draws) for seed in range(n)]).mean(axis=0)
 
 
-def main():
-    n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    start = time.perf_counter()
+def true_curves(shift, share):
+    """Return the true height of the ROC curve and of the precision-recall curve at each point of the grid."""
+    roc = ndtr(ndtri(GRID) + shift / SPREAD)
+    hits, alarms = share * GRID, (1 - share) * ndtr(ndtri(GRID) - shift / SPREAD)
+    return {"roc": roc, "precision-recall": hits / np.maximum(hits + alarms, 1e-300)}
+
+
+def held_by_bands(seed, setting):
+    """Return whether the band holds the true curve, (curves, points); the two ends are left out."""
+    shift, n_patients, n_positive = setting
+    true = true_curves(shift, n_positive / n_patients)
+    found = curves(study(seed, *setting)[0], seed)
+    parts = [(found.filter(curve=name, label="yes").select("low", "high").to_numpy(), true[name]) for name in true]
+    return np.array([(ends[:, 0] <= one) & (one <= ends[:, 1]) for ends, one in parts])[:, 1:-1]
+
+
+def table_of_bands(n):
+    """Print the share of points at which the band holds the true curve."""
+    print("| true AUC | patients (positive) | ROC curve | precision against recall |")
+    print("|---|---|---:|---:|")
+    for setting in SETTINGS:
+        shares = np.mean([held_by_bands(seed, setting) for seed in range(n)], axis=(0, 2))
+        cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in shares)
+        shift, n_patients, n_positive = setting
+        print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
+
+
+def table(n):
+    """Print what the intervals of AUC and sensitivity hold, by method."""
     heads = [f"{words}, {method}" for words in ("AUC", "sensitivity") for method in METHODS]
     del heads[-2]  # DeLong is for the AUC
     print("| true AUC | patients (positive) | " + " | ".join(heads) + " |")
@@ -103,6 +132,13 @@ def main():
         cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in shares)
         shift, n_patients, n_positive = setting
         print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
+
+
+def main():
+    bands = sys.argv[1:2] == ["bands"]
+    n = int(sys.argv[-1]) if sys.argv[-1].isdigit() else 1000
+    start = time.perf_counter()
+    (table_of_bands if bands else table)(n)
     print(f"\n{n} studies a line, {time.perf_counter() - start:.0f} s")
 
 

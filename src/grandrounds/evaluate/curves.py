@@ -3,8 +3,8 @@
 ROC and precision-recall curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates and
 of recalls. Calibration and net benefit are pooled over them: what was predicted in a bin, or from a threshold on,
 against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap, and say nothing about
-the whole curve at once. The share that came true in a bin has the interval of a share: where everybody in it did, no
-draw differs, and few patients leave room for less.
+the whole curve at once. Rates, precision and the share that came true in a bin have the interval of a share: where
+nothing was missed no draw differs, and few patients leave room for less.
 
 Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging; Vickers & Elkin, Medical Decision
 Making 26:565 (2006), decision curves.
@@ -12,7 +12,8 @@ Making 26:565 (2006), decision curves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -81,13 +82,14 @@ def _averaged(
     curve: str, heights_of: _Heights, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]
 ) -> Iterator[_Row]:
     """Yield a curve on the grid, averaged over folds and seeds, and its mean over classes where there are several."""
-    drawn = []
+    drawn, carriers = [], list[int]()
     for klass, name in _shown(task):
         heights = [_in_parts(partial(heights_of, one, klass), len(one.patient), weights) for one in groups]
         drawn.append(mean_where_defined(heights))
-        yield from _banded(curve, name, GRID, drawn[-1])
+        carriers.append(len(np.unique(np.concatenate([one.patient[one.label == klass] for one in groups]))))
+        yield from _banded(curve, name, GRID, drawn[-1], _on_grid(curve, carriers[-1]))
     if len(drawn) > 1:
-        yield from _banded(curve, None, GRID, np.mean(drawn, axis=0))
+        yield from _banded(curve, None, GRID, np.mean(drawn, axis=0), _on_grid(curve, min(carriers)))
 
 
 def _descent(
@@ -220,17 +222,23 @@ def _shown(task: Task) -> list[tuple[int, str]]:
 
 
 def _banded(
-    curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64], carriers: Sequence[int] | None = None
-) -> Iterator[_Row]:
+    curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64],
+    carriers: Iterable[int | None] = itertools.repeat(None),
+) -> Iterator[_Row]:  # fmt: skip
     """Yield one row a point from heights (points, 1 + R), the first of which is the estimate.
 
-    Bands are percentiles; those of shares that so many patients carry are as `of_share` makes them.
+    The band of a share that so many patients carry is as `of_share` makes it, that of all else percentiles.
     """
-    for place, (at, heights) in enumerate(zip(x, y, strict=True)):
+    for at, heights, n in zip(x, y, carriers, strict=False):
         estimate, drawn = float(heights[0]), heights[1 : BLOCK + 1]
-        low, high = interval(drawn) if carriers is None else of_share(estimate, drawn, carriers[place])
+        low, high = interval(drawn) if n is None else of_share(estimate, drawn, n)
         known = not np.isnan(estimate)
         yield {
             "curve": curve, "label": label, "x": at, "y": estimate,
             "low": low if known else np.nan, "high": high if known else np.nan,
         }  # fmt: skip
+
+
+def _on_grid(curve: str, n: int) -> list[int | None]:
+    """Return how many patients carry each point; none where a ROC curve ends, which is at 1 by definition."""
+    return [n] * (len(GRID) - 1) + [None if curve == "roc" else n]

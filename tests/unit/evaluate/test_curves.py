@@ -41,6 +41,26 @@ def test_net_benefit_is_the_formula(predictions, two):
         np.testing.assert_allclose(found.filter(pl.col("family") == family)["y"], expected, atol=1e-9)
 
 
+def test_a_curve_without_a_miss_leaves_room_for_one(two):
+    """Ten patients, all found before any other: the bands reach down to 0.025^(1/10), and the ROC curve ends at 1."""
+    n = 10
+    ill = pl.DataFrame({
+        "family": "one", "sample": [f"s{at}" for at in range(n)], "patient": [f"p{at}" for at in range(n)],
+        "label": "malignant", "prob_malignant": [0.8 + at / 100 for at in range(n)],
+    })  # fmt: skip
+    well = ill.with_columns(
+        pl.format("t{}", "sample").alias("sample"), pl.format("q{}", "patient").alias("patient"),
+        label=pl.lit("benign"), prob_malignant=pl.col("prob_malignant") - 0.7,
+    )  # fmt: skip
+    both = pl.concat([ill, well]).with_columns(prob_benign=1 - pl.col("prob_malignant"))
+    found = curves(assemble(both, two), seed=0).filter(label="malignant")
+    roc, precision = (found.filter(curve=name) for name in ("roc", "precision-recall"))
+
+    assert set(roc["y"]) == set(precision["y"]) == {1.0}
+    assert roc["low"][50] == precision["low"][50] == pytest.approx(0.025 ** (1 / n))
+    assert (roc["low"][-1], roc["high"][-1]) == (1.0, 1.0)
+
+
 def test_a_bin_in_which_everything_came_true_leaves_room_for_less(two):
     """Twelve patients, all of them ill, of whom 0.95 was stated: no draw differs; the bar ends at 0.025^(1/12)."""
     n = 12
