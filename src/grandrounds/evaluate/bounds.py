@@ -4,8 +4,9 @@ Close to the end of its scale a share is skewed, and percentiles of its resample
 an AUC of 0.98 they cover 88.7 to 93.7 % instead of 95 %. Therefore the standard error of the resamples is taken to the
 log odds, with Student's t for the patients who carry the value (`benchmarks/interval_coverage.py` prints what either
 covers). Where nothing was missed at all no resample differs, and there is no error to estimate; then n patients
-without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. For an AUC these are pairs of a
-patient of the class and one of the others, of which as many are independent as the rarer side has patients.
+without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. Where less than one patient was
+missed, log odds can reach almost anywhere, and their bounds are the limit. For an AUC the patients are pairs of one of
+the class and one of the others, of which as many are independent as the rarer side has patients.
 
 A calibration error adds up distances between what is stated and what is seen. Few rows lift it above 0 whatever the
 family, and drawing from them lifts it again, so that percentiles lie too high: of a calibrated family they never hold
@@ -28,10 +29,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, stdtrit
+from scipy.special import betaincinv, expit, logit, stdtrit
 
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval
-from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.tables import Task
 
@@ -92,7 +93,39 @@ def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, leve
     if spread < _NOTHING:  # the same whoever is drawn, as the prior's AUC
         return estimate, estimate
     half = stdtrit(max(n_carriers - 1, 1), 1 - level / 2) * spread / (estimate * (1 - estimate))
-    return float(expit(logit(estimate) - half)), float(expit(logit(estimate) + half))
+    low, high = float(expit(logit(estimate) - half)), float(expit(logit(estimate) + half))
+    within = _exact(estimate, n_carriers, level) if n_carriers * min(estimate, 1 - estimate) < 1 else (0.0, 1.0)
+    return max(low, within[0]), min(high, within[1])
+
+
+def _exact(estimate: float, n: int, level: float) -> Bounds:
+    """Return Clopper and Pearson's bounds of a share of n patients, which need not be a whole number of them."""
+    hits = n * estimate
+    return float(betaincinv(hits, n - hits + 1, level / 2)), float(betaincinv(hits + 1, n - hits, 1 - level / 2))
+
+
+def of_paired(
+    entry: MetricEntry,
+    values: tuple[NDArray[np.float64], NDArray[np.float64]],
+    estimates: tuple[float, float],
+    n_carriers: tuple[int, int],
+    level: float,
+) -> Bounds:
+    """Return the interval of a paired difference of one metric; NaN where it is undefined.
+
+    Args:
+        entry: The metric.
+        values: (R,) resamples of each of the two, of the same draws.
+        estimates: Their values.
+        n_carriers: Patients who carry each, see `Carriers`; not asked for where the metric is no share.
+        level: What is left out.
+    """
+    differences = values[0] - values[1]
+    defined = ~np.isnan(differences)
+    if entry.carried_by is None or not defined.any():
+        return interval(differences, level)
+    own = [of_share(*one, level=level) for one in zip(estimates, values, n_carriers, strict=True)]
+    return of_difference(values[0][defined], values[1][defined], (own[0], own[1]), estimates, level)
 
 
 def of_difference(one: NDArray[np.float64], other: NDArray[np.float64], own: tuple[Bounds, Bounds],

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate import too_few
-from grandrounds.evaluate.bootstrap import Replicates, interval, p_value, resample
-from grandrounds.evaluate.bounds import Carriers, of_difference, of_share
+from grandrounds.evaluate.bootstrap import Replicates, p_value, resample
+from grandrounds.evaluate.bounds import Carriers, of_paired
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
@@ -80,7 +80,7 @@ def compare(
     raw = [p_value(pair.differences) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
-        low, high = _bounds(pair, primary, level)
+        low, high = of_paired(primary, pair.values, pair.estimates, pair.n_carriers, level)
         rows.append(
             {
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
@@ -175,12 +175,3 @@ def _pair(
         (float(replicates.estimate[one, at]), float(replicates.estimate[other, at])),
         (carried[a], carried[b]),
     )  # fmt: skip
-
-
-def _bounds(pair: _Pair, primary: MetricEntry, level: float) -> tuple[float, float]:
-    if primary.carried_by is None or not pair.known:
-        return interval(pair.differences, level)
-    own = [of_share(*one, level=level) for one in zip(pair.estimates, pair.values, pair.n_carriers, strict=True)]
-    defined = ~np.isnan(pair.differences)
-    values = [one[defined] for one in pair.values]
-    return of_difference(values[0], values[1], (own[0], own[1]), pair.estimates, level)

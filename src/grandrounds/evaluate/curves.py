@@ -229,14 +229,19 @@ def _banded(
 
     The band of a share that so many patients carry is as `of_share` makes it, that of all else percentiles.
     """
-    for at, heights, n in zip(x, y, carriers, strict=False):
-        estimate, drawn = float(heights[0]), heights[1 : BLOCK + 1]
-        low, high = interval(drawn) if n is None else of_share(estimate, drawn, n)
-        known = not np.isnan(estimate)
-        yield {
-            "curve": curve, "label": label, "x": at, "y": estimate,
-            "low": low if known else np.nan, "high": high if known else np.nan,
-        }  # fmt: skip
+    ends = np.array([_ends(one, n) for one, n in zip(y, carriers, strict=False)]).reshape(-1, 2)
+    if curve == "roc":  # it never falls: what a point excludes is excluded on its farther side, too
+        ends[:, 0] = np.fmax.accumulate(ends[:, 0])
+        ends[:, 1] = np.fmin.accumulate(ends[::-1, 1])[::-1]
+    for at, heights, (low, high) in zip(x, y, ends, strict=True):
+        yield {"curve": curve, "label": label, "x": at, "y": heights[0], "low": low, "high": high}
+
+
+def _ends(heights: NDArray[np.float64], n: int | None) -> tuple[float, float]:
+    estimate, drawn = float(heights[0]), heights[1 : BLOCK + 1]
+    if np.isnan(estimate):
+        return np.nan, np.nan
+    return interval(drawn) if n is None else of_share(estimate, drawn, n)
 
 
 def _on_grid(curve: str, n: int) -> list[int | None]:

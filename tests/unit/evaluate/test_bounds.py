@@ -47,6 +47,17 @@ def test_sixty_patients_without_a_miss_have_clopper_and_pearsons_bound():
         assert (row["low"], row["estimate"], row["high"]) == (pytest.approx(low), 1.0, 1.0)
 
 
+@pytest.mark.parametrize("missed", [0.9, 0.5, 0.1, 1e-3, 1e-9])
+def test_where_less_than_a_patient_was_missed_the_bound_is_clopper_and_pearsons_at_the_least(missed):
+    """Whatever the resamples: of 12 patients the bound lies between that of one miss and that of none."""
+    n, draws = 12, np.random.default_rng(0).beta(0.5, 0.05, 200)  # as far apart as resamples can be
+    low, high = of_share(1 - missed / n, draws, n)
+    one, none = (proportion_confint(hits, n, method="beta")[0] for hits in (n - 1, n))
+
+    assert one < low < none + 1e-9
+    assert of_share(missed / n, 1 - draws, n) == pytest.approx((1 - high, 1 - low))
+
+
 def test_one_positive_patient_says_next_to_nothing():
     """Sixty-one patients of whom one is ill: an AUC of 1 may be almost anything."""
     truth = (np.arange(61) == 0).astype(int)

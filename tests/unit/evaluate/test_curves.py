@@ -61,6 +61,16 @@ def test_a_curve_without_a_miss_leaves_room_for_one(two):
     assert (roc["low"][-1], roc["high"][-1]) == (1.0, 1.0)
 
 
+def test_the_band_of_a_roc_curve_never_falls(predictions, three):
+    """The curve itself cannot, so that what one point excludes is excluded farther on."""
+    frame = predictions(three, {"cnn": 2.0})
+    found = curves(assemble(frame, three), seed=0).filter(curve="roc")
+    for (label,), one in found.group_by("label"):
+        assert (one["low"].diff().drop_nulls() >= 0).all(), label
+        assert (one["high"].diff().drop_nulls() >= 0).all(), label
+        assert (one["low"] <= one["high"]).all(), label
+
+
 def test_a_bin_in_which_everything_came_true_leaves_room_for_less(two):
     """Twelve patients, all of them ill, of whom 0.95 was stated: no draw differs; the bar ends at 0.025^(1/12)."""
     n = 12
