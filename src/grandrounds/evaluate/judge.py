@@ -35,7 +35,7 @@ from grandrounds.evaluate.shipping import best_of
 from grandrounds.tables import Role, Task, Unit
 
 PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
-FEW_PATIENTS = 30  # fewer, and intervals are visibly too short
+FEW_PATIENTS = 30  # fewer, and percentiles are visibly too short an interval
 FEW_OF_A_CLASS = 10
 
 
@@ -210,7 +210,10 @@ def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]
     if len(cohort.patients) < too_few.FEWEST:
         yield f"{too_few.why(len(cohort.patients))}: only the values themselves are shown, and nothing is compared."
     elif len(cohort.patients) < FEW_PATIENTS:
-        yield f"Only {len(cohort.patients)} patients: intervals from so few are too short more often than they say."
+        yield (
+            f"Only {len(cohort.patients)} patients: intervals of differences, and of what is no share, are from so few "
+            "too short more often than they say."
+        )
     yield from _rare(cohort)
     everywhere = {run for family in cohort.families for run in cohort.runs(family)}
     several = len({seed for *_, seed in everywhere}) > 1

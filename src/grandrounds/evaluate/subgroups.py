@@ -22,7 +22,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import tables
-from grandrounds.evaluate.bootstrap import Replicates, interval, resample
+from grandrounds.evaluate.bootstrap import Replicates, resample
+from grandrounds.evaluate.bounds import Carriers, of_paired
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compare import holm, holm_levels, judged
@@ -32,7 +33,7 @@ from grandrounds.evaluate.slices import Slice
 
 RESAMPLES = 2000
 FEWEST = 10  # patients in a slice, and in the rest
-FEW = 30  # patients; of fewer, percentile intervals are visibly too short
+FEW = 30  # patients; of fewer, percentiles are visibly too short an interval
 PERMUTATIONS = 1000
 _BESIDE = ("balanced_accuracy", "recall", "specificity")
 
@@ -51,9 +52,15 @@ class _Test:
 
     family: str
     slice: Slice
-    estimate: float
-    differences: NDArray[np.float64]  # (R,) slice minus rest, of the bootstrap
+    estimates: tuple[float, float]  # in the slice, and in the rest
+    values: tuple[NDArray[np.float64], NDArray[np.float64]]  # (R,) of each, of the bootstrap
+    n_carriers: tuple[int, int]
     p: float
+
+    @property
+    def estimate(self) -> float:
+        """Slice minus rest."""
+        return self.estimates[0] - self.estimates[1]
 
 
 def subgroups(
@@ -89,7 +96,7 @@ def subgroups(
         rest = resample(outside, resamples, seed, metrics=(primary,))
         words = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
         scores.append(_short(score(inside, drawn, method=words), patient_known).with_columns(slice=pl.lit(part.name)))
-        tests += _tests(cohort, part, drawn, rest, primary, seed)
+        tests += _tests(cohort, part, (inside, outside), (drawn, rest), primary, seed)
     rows = [row for family in cohort.families for row in _compared(cohort, tests, family, primary, margin)]
     schema = dict(tables.COMPARISONS.columns)
     comparisons = tables.check(
@@ -102,8 +109,9 @@ def subgroups(
 
 
 def _short(scores: pl.DataFrame, patient_known: bool) -> pl.DataFrame:  # noqa: FBT001  (passed on)
-    """Return the scores of a slice with a word where its patients are so few that intervals are too short."""
-    few = (pl.col("n_patients") < FEW) & pl.col("low").is_not_null() & pl.lit(patient_known)
+    """Return the scores of a slice with a word where its patients are too few for percentiles, if those are shown."""
+    by_percentiles = pl.col("metric").is_in([entry.name for entry in METRICS if entry.by_percentiles])
+    few = (pl.col("n_patients") < FEW) & pl.col("low").is_not_null() & by_percentiles & pl.lit(patient_known)
     word = pl.when(few).then(pl.lit(f"fewer than {FEW} patients: the interval is too short"))
     return scores.with_columns(note=pl.concat_str("note", word, separator=". ", ignore_nulls=True).replace("", None))
 
@@ -142,17 +150,30 @@ def _too_few(cohort: Cohort, inside: Cohort, part: Slice, primary: MetricEntry) 
 
 
 def _tests(
-    cohort: Cohort, part: Slice, drawn: Replicates, rest: Replicates, primary: MetricEntry, seed: int
+    cohort: Cohort,
+    part: Slice,
+    sides: tuple[Cohort, Cohort],
+    drawn: tuple[Replicates, Replicates],
+    primary: MetricEntry,
+    seed: int,
 ) -> Iterator[_Test]:
-    at, other, who = drawn.at(primary.name), rest.at(primary.name), roll(cohort, part.samples)
-    for place, family in enumerate(drawn.families):
-        if family in rest.families:
-            against = rest.families.index(family)
-            yield _Test(
-                family, part, float(drawn.estimate[place, at] - rest.estimate[against, other]),
-                drawn.values[place, at] - rest.values[against, other],
-                p_of_difference(cohort, who, family, primary, PERMUTATIONS, seed),
-            )  # fmt: skip
+    who = roll(cohort, part.samples)
+    for family in drawn[0].families:
+        if family in drawn[1].families:
+            (one, values, n), (other, others, m) = (
+                _side(*each, family, primary) for each in zip(sides, drawn, strict=True)
+            )
+            p = p_of_difference(cohort, who, family, primary, PERMUTATIONS, seed)
+            yield _Test(family, part, (one, other), (values, others), (n, m), p)
+
+
+def _side(
+    cohort: Cohort, drawn: Replicates, family: str, primary: MetricEntry
+) -> tuple[float, NDArray[np.float64], int]:
+    """Return the value of one side, its resamples, and how many patients carry it."""
+    place, at = drawn.families.index(family), drawn.at(primary.name)
+    n_carriers = Carriers.of(cohort, family).number(drawn.columns[at])
+    return float(drawn.estimate[place, at]), drawn.values[place, at], n_carriers
 
 
 def _compared(
@@ -167,7 +188,9 @@ def _compared(
     adjusted, levels = holm([*raw.values()]), holm_levels([*raw.values()])
     for one, question in zip(own, asked, strict=True):
         p, level = adjusted[place[question]], levels[place[question]]
-        low, high = interval(one.differences, level) if not np.isnan(one.estimate) else (np.nan, np.nan)
+        low, high = np.nan, np.nan
+        if not np.isnan(one.estimate):
+            low, high = of_paired(primary, one.values, one.estimates, one.n_carriers, level)
         yield {
             "family_a": family, "family_b": family, "task": cohort.task.name, "metric": primary.name,
             "unit": cohort.unit, "difference": one.estimate, "low": low, "high": high, "p_adjusted": p,

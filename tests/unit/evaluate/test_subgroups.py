@@ -51,6 +51,23 @@ def test_a_slice_is_scored_as_its_rows_alone_are(facts, two):
     assert (row["n_patients"], row["n_samples"]) == (60, 180)
 
 
+def test_a_dozen_patients_without_a_miss_are_not_shown_to_be_read_as_well_as_the_rest(two):
+    """No draw differs on either side; what so few leave open decides, and the verdict is open, too."""
+    truth = np.arange(48) % 2
+    ill = np.where(truth == 1, 0.7, 0.1) + np.random.default_rng(0).random(48) * 0.2
+    names = [f"p{at}" for at in range(48)]
+    frame = pl.DataFrame({
+        "family": "sure", "sample": names, "patient": names, "label": np.array(two.classes)[truth],
+        f"prob_{two.classes[0]}": 1 - ill, f"prob_{two.classes[1]}": ill, "site": ["A"] * 12 + ["B"] * 36,
+    })  # fmt: skip
+    found = subgroups(assemble(frame, two), slices(frame.select("sample", "patient", "site")), AUC, 0.02, resamples=500)
+
+    assert set(found.comparisons["difference"]) == {0.0}
+    assert set(found.comparisons["verdict"]) == {"undecided"}
+    assert (found.comparisons["high"] - found.comparisons["low"]).min() > 0.3
+    assert not any("too short" in note for note in found.scores["note"].drop_nulls())
+
+
 def test_a_planted_weakness_is_found_and_said(facts, two):
     """Site B is read by chance: the comparison says worse, and so does the note."""
     frame, known = facts
