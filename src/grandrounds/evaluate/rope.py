@@ -31,6 +31,7 @@ from grandrounds.evaluate.overall import overall, sheets_of
 
 METHOD = "Bayesian bootstrap of patients"
 SURE = 0.95  # probability from which a word is said
+_SAME = 1e-12  # draws that differ by less do so by rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Practical:
     """What is believed of the difference a minus b.
 
     Args:
-        low: Of the central 95 % credible interval; NaN as all else where the metric is undefined.
+        low: Of the central 95 % credible interval; NaN as all else where the metric is undefined, or no draw differs.
         high: Of the same.
         better: Probability that a is better by more than the margin.
         equivalent: Probability that the difference lies within the margin.
@@ -81,7 +82,9 @@ def practical(differences: NDArray[np.float64], margin: float, sign: int) -> Pra
     0.75
     """
     drawn = differences[~np.isnan(differences)]
-    if not len(drawn):
+    if (
+        not len(drawn) or np.ptp(drawn) < _SAME
+    ):  # without a miss on either side weights change nothing, and tell nothing
         return Practical(*[float("nan")] * 5)
     ahead = sign * drawn
     shares = (ahead > margin).mean(), (np.abs(ahead) <= margin).mean(), (ahead < -margin).mean()

@@ -151,6 +151,14 @@ def test_probabilities_of_the_region_sum_to_one_and_turn_with_the_sign():
     assert np.isnan(rope.practical(np.full(3, np.nan), 0.02, 1).better)
 
 
+def test_draws_that_are_all_alike_say_nothing():
+    """Two families without a miss: no weighting of the patients tells them apart, which does not make them alike."""
+    found = rope.practical(np.zeros(200), 0.02, 1)
+
+    assert found.word == "undecided"
+    assert np.isnan([found.low, found.better, found.equivalent]).all()
+
+
 def test_holm_stays_within_a_method(predictions, two):
     """The adjusted p of DeLong are Holm's over DeLong's alone."""
     cohort = assemble(predictions(two, {"a": 0.0, "b": 0.7, "c": 1.5}), two)
