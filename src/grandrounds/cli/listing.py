@@ -9,6 +9,7 @@ import polars as pl
 from rich.table import Table
 
 from grandrounds.audits import AUDITS
+from grandrounds.cli.folding import Dotted
 from grandrounds.data.catalogue import SOURCES
 from grandrounds.data.fingerprint import Fingerprint
 from grandrounds.data.fingerprint_text import lines
@@ -122,7 +123,7 @@ def layer_table(family: str, found: Description) -> Table:
     drawn.add_row("image", "", "×".join(map(str, found.shape)), "", "")
     for layer in found.layers:
         size, cost = "×".join(map(str, layer.size)), (layer.n_parameters, layer.n_multiply_adds)
-        drawn.add_row(layer.name, layer.kind, size, *(f"{number:,}" if number else "" for number in cost))
+        drawn.add_row(Dotted(layer.name), layer.kind, size, *(f"{number:,}" if number else "" for number in cost))
     drawn.add_section()
     drawn.add_row("all", "", "", f"{found.n_parameters:,}", f"{found.n_multiply_adds:,}")
     return drawn

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 from grandrounds import families
 from grandrounds.cli import options
+from grandrounds.cli.listing import layer_table
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.description import describe
@@ -189,3 +192,15 @@ def test_drawings_in_the_docs_are_those_of_the_networks(family, tmp_path):
     shown = Path(__file__).parents[3] / "docs" / "images" / f"network-{family}.svg"
 
     assert drawn.read_text(encoding="utf-8") == shown.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"), [(80, ("patch_embed.", "backbone.layers.0")), (200, ("patch_embed.backbone.layers.0",))]
+)
+def test_names_of_layers_go_on_below_themselves_after_a_dot(width, shown):
+    """A name that is broken elsewhere cannot be read."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(layer_table("vit-tiny", describe("vit-tiny", {"stem": "convolutions"}, (1, 64, 64), 2)))
+    column = [line.split("│")[1].strip() for line in console.file.getvalue().splitlines() if line.startswith("│")]
+
+    assert set(shown) <= set(column)
