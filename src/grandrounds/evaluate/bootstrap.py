@@ -146,7 +146,8 @@ def _measuring(entries: Sequence[MetricEntry]) -> _Measuring:
 
     def measured(one: Sheet, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
         rows: Tally = one.tally(weights)
-        return np.concatenate([np.atleast_2d(measure(rows)) for measure in measures])  # (cells, R)
+        made = {measure: np.atleast_2d(measure(rows)) for measure in dict.fromkeys(measures)}  # some serve two metrics
+        return np.concatenate([made[measure] for measure in measures])  # (cells, R)
 
     return measured
 

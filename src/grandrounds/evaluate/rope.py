@@ -82,9 +82,8 @@ def practical(differences: NDArray[np.float64], margin: float, sign: int) -> Pra
     0.75
     """
     drawn = differences[~np.isnan(differences)]
-    if (
-        not len(drawn) or np.ptp(drawn) < _SAME
-    ):  # without a miss on either side weights change nothing, and tell nothing
+    if not len(drawn) or np.ptp(drawn) < _SAME:
+        # Without a miss on either side no weights change anything, which tells nothing.
         return Practical(*[float("nan")] * 5)
     ahead = sign * drawn
     shares = (ahead > margin).mean(), (np.abs(ahead) <= margin).mean(), (ahead < -margin).mean()
