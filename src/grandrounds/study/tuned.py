@@ -85,6 +85,8 @@ def tune(what: Ask | Study, folder: Path, tuning: Tuning, listener: Listener | N
 
 def _passes(what: Ask | Study, tuning: Tuning) -> Iterator[str]:
     """Yield a word where a study trains the family for another number of passes than its recipe has."""
+    if any("max_epochs" in values for values in tuning.tried):
+        return
     planned = {one.family: one.epochs for one in what.recipes} if isinstance(what, Study) else {}
     ours, theirs = getattr(tuning.base, "max_epochs", None), planned.get(tuning.family)
     if theirs and ours and ours != theirs:

@@ -130,6 +130,17 @@ def test_it_is_said_where_a_study_has_other_passes_than_the_recipes_that_are_tri
     assert any("2 recipes, the usual one among them; all passes" in sentence for sentence in listener.said)
 
 
+def test_who_chooses_the_passes_is_not_told_of_others(archive, tmp_path):
+    """Then no recipe has those of the family."""
+    recipe = {"family": "li2014", "epochs": 3, "params": {"max_epochs": 2}}
+    data = {"source": str(archive), "names": True}
+    study = parse(Study, {"name": "x", "data": data, "prepare": {}, "means": {"workers": 1}, "recipes": [recipe]})
+    listener = Counting()
+    tune(study, tmp_path, Tuning("li2014", study.recipes[0].params, [{"max_epochs": 1}], seeds=1), listener)
+
+    assert not any("not for the 3" in sentence for sentence in listener.said)
+
+
 @pytest.mark.parametrize("values", [[1, 0.7], [0.7, 1]])
 def test_the_best_recipe_is_written_however_its_numbers_are_spelt(archive, tmp_path, values):
     """Whole numbers among fractions become fractions in the table; the recipe is found all the same."""
