@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,17 +11,8 @@ from grandrounds.evaluate.bounds import of_distance
 from grandrounds.evaluate.brier_parts import reliability, reliability_by_chance
 from grandrounds.evaluate.metrics import ece, ece_by_chance, tally
 
-_FILE = Path(__file__).parents[2] / "benchmarks" / "calibration_coverage.py"
+BENCHMARK = "calibration_coverage"
 CALIBRATED, TOO_SURE = 1.0, 0.7
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    """Return the module whose table the documentation prints."""
-    spec = importlib.util.spec_from_file_location("calibration_coverage", _FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("slope", [CALIBRATED, TOO_SURE])

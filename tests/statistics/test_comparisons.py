@@ -5,21 +5,9 @@ The studies are those of `benchmarks/comparisons.py`, so that what is tested her
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-_FILE = Path(__file__).parents[2] / "benchmarks" / "comparisons.py"
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    """Return the module that simulates studies."""
-    spec = importlib.util.spec_from_file_location("comparisons", _FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+BENCHMARK = "comparisons"
 
 
 def test_no_method_cries_wolf(simulation):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -18,18 +15,9 @@ from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
 N_PATIENTS, N_EACH, SHIFT = 60, 6, 1.0
-_FILE = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"
+BENCHMARK = "interval_coverage"
 LARGE_ENOUGH = ((200, 80), (100, 40), (50, 25), (50, 20))  # patients, and how many of them are positive
 MIDDLE, NEAR_THE_END = 1.6, 4.11  # distances of the classes at which the AUC is 0.79 and 0.98
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    """Return the module whose table the documentation prints."""
-    spec = importlib.util.spec_from_file_location("interval_coverage", _FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _study(seed, n_families=1, n_folds=1, shared=0.0):
