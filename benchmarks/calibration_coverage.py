@@ -82,7 +82,7 @@ def held(seed, slope, n_patients, truth, *, draws=DRAWS):
     """Return whether each interval holds the truth, (metrics, methods)."""
     drawn = resample(study(seed, slope, n_patients), draws, seed, metrics=ENTRIES, threads=1)
     at = [drawn.at(entry.name) for entry in ENTRIES]
-    ends = np.array([[bounds(drawn, 0, one, n_patients), interval(drawn.values[0, one])] for one in at])
+    ends = np.array([[bounds(drawn, 0, one, lambda _: n_patients), interval(drawn.values[0, one])] for one in at])
     return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
 
 
@@ -98,7 +98,7 @@ def tried(seed, slope, n_patients):
     drawn = resample(cohort, DRAWS, seed, metrics=ENTRIES[:1], threads=1)
     value, values = drawn.estimate[0, 0], drawn.values[0, 0]
     (low, high), lift = interval(values), values.mean() - value
-    shown = bounds(drawn, 0, 0, n_patients)
+    shown = bounds(drawn, 0, 0, lambda _: n_patients)
     half = 1.96 * values.std()
     return {
         "shown": shown, "percentiles": (low, high),

@@ -6,10 +6,11 @@ Hardware  two cores of an Intel Xeon, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/interval_coverage.py [studies]
           python benchmarks/interval_coverage.py bands [studies]
+          python benchmarks/interval_coverage.py others [studies]
 
 The studies are simulated: each patient is positive or not, has an effect that all of his or her rows share, and 2 to 10
 rows. The truth is known in closed form. The first call prints the first table of docs/explanation/intervals.md, the
-other one what the bands of curves hold.
+second what the bands of curves hold, and the third what the intervals of probabilities, ratios and calibration do.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ import sys
 import time
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, ndtr, ndtri
 
+from grandrounds import registry
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
 from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.curves import GRID, curves
+from grandrounds.evaluate.metrics import tally
+from grandrounds.evaluate.sandwich import sandwich
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
@@ -41,6 +45,9 @@ SETTINGS = (  # distance, patients, and how many of them are positive
     (NEAR, 200, 80), (NEAR, 100, 40), (NEAR, 50, 20), (NEARER, 200, 80), (NEARER, 100, 40), (NEARER, 50, 20),
 )  # fmt: skip
 METHODS = ("shown", "percentiles", "BCa", "DeLong", "rows")
+OTHERS = tuple(METRICS.get(name) for name in ("brier", "log_loss", "lr_positive", "lr_negative", "net_benefit"))
+REFITTED = tuple(METRICS.get(name) for name in ("calibration_slope", "calibration_intercept"))
+POINTS = 20_000  # of the integrals
 
 
 def truth_of(shift):
@@ -48,12 +55,16 @@ def truth_of(shift):
     return np.array([ndtr(shift / SPREAD / np.sqrt(2)), ndtr(shift / 2 / SPREAD)])
 
 
-def study(seed, shift, n_patients, n_positive):
-    """Return a cohort of one family, and the same with every row for a patient of its own."""
+def study(seed, shift, n_patients, n_positive, *, drawn=False):
+    """Return a cohort of one family, and the same with every row for a patient of its own.
+
+    With `drawn` the positive patients are so many on average only: what depends on prevalence varies with it.
+    """
     rng = np.random.default_rng([n_patients, n_positive, seed])
     n_each = rng.integers(2, 11, size=n_patients)
     patient = np.repeat(np.arange(n_patients), n_each)
-    truth = (rng.permutation(n_patients) < n_positive)[patient].astype(np.int64)
+    place = rng.random(n_patients) * n_patients if drawn else rng.permutation(n_patients)
+    truth = (place < n_positive)[patient].astype(np.int64)
     odds = shift * (truth - 0.5) + SHARED * rng.normal(size=n_patients)[patient] + OWN * rng.normal(size=len(patient))
     positive = 1 / (1 + np.exp(-odds))
     probs = np.stack([1 - positive, positive], axis=1)
@@ -86,12 +97,36 @@ def held(seed, setting, *, draws=DRAWS):
 
 
 def _shown(cohort, drawn, column):
-    return bounds(drawn, 0, column, Carriers.of(cohort, "family").number(drawn.columns[column]))
+    return bounds(drawn, 0, column, Carriers.of(cohort, "family").number)
 
 
 def coverage(n, setting, *, draws=DRAWS):
     """Return the share of n studies whose intervals hold the truth, (metrics, methods)."""
     return np.stack([held(seed, setting, draws=draws) for seed in range(n)]).mean(axis=0)
+
+
+def true_others(shift, share):
+    """Return the true values of what the third call is about, from points of the two normal distributions."""
+    points = SPREAD * ndtri((np.arange(POINTS) + 0.5) / POINTS)
+    positive = expit(np.concatenate([points - shift / 2, points + shift / 2]))
+    label, weight = np.repeat([0, 1], POINTS), np.repeat([1 - share, share], POINTS)
+    rows = tally(label, np.stack([1 - positive, positive], axis=1), weight)
+    return np.array([np.atleast_2d(registry.load(one.measure)(rows))[-1, 0] for one in (*OTHERS, *REFITTED)])
+
+
+def others_held(seed, setting, truth):
+    """Return whether the shown interval holds each true value, and percentiles those that are resampled."""
+    cohort, _ = study(seed, *setting, drawn=True)
+    drawn = resample(cohort, DRAWS, seed, metrics=OTHERS, threads=1)
+    at = [drawn.at(one.name, None if one.overall == "whole" else "yes") for one in OTHERS]
+    shown = [_shown(cohort, drawn, column) for column in at]
+    for entry in REFITTED:
+        found = sandwich(cohort, "family", entry)
+        shown.append((found.estimate[1] - found.half_width[1], found.estimate[1] + found.half_width[1]))
+    percentiles = [interval(drawn.values[0, column]) for column in at]
+    ends, true = np.array([*shown, *percentiles]), np.concatenate([truth, truth[: len(at)]])
+    inside = ((ends[:, 0] <= true) & (true <= ends[:, 1])).astype(float)
+    return np.where(np.isnan(ends).any(axis=1), np.nan, inside)  # an interval that is not given holds nothing
 
 
 def true_curves(shift, share):
@@ -134,11 +169,24 @@ def table(n):
         print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
 
 
+def table_of_others(n):
+    """Print what the intervals of probabilities, ratios and calibration hold."""
+    heads = [f"{one.label}, shown" for one in (*OTHERS, *REFITTED)] + [f"{one.label}, percentiles" for one in OTHERS]
+    print("| true AUC | patients (positive) | " + " | ".join(heads) + " |")
+    print("|---|---|" + "---:|" * len(heads))
+    for shift, n_patients, n_positive in SETTINGS:
+        truth = true_others(shift, n_positive / n_patients)
+        found = np.stack([others_held(seed, (shift, n_patients, n_positive), truth) for seed in range(n)])
+        cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in np.nanmean(found, axis=0))
+        print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
+
+
 def main():
-    bands = sys.argv[1:2] == ["bands"]
+    asked = {"bands": table_of_bands, "others": table_of_others}
+    which = asked.get(sys.argv[1]) if len(sys.argv) > 1 else None
     n = int(sys.argv[-1]) if sys.argv[-1].isdigit() else 1000
     start = time.perf_counter()
-    (table_of_bands if bands else table)(n)
+    (which or table)(n)
     print(f"\n{n} studies a line, {time.perf_counter() - start:.0f} s")
 
 

@@ -77,6 +77,28 @@ def test_bands_of_curves_hold_the_true_curve(simulation):
     assert min(held) >= 0.9
 
 
+def test_ratios_and_slopes_of_a_rare_finding_are_covered(simulation):
+    """With five of 50 patients positive, 100 studies: the shown intervals hold them, percentiles of ratios do not."""
+    setting = (MIDDLE, 50, 5)
+    truth = simulation.true_others(MIDDLE, 5 / 50)
+    held = np.nanmean([simulation.others_held(seed, setting, truth) for seed in range(100)], axis=0)
+    names = [one.name for one in (*simulation.OTHERS, *simulation.REFITTED)]
+    shown = dict(zip(names, held, strict=False))
+    percentiles = dict(zip(names, held[len(names) :], strict=False))
+
+    ratios = "lr_positive", "lr_negative"
+    assert min(shown[name] for name in (*ratios, "calibration_slope", "calibration_intercept")) >= 0.9
+    assert max(percentiles[name] for name in ratios) < 0.88
+
+
+def test_losses_of_few_patients_are_covered(simulation):
+    """Brier score and log loss with 20 patients, half of them positive, 100 studies."""
+    setting = (NEAR_THE_END, 20, 10)
+    truth = simulation.true_others(NEAR_THE_END, 0.5)
+    held = np.nanmean([simulation.others_held(seed, setting, truth) for seed in range(100)], axis=0)
+    assert held[:2].min() >= 0.9
+
+
 def test_equal_families_are_rarely_told_apart():
     """Of three equally good families some pair is called different in about 5 % of studies, not more than 9 %."""
     assert _false_alarms(200, 3) <= 0.09

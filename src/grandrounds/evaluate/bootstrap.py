@@ -3,7 +3,7 @@
 Patients are drawn with replacement from all patients of the role, once for everything: a draw weighs all samples of a
 patient, in every fold, repeat and seed and for every family, so that any two columns of the result are paired. Within a
 draw each metric is computed by fold and seed and then averaged, over the folds where it is defined; a macro metric
-averages over the classes last.
+averages over the classes last, and a ratio of two shares is that of the averages.
 
 Assumes: patients are independent of one another; the fitted models are given (retraining is not part of the interval).
 
@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from grandrounds import registry, seeds
 from grandrounds.cores import processors
 from grandrounds.evaluate.bca import leaving_out, n_groups
-from grandrounds.evaluate.catalogue import MetricEntry, metrics_for, positive_of
+from grandrounds.evaluate.catalogue import METRICS, MetricEntry, metrics_for, positive_of
 from grandrounds.evaluate.cohort import Cohort
-from grandrounds.evaluate.metrics import Sheet, Tally, sheet
+from grandrounds.evaluate.metrics import Sheet, Tally, ratio, sheet
 from grandrounds.tables import Task
 
 _Measuring = Callable[[Sheet, NDArray[np.uint8]], NDArray[np.float64]]
@@ -132,7 +132,9 @@ def left_out(
 
 
 def _entries(cohort: Cohort, metrics: Sequence[MetricEntry]) -> tuple[MetricEntry, ...]:
-    return tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
+    wanted = tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
+    rates = [METRICS.get(rate.metric) for one in wanted for rate in one.ratio or ()]
+    return tuple(dict.fromkeys((*wanted, *rates)))
 
 
 def _sheets(cohort: Cohort) -> list[list[Sheet]]:
@@ -235,4 +237,15 @@ def mean_where_defined(groups: list[NDArray[np.float64]]) -> NDArray[np.float64]
 
 
 def _summary(average: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.float64]:
-    return np.stack([average[list(column.cells)].mean(axis=0) for column in columns])  # (M, R)
+    """Return every column (M, R) from the averaged cells; a ratio is that of its averaged shares.
+
+    The mean of the ratios of several folds would be infinite where one of them is.
+    """
+    values = np.stack([average[list(column.cells)].mean(axis=0) for column in columns])
+    places = {(column.entry.name, column.label): at for at, column in enumerate(columns)}
+    for at, column in enumerate(columns):
+        if column.entry.ratio is not None:
+            sides = [(values[places[one.metric, column.label]], one.rest) for one in column.entry.ratio]
+            above, below = (1 - share if rest else share for share, rest in sides)
+            values[at] = ratio(above, below)
+    return values

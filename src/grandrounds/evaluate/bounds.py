@@ -22,40 +22,66 @@ Reference: Bröcker, Climate Dynamics 39:655 (2012), for what few rows add; Agre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit, stdtrit
 
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval
-from grandrounds.evaluate.catalogue import MetricEntry, positive_of
+from grandrounds.evaluate.catalogue import MetricEntry, Rate, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.tables import Task
 
 _NOTHING = 1e-12  # below, a spread or a distance is rounding
 
 Bounds = tuple[float, float]
+_Value = TypeVar("_Value", float, NDArray[np.float64])
 
 
-def bounds(drawn: Replicates, place: int, at: int, n_carriers: int) -> Bounds:
+def bounds(drawn: Replicates, place: int, at: int, n_carriers: Callable[[Column], int]) -> Bounds:
     """Return the 95 % interval of one number; NaN where the number or every resample is undefined.
 
     Args:
         drawn: The number among others, with its resamples.
         place: Of its family.
         at: Of its column.
-        n_carriers: Patients who carry it, see `Carriers`; not asked for where the metric is no share.
+        n_carriers: Of a column the patients who carry it, see `Carriers.number`.
     """
-    entry, estimate, values = drawn.columns[at].entry, float(drawn.estimate[place, at]), drawn.values[place, at]
+    column, estimate, values = drawn.columns[at], float(drawn.estimate[place, at]), drawn.values[place, at]
+    entry = column.entry
     if np.isnan(estimate):
         return np.nan, np.nan
     if entry.by_chance is not None:
         return of_distance(estimate, values, drawn.by_chance[entry.name][place])
-    return interval(values) if entry.carried_by is None else of_share(estimate, values, n_carriers)
+    if entry.ratio is not None:
+        return of_ratio(*(_rate(one, drawn, place, column.label, n_carriers) for one in entry.ratio))
+    if entry.carried_by is None:
+        return interval(values)
+    least, length = entry.scale[0], _length(entry)
+    low, high = of_share(_share(entry, estimate), _share(entry, values), n_carriers(column))
+    return least + length * low, least + length * high
+
+
+def _share(entry: MetricEntry, value: _Value) -> _Value:
+    """Return how far up its scale a value is."""
+    return (value - entry.scale[0]) / _length(entry)
+
+
+def _length(entry: MetricEntry) -> float:
+    return entry.scale[1] - entry.scale[0]
+
+
+def _rate(
+    rate: Rate, drawn: Replicates, place: int, label: str | None, n_carriers: Callable[[Column], int]
+) -> tuple[float, Bounds]:
+    """Return a share and its interval, or what both leave of 1."""
+    at = drawn.at(rate.metric, label)
+    share, (low, high) = float(drawn.estimate[place, at]), bounds(drawn, place, at, n_carriers)
+    return (1 - share, (1 - high, 1 - low)) if rate.rest else (share, (low, high))
 
 
 def of_distance(estimate: float, values: NDArray[np.float64], by_chance: NDArray[np.float64]) -> Bounds:
@@ -75,6 +101,33 @@ def of_distance(estimate: float, values: NDArray[np.float64], by_chance: NDArray
         return min(0.0, estimate), up
     share = (estimate - most) / (max(high, estimate) - most)
     return estimate * min(share, 1.0), up
+
+
+def of_ratio(above: tuple[float, Bounds], below: tuple[float, Bounds]) -> Bounds:
+    """Return the interval of a ratio of two shares that follows from their own; without an upper bound it is infinite.
+
+    The two are taken to be independent, as shares of patients with and without a finding are. Where a patient has
+    images of both, the interval is too long.
+
+    Args:
+        above: A share with its interval.
+        below: The one it is divided by, with its interval.
+
+    Reference: Donner & Zou, Statistical Methods in Medical Research 21:347 (2012).
+
+    >>> low, high = of_ratio((0.9, (0.8, 0.95)), (0.0, (0.0, 0.1)))
+    >>> round(low, 1), high
+    (8.9, inf)
+    """
+    (a, (low_a, high_a)), (b, (low_b, high_b)) = above, below
+    if np.isnan((low_a, low_b)).any():
+        return np.nan, np.nan
+    # Each is a root of a quadratic, in the form that stands where the other form would be 0 by 0.
+    least, most = low_a * (2 * a - low_a), high_a * (2 * a - high_a)
+    low = a * b + np.sqrt(max((a * b) ** 2 - least * high_b * (2 * b - high_b), 0.0))
+    down = low_b * (2 * b - low_b)
+    high = a * b + np.sqrt(max((a * b) ** 2 - most * down, 0.0))
+    return float(least / low) if low > 0 else 0.0, float(high / down) if down > 0 else np.inf
 
 
 def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, level: float = 0.05) -> Bounds:
@@ -124,8 +177,11 @@ def of_paired(
     defined = ~np.isnan(differences)
     if entry.carried_by is None or not defined.any():
         return interval(differences, level)
-    own = [of_share(*one, level=level) for one in zip(estimates, values, n_carriers, strict=True)]
-    return of_difference(values[0][defined], values[1][defined], (own[0], own[1]), estimates, level)
+    at = _share(entry, estimates[0]), _share(entry, estimates[1])
+    one, other = _share(entry, values[0]), _share(entry, values[1])
+    own = of_share(at[0], one, n_carriers[0], level), of_share(at[1], other, n_carriers[1], level)
+    low, high = of_difference(one[defined], other[defined], own, at, level)
+    return low * _length(entry), high * _length(entry)
 
 
 def of_difference(one: NDArray[np.float64], other: NDArray[np.float64], own: tuple[Bounds, Bounds],

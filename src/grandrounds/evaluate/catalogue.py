@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +12,14 @@ from grandrounds.registry import Registry
 from grandrounds.tables import Task
 
 Kind = Literal["binary", "multiclass", "ordinal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """One side of a ratio: a metric of the same class, or what it leaves of 1."""
+
+    metric: str
+    rest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +41,14 @@ class MetricEntry:
         influence: Where the interval comes from a cluster-sandwich error, since fitting anew for every resample would
             take too long: `"module:function"` from a `Tally` under one weighting to (K, units), how much a unit moves
             the value of each class. None: the interval is the bootstrap's.
-        carried_by: Whose patients carry a value between 0 and 1, whose interval is made on the log odds: everyone's,
-            those of the class, of the others, of both sides, or those that are called the class or not. None: it is
-            no such value.
+        carried_by: Whose patients carry the value: everyone's, those of the class, of the others, of both sides, or
+            those that are called the class or not. Where its interval is the bootstrap's, it is made on the log odds of
+            how far up its scale the value is. None: percentiles are the interval.
+        scale: Least and greatest value.
         by_chance: Where a value adds up distances from what is right, so that drawing alone lifts it above 0:
             `"module:function"` from a `Tally` to what drawing alone makes of it, (R,). None: it is no such value.
+        ratio: Where a value is a ratio of two shares, from whose intervals its own follows: what stands above and below
+            the line. None: it is no such value.
         kinds: The tasks it is for.
         reference: Paper or page.
     """
@@ -53,7 +66,9 @@ class MetricEntry:
     better: Literal["higher", "lower", "closer to 0", "closer to 1", "neither"] = "higher"
     influence: str | None = None
     carried_by: Literal["everyone", "class", "others", "both", "called", "uncalled"] | None = None
+    scale: tuple[float, float] = (0.0, 1.0)
     by_chance: str | None = None
+    ratio: tuple[Rate, Rate] | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
     @property
@@ -64,7 +79,7 @@ class MetricEntry:
     @property
     def by_percentiles(self) -> bool:
         """Whether the percentiles of its resamples are its interval."""
-        return self.carried_by is None and self.by_chance is None
+        return self.carried_by is None and self.by_chance is None and self.ratio is None
 
 
 _MODULE = "grandrounds.evaluate.metrics"
@@ -128,6 +143,7 @@ METRICS: Registry[MetricEntry] = Registry(
         MetricEntry(
             "brier", "Brier score", "mean over samples of the squared errors summed over all classes: 0 to 2",
             f"{_MODULE}:brier", "probabilities", "Brier, Monthly Weather Review 78:1 (1950)", better="lower",
+            carried_by="everyone", scale=(0.0, 2.0),
         ),
         MetricEntry(
             "brier_reliability", "Brier reliability",
@@ -149,6 +165,7 @@ METRICS: Registry[MetricEntry] = Registry(
         MetricEntry(
             "log_loss", "log loss", "mean of -log of the true class's probability, clipped at 2.2e-16; in nats",
             f"{_MODULE}:log_loss", "probabilities", "Good, JRSS B 14:107 (1952)", better="lower",
+            carried_by="everyone", scale=(0.0, -math.log(sys.float_info.epsilon)),
         ),
         MetricEntry(
             "ece", "calibration error",
@@ -161,7 +178,7 @@ METRICS: Registry[MetricEntry] = Registry(
             "quadratic_kappa", "quadratic weighted kappa",
             "agreement beyond chance, disagreements weighted by the squared distance of the classes",
             f"{_MODULE}:quadratic_kappa", "labels", "Cohen, Psychological Bulletin 70:213 (1968)",
-            undefined="chance alone would agree fully", kinds=("ordinal",),
+            undefined="chance alone would agree fully", kinds=("ordinal",), carried_by="everyone", scale=(-1.0, 1.0),
         ),
         MetricEntry(
             "npv", "negative predictive value",
@@ -181,6 +198,7 @@ METRICS: Registry[MetricEntry] = Registry(
             f"{_MODULE}:lr_positive", "labels", _DEEKS, overall="none", per_class=True,
             undefined="no sample, or every sample, is {label}, or none is called so",
             infinite="no sample of another class is called {label}",
+            ratio=(Rate("recall"), Rate("specificity", rest=True)),
         ),
         MetricEntry(
             "lr_negative", "negative likelihood ratio",
@@ -188,31 +206,32 @@ METRICS: Registry[MetricEntry] = Registry(
             f"{_MODULE}:lr_negative", "labels", _DEEKS, overall="none", per_class=True, better="lower",
             undefined="no sample, or every sample, is {label}, or all are called so",
             infinite="every sample of another class is called {label}",
+            ratio=(Rate("recall", rest=True), Rate("specificity")),
         ),
         MetricEntry(
             "mcc", "Matthews correlation",
             "correlation of true and called class, -1 to 1; undefined where either never varies",
             f"{_MODULE}:mcc", "labels", "Gorodkin, Computational Biology and Chemistry 28:367 (2004)",
-            undefined="all samples are of one class or called one",
+            undefined="all samples are of one class or called one", carried_by="everyone", scale=(-1.0, 1.0),
         ),
         MetricEntry(
             "kappa", "Cohen's kappa",
             "agreement of true and called class beyond what their frequencies alone would give",
             f"{_MODULE}:kappa", "labels", "Cohen, Educational and Psychological Measurement 20:37 (1960)",
-            undefined="chance alone would agree fully",
+            undefined="chance alone would agree fully", carried_by="everyone", scale=(-1.0, 1.0),
         ),
         MetricEntry(
             "calibration_slope", "calibration slope",
             "slope of the outcome on the stated log odds, one-vs-rest: below 1 the probabilities are too extreme",
             f"{_REFIT}:slope", "probabilities", _COX, overall="none", per_class=True, better="closer to 1",
-            influence=f"{_REFIT}:slope_influence",
+            influence=f"{_REFIT}:slope_influence", carried_by="both",
             undefined="no sample, or every sample, is {label}, its probability is constant, or a threshold never errs",
         ),
         MetricEntry(
             "calibration_intercept", "calibration intercept",
             "what must be added to the stated log odds, one-vs-rest: below 0 the probabilities are too high",
             f"{_REFIT}:intercept", "probabilities", _COX, overall="none", per_class=True, better="closer to 0",
-            influence=f"{_REFIT}:intercept_influence",
+            influence=f"{_REFIT}:intercept_influence", carried_by="everyone",
             undefined="no sample, or every sample, is {label}, or its probabilities are all about 0 or 1",
         ),
     ),

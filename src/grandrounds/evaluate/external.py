@@ -103,8 +103,8 @@ class _Number(NamedTuple):
 
 def _numbers(side: Side, drawn: Replicates, place: int, at: int) -> _Number:
     value, column, values = float(drawn.estimate[place, at]), drawn.columns[at], drawn.values[place, at]
-    n_carriers = Carriers.of(side.cohort, drawn.families[place]).number(column)
-    return _Number(value, bounds(drawn, place, at, n_carriers), values, column.entry)
+    carriers = Carriers.of(side.cohort, drawn.families[place])
+    return _Number(value, bounds(drawn, place, at, carriers.number), values, column.entry)
 
 
 def _compared(there: _Number, here: _Number | None) -> _Row:

@@ -57,8 +57,7 @@ def learning(
         for place, family in enumerate(drawn.families):
             y = float(drawn.estimate[place, at])
             if not np.isnan(y):
-                n_carriers = Carriers.of(cohort, family).number(drawn.columns[at])
-                low, high = bounds(drawn, place, at, n_carriers)
+                low, high = bounds(drawn, place, at, Carriers.of(cohort, family).number)
                 rows.append(
                     {"family": family, "task": task.name, "curve": LEARNING, "x": part.n_patients, "y": y,
                      "low": low, "high": high}

@@ -126,7 +126,7 @@ def _ratio(above: Values, below: Values) -> Values:
     return quotient
 
 
-def _limit(above: Values, below: Values) -> Values:
+def ratio(above: Values, below: Values) -> Values:
     """Return the quotient; a positive number by 0 is infinite, and 0 by 0 is NaN."""
     return np.where((below == 0) & (above > 0), np.inf, _ratio(above, below))
 
@@ -167,13 +167,13 @@ def npv(rows: Tally) -> Values:
 def lr_positive(rows: Tally) -> Values:
     """Return sensitivity / (1 - specificity) of each class, (K, R); infinite without a false call."""
     false_alarms = _ratio(rows.calls - rows.hits, _others(rows.truths))
-    return _limit(recall(rows), false_alarms)
+    return ratio(recall(rows), false_alarms)
 
 
 def lr_negative(rows: Tally) -> Values:
     """Return (1 - sensitivity) / specificity of each class, (K, R); infinite if all others are called it."""
     missed = _ratio(rows.truths - rows.hits, rows.truths)
-    return _limit(missed, specificity(rows))
+    return ratio(missed, specificity(rows))
 
 
 def f1(rows: Tally) -> Values:

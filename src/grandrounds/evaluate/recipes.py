@@ -58,8 +58,7 @@ def _row(cohort: Cohort, replicates: Replicates, place: int, entry: MetricEntry)
     family, at = replicates.families[place], replicates.at(entry.name)
     column = replicates.columns[at]
     estimate = float(replicates.estimate[place, at])
-    carriers = Carriers.of(cohort, family).number(column)
-    low, high = bounds(replicates, place, at, carriers)
+    low, high = bounds(replicates, place, at, Carriers.of(cohort, family).number)
     of_trials = replicates.by_group[place][:, list(column.cells)].mean(axis=1)
     defined = of_trials[np.isfinite(of_trials)]
     return {

@@ -2,7 +2,8 @@
 
 To first order a fitted value moves by the sum of what each patient's samples pull it. The pulls of a patient are
 added up over samples, folds, repeats and seeds before they are squared, so that the interval is clustered by
-patient just as the bootstrap's is. Bounds are estimate ± t · error, t with (patients - 1) degrees of freedom.
+patient just as the bootstrap's is. Bounds are estimate ± t · error, t with one degree of freedom less than patients
+carry the value: a slope is known as well as the rarer side is.
 
 Assumes: patients are independent of one another and not few; the fitted models are given.
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from grandrounds import registry
-from grandrounds.evaluate.bootstrap import mean_where_defined
+from grandrounds.evaluate.bootstrap import Column, mean_where_defined
+from grandrounds.evaluate.bounds import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.metrics import sheet
@@ -58,6 +60,8 @@ def sandwich(cohort: Cohort, family: str, entry: MetricEntry, level: float = 0.0
     present = len(np.unique(np.concatenate([group.patient for group in groups])))
     half_width = np.full(by_group.shape[1], np.nan)
     if present > 1:
+        carriers = Carriers.of(cohort, family)
+        n_carriers = np.array([carriers.number(Column(entry, label, ())) for label in cohort.task.classes])
         error = np.sqrt(present / (present - 1) * (pulls**2).sum(axis=1))
-        half_width = stdtrit(present - 1, 1 - level / 2) * error
+        half_width = stdtrit(np.maximum(n_carriers - 1, 1), 1 - level / 2) * error
     return Sandwich(mean_where_defined(list(by_group[:, :, None]))[:, 0], half_width, by_group)

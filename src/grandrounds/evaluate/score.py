@@ -18,7 +18,9 @@ from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
 
 # How an interval came from resamples, in the column `method`.
-PERCENTILE, ON_LOG_ODDS, FROM_CHANCE = "percentile", "t on log odds", "from chance up"
+PERCENTILE, ON_LOG_ODDS, FROM_CHANCE, FROM_RATES = (
+    "percentile", "t on log odds", "from chance up", "from those of two shares",
+)  # fmt: skip
 
 
 class _Value(NamedTuple):
@@ -72,9 +74,11 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
     carriers = Carriers.of(cohort, family)
     for at, column in enumerate(replicates.columns):
         estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-        low, high = bounds(replicates, place, at, carriers.number(column))
+        low, high = bounds(replicates, place, at, carriers.number)
         measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
-        parts = [*_gaps(cohort, family, column.entry, _labels(cohort, column), measured)]
+        parts = list[str]()
+        if column.entry.ratio is None or not math.isfinite(estimate):  # a ratio is not averaged over folds
+            parts += _gaps(cohort, family, column.entry, _labels(cohort, column), measured)
         lost = np.isnan(values).mean() if len(values) else 0.0
         if 0 < lost < 1:
             parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
@@ -88,6 +92,8 @@ def _made(entry: MetricEntry) -> str:
     """Return how the interval of a metric comes from its resamples."""
     if entry.by_percentiles:
         return PERCENTILE
+    if entry.ratio:
+        return FROM_RATES
     return FROM_CHANCE if entry.by_chance else ON_LOG_ODDS
 
 

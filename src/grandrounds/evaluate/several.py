@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -155,9 +156,7 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
         carriers = [Carriers.of(cohort, family) for cohort in cohorts]
         for at, column in enumerate(mean.columns):
             estimate = float(mean.estimate[place, at])
-            overall = [one.columns[one.at(column.entry.name)] for one in found]
-            fewest = min(own.number(of_task) for own, of_task in zip(carriers, overall, strict=True))
-            low, high = bounds(mean, place, at, fewest)
+            low, high = bounds(mean, place, at, partial(_fewest, carriers, found))
             undefined = [
                 cohort.task.name
                 for cohort, one in zip(cohorts, found, strict=True)
@@ -169,6 +168,12 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                 "n_patients": len({patient for patient, _ in samples}),
                 "note": f"undefined for {', '.join(undefined)}" if undefined else _lost(mean.values[place, at]),
             }  # fmt: skip
+
+
+def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> int:
+    """Return how many patients carry an overall value in the task in which it is the fewest."""
+    overall = [one.columns[one.at(column.entry.name)] for one in found]
+    return min(own.number(of_task) for own, of_task in zip(carriers, overall, strict=True))
 
 
 def _lost(values: NDArray[np.float64]) -> str | None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from grandrounds.evaluate import delong
-from grandrounds.evaluate.bounds import of_difference, of_share
+from grandrounds.evaluate import METRICS, delong
+from grandrounds.evaluate.bounds import of_difference, of_paired, of_ratio, of_share
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.judge import judge
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("well", "ill"), positive="ill")
+GRADES = Task(kind="ordinal", classes=("none", "mild", "severe"))
 
 
 def read(ill: list[float] | np.ndarray, truth: list[int] | np.ndarray, family: str = "one") -> pl.DataFrame:
@@ -47,6 +50,50 @@ def test_sixty_patients_without_a_miss_have_clopper_and_pearsons_bound():
         assert (row["low"], row["estimate"], row["high"]) == (pytest.approx(low), 1.0, 1.0)
 
 
+@pytest.mark.parametrize("task", [TASK, GRADES])
+def test_agreement_beyond_chance_reaches_as_far_on_its_scale_of_minus_1_to_1(task):
+    """Kappa and Matthews correlation of 1: 60 patients leave out as much of their scale as of that of a share."""
+    truth = np.arange(60) % len(task.classes)
+    probs = {f"prob_{name}": np.where(truth == at, 0.8, 0.1) for at, name in enumerate(task.classes)}
+    names = [f"p{at}" for at in range(60)]
+    rows = pl.DataFrame({"sample": names, "patient": names, "label": np.array(task.classes)[truth], **probs})
+    total = pl.sum_horizontal(pl.col("^prob_.*$"))
+    rows = rows.with_columns(pl.col("^prob_.*$") / total, family=pl.lit("one"))
+    scores = judge(rows, task, resamples=200).scores
+    low, _ = proportion_confint(60, 60, method="beta")
+
+    for metric in ("kappa", "mcc", *(["quadratic_kappa"] if task is GRADES else [])):
+        row = overall(scores, metric)
+        assert (row["low"], row["estimate"], row["high"]) == (pytest.approx(2 * low - 1), pytest.approx(1), 1.0)
+        assert "log odds" in row["method"]
+
+
+def test_likelihood_ratios_without_a_miss_follow_from_sensitivity_and_specificity():
+    """Sixty patients without a miss, a third of them ill: neither 0 nor infinity is certain."""
+    truth = np.arange(60) % 3 == 0
+    scores = judge(perfect(truth.astype(int), 0, "one"), TASK, resamples=200).scores
+    sensitivity, specificity = (overall(scores, metric, "ill")["low"] for metric in ("recall", "specificity"))
+    positive, negative = (overall(scores, f"lr_{which}", "ill") for which in ("positive", "negative"))
+
+    assert (positive["estimate"], positive["high"]) == (None, None)
+    assert positive["low"] == pytest.approx(np.sqrt(sensitivity * (2 - sensitivity)) / (1 - specificity))
+    assert "no upper bound" in positive["note"]
+    assert (negative["low"], negative["estimate"]) == (0.0, 0.0)
+    assert negative["high"] == pytest.approx((1 - sensitivity) / np.sqrt(specificity * (2 - specificity)))
+
+
+@given(a=st.floats(0.05, 0.95), b=st.floats(0.05, 0.95), ends=st.tuples(*[st.floats(0.05, 0.95)] * 4))
+def test_the_interval_of_a_ratio_solves_fiellers_equation_with_the_ends_of_its_parts(a, b, ends):
+    """At each end the distance from the estimate is what the two shares' own distances amount to (Donner & Zou)."""
+    (low_a, up_a, low_b, up_b) = a * ends[0], a + (1 - a) * ends[1], b * ends[2], b + (1 - b) * ends[3]
+    low, high = of_ratio((a, (low_a, up_a)), (b, (low_b, up_b)))
+
+    assert 0 < low < a / b < high
+    assert (a - low * b) ** 2 == pytest.approx((a - low_a) ** 2 + (low * (up_b - b)) ** 2, rel=1e-6)
+    if np.isfinite(high):
+        assert (a - high * b) ** 2 == pytest.approx((up_a - a) ** 2 + (high * (b - low_b)) ** 2, rel=1e-6)
+
+
 @pytest.mark.parametrize("missed", [0.9, 0.5, 0.1, 1e-3, 1e-9])
 def test_where_less_than_a_patient_was_missed_the_bound_is_clopper_and_pearsons_at_the_least(missed):
     """Whatever the resamples: of 12 patients the bound lies between that of one miss and that of none."""
@@ -69,15 +116,16 @@ def test_one_positive_patient_says_next_to_nothing():
     assert found.comparisons["error"][0] is None  # from which the patients that are needed would be worked out
 
 
-def test_two_perfect_families_are_not_shown_to_be_equivalent_by_a_few_patients():
+@pytest.mark.parametrize("primary", ["auc", "accuracy", "kappa", "mcc"])
+def test_two_perfect_families_are_not_shown_to_be_equivalent_by_a_few_patients(primary):
     """Both are without an error on forty patients, and might differ by far more than the margin."""
     truth = np.arange(40) % 2
     rows = pl.concat([perfect(truth, seed, family) for seed, family in enumerate(("one", "other"))])
-    pair = judge(rows, TASK, resamples=500, margin=0.02).comparisons.row(0, named=True)
+    pair = judge(rows, TASK, primary=primary, resamples=500, margin=0.02).comparisons.row(0, named=True)
 
     assert pair["verdict"] == "undecided"
-    assert pair["low"] < -0.1
-    assert pair["high"] > 0.1
+    assert pair["low"] < -0.08
+    assert pair["high"] > 0.08
 
 
 def test_families_that_differ_near_the_end_are_rarely_called_equivalent():
@@ -106,11 +154,22 @@ def test_with_a_row_a_patient_it_is_near_delongs_interval_on_the_log_odds():
     assert row["high"] == pytest.approx(high, abs=0.004)
 
 
-def test_what_never_varies_is_known():
-    """Chance is one half whoever is drawn: the prior's AUC has no error."""
+@pytest.mark.parametrize(("metric", "chance"), [("auc", 0.5), ("kappa", 0.0)])
+def test_what_never_varies_is_known(metric, chance):
+    """Chance is chance whoever is drawn: the prior's AUC and its kappa have no error."""
     truth = np.arange(40) % 2
-    row = overall(judge(read(np.full(40, 0.3), truth), TASK, resamples=200).scores, "auc")
-    assert (row["low"], row["estimate"], row["high"]) == (0.5, 0.5, 0.5)
+    row = overall(judge(read(np.full(40, 0.3), truth), TASK, resamples=200).scores, metric)
+    assert (row["low"], row["estimate"], row["high"]) == (chance, chance, chance)
+
+
+def test_a_kappa_of_chance_is_not_at_the_end_of_its_scale():
+    """A difference of two families that guess is what its paired resamples say, as it is of two of an AUC of 0.5."""
+    random = np.random.default_rng(3)
+    entry = METRICS.get("kappa")
+    values = random.normal(0.0, 0.08, 2000), random.normal(0.02, 0.08, 2000)
+    differences = np.sort(values[0] - values[1])
+
+    assert of_paired(entry, values, (0.0, 0.02), (60, 60), 0.05) == pytest.approx((differences[49], differences[-50]))
 
 
 def test_a_difference_that_excludes_0_stays_as_it_was():

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import statsmodels.api as sm
+from scipy.stats import t
 
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate import METRICS, recalibration
@@ -37,7 +38,16 @@ def test_values_and_errors_equal_statsmodels(predictions, three):
         found = sandwich(cohort, "cnn", entry, level=0.05)
         np.testing.assert_allclose(found.estimate, [one[at][0] for one in widths], rtol=1e-6)
         error = np.array([one[at][1] for one in widths]) * np.sqrt(n / (n - 1))
-        np.testing.assert_allclose(found.half_width, 2.0227 * error, rtol=1e-4)  # t with 39 degrees of freedom
+        np.testing.assert_allclose(found.half_width, t.ppf(0.975, _carriers(group, at) - 1) * error, rtol=1e-6)
+
+
+def _carriers(group, at):
+    """Return who carries the slope (0), those of the rarer side of each class, or the intercept (1), everyone."""
+    sides = [
+        [len(np.unique(group.patient[side])) for side in (group.label == klass, group.label != klass)]
+        for klass in range(3)
+    ]
+    return np.min(sides, axis=1) if at == 0 else np.full(3, len(np.unique(group.patient)))
 
 
 def test_bootstrap_agrees_with_the_sandwich(predictions, two):
@@ -101,7 +111,7 @@ def test_the_table_says_how_each_interval_was_made(predictions, three):
 
 
 def test_an_infinite_ratio_is_null_and_its_note_says_so(predictions, two):
-    """A fold without a false call leaves no estimate, a lower bound, and a reason."""
+    """Folds without a false call leave no estimate, a lower bound, and a reason."""
     frame = predictions(two, {"cnn": 9.0})
     row = judge(frame, two, resamples=100).scores.filter(
         pl.col("metric") == "lr_positive", pl.col("label") == "malignant"
@@ -110,6 +120,24 @@ def test_an_infinite_ratio_is_null_and_its_note_says_so(predictions, two):
     assert row["high"] is None
     assert "infinite in" in row["note"]
     assert "no sample of another class is called malignant" in row["note"]
+
+
+def test_a_ratio_is_that_of_the_shares_over_all_folds(predictions, two):
+    """One fold without a false call does not make it infinite: it is sensitivity by what specificity leaves."""
+    frame = predictions(two, {"cnn": 1.0}, n_folds=3)
+    ill, first = pl.col("label") == "malignant", pl.col("fold") == 0
+    sure = pl.when(first).then(pl.when(ill).then(0.9).otherwise(0.1)).otherwise("prob_malignant")
+    frame = frame.with_columns(prob_malignant=sure, prob_benign=1 - sure)
+    of_ill = pl.col("label") == "malignant"
+    scores = judge(frame, two, resamples=200).scores.filter(of_ill, pl.col("unit") == "sample")
+    rows = {row["metric"]: row for row in scores.iter_rows(named=True)}
+    sensitivity, rest = rows["recall"]["estimate"], 1 - rows["specificity"]["estimate"]
+
+    assert rows["lr_positive"]["estimate"] == pytest.approx(sensitivity / rest)
+    assert rows["lr_negative"]["estimate"] == pytest.approx((1 - sensitivity) / (1 - rest))
+    for name in ("lr_positive", "lr_negative"):
+        assert rows[name]["low"] < rows[name]["estimate"] < rows[name]["high"]
+        assert rows[name]["note"] is None
 
 
 def test_a_metric_with_a_target_cannot_be_primary(predictions, two):
