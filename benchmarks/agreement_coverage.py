@@ -1,13 +1,14 @@
 """How often 95 % intervals of agreement beyond chance hold the true value, up to where hardly anybody is missed.
 
-Result    to be printed
+Result    quadratic weighted kappa 94.7 to 98.5 %, kappa 92.6 to 97.1 %, Matthews correlation 92.5 to 96.5 %;
+          percentiles down to 47.3 %; 193 s on a busy machine
 Hardware  two cores of an AMD EPYC, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/agreement_coverage.py [studies]
 
 The studies are simulated: each patient is of one of five ordered classes, equally likely, and has 2 to 10 rows, whose
 readings are the class plus an error that the patient's rows share and one of the row's own, rounded to the nearest
-class. The truth follows from the normal distribution. It prints the third table of docs/explanation/intervals.md.
+class. The truth follows from the normal distribution. It prints a table of docs/explanation/intervals.md.
 """
 
 from __future__ import annotations

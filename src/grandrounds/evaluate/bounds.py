@@ -61,8 +61,13 @@ def bounds(drawn: Replicates, place: int, at: int, n_carriers: Callable[[Column]
         return of_ratio(*(_rate(one, drawn, place, column.label, n_carriers) for one in entry.ratio))
     if entry.carried_by is None:
         return interval(values)
+    return on_scale(entry, estimate, values, n_carriers(column))
+
+
+def on_scale(entry: MetricEntry, estimate: float, values: NDArray[np.float64], n_carriers: int) -> Bounds:
+    """Return the 95 % interval of a value that its scale bounds, as `of_share` has it of how far up the scale it is."""
     least, length = entry.scale[0], _length(entry)
-    low, high = of_share(_share(entry, estimate), _share(entry, values), n_carriers(column))
+    low, high = of_share(_share(entry, estimate), _share(entry, values), n_carriers)
     return least + length * low, least + length * high
 
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
-from grandrounds.evaluate.bounds import of_share
+from grandrounds.evaluate.bounds import of_share, on_scale
+from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.crossfit import Recalibrated, Rows
 from grandrounds.tables import Task
 
@@ -24,6 +25,7 @@ Values: TypeAlias = NDArray[np.float64]  # (R,)
 _SHARES = frozenset(
     {"accuracy", "recall", "specificity", "precision", "npv", "coverage", "decided", "right_if_decided"}
 )
+_AGREEMENT = METRICS.get("quadratic_kappa")
 
 
 class Measure(NamedTuple):
@@ -131,10 +133,15 @@ def _bounds(metric: str, estimate: float, values: Values, alone: Sequence[Mappin
     if np.isnan(estimate):
         return np.nan, np.nan
     if metric in _SHARES:
-        carries = np.any([~np.isnan(trial[metric]) for trial in alone], axis=0)  # (P,)
-        return of_share(estimate, values, int(carries.sum()))
+        return of_share(estimate, values, _n_carriers(metric, alone))
+    if metric == _AGREEMENT.name:
+        return on_scale(_AGREEMENT, estimate, values, _n_carriers("accuracy", alone))
     low, high = interval(values)
     return (low, high) if low < high else (np.nan, np.nan)
+
+
+def _n_carriers(metric: str, alone: Sequence[Mapping[str, Values]]) -> int:
+    return int(np.any([~np.isnan(trial[metric]) for trial in alone], axis=0).sum())
 
 
 def _rows(rule: Rule, found: list[dict[str, Values]], drawn: NDArray[np.float64]) -> Iterator[dict[str, Any]]:

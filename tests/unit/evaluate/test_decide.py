@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, log_loss, roc_curve
+from statsmodels.stats.proportion import proportion_confint
 
 from grandrounds import tables
 from grandrounds.errors import BadSpec
@@ -139,6 +140,19 @@ def test_grades_are_called_by_the_nearest_to_the_expected_one_as_well(both, thre
         assert accuracy["estimate"] == pytest.approx(np.mean([accuracy_score(*one) for one in pairs]))
         assert kappa["low"] < kappa["estimate"] < kappa["high"]
     assert rule(found, "grade", "accuracy")["estimate"] != rule(found, "most", "accuracy")["estimate"]
+
+
+def test_grades_called_without_an_error_have_an_interval_all_the_same(both, three):
+    """Kappa of 1 reaches as far down its scale of -1 to 1 as so many patients allow, here and among the scores."""
+    task = three.replaced(kind="ordinal")
+    rows = both(task, {"cnn": 1.0})
+    right = {f"prob_{name}": pl.when(pl.col("label") == name).then(0.8).otherwise(0.1) for name in task.classes}
+    rows = rows.with_columns(**right)
+    n_patients = rows.filter(role="test")["patient"].n_unique()
+    least, _ = proportion_confint(n_patients, n_patients, method="beta")
+
+    kappa = rule(decide(rows, task, resamples=100).decisions, "most", "quadratic_kappa")
+    assert (kappa["low"], kappa["estimate"], kappa["high"]) == pytest.approx((2 * least - 1, 1.0, 1.0))
 
 
 def test_the_tables_keep_their_schema_and_say_where_rules_come_from(both, two):
