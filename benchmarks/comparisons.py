@@ -38,6 +38,9 @@ BASE = 0.75  # AUC of the second family
 SHARED, OWN, NOISE = 1.0, 0.7, 1.0  # standard deviations: of a patient, of a patient for one family, of a row
 DRAWS = 512
 SETTINGS = {  # patients, rows of each, folds
+    "12 patients, 6 rows each": (12, 6, 1),
+    "20 patients, 6 rows each": (20, 6, 1),
+    "30 patients, 6 rows each": (30, 6, 1),
     "60 patients, 6 rows each": (60, 6, 3),
     "120 patients, 6 rows each": (120, 6, 3),
     "400 patients, 1 row each": (400, 1, 1),

@@ -24,6 +24,12 @@ def test_a_difference_that_is_detectable_is_found(simulation):
     assert 0.66 <= found[simulation.DECIDING] <= 0.94
 
 
+def test_few_patients_do_not_make_the_method_that_decides_cry_wolf(simulation):
+    """With twelve patients it tells equal families apart in at most 9 % of 200 studies."""
+    found, _ = simulation.rates(200, (12, 6, 1))
+    assert found[simulation.DECIDING] <= 0.09
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     "setting", ["60 patients, 6 rows each", "120 patients, 6 rows each", "400 patients, 1 row each"]

@@ -34,6 +34,7 @@ from scipy.special import betaincinv, expit, logit, stdtrit
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval
 from grandrounds.evaluate.catalogue import MetricEntry, Rate, positive_of
 from grandrounds.evaluate.cohort import Cohort
+from grandrounds.evaluate.differences import farther, interval_of
 from grandrounds.tables import Task
 
 _NOTHING = 1e-12  # below, a spread or a distance is rounding
@@ -167,6 +168,7 @@ def of_paired(
     values: tuple[NDArray[np.float64], NDArray[np.float64]],
     estimates: tuple[float, float],
     n_carriers: tuple[int, int],
+    n: int,
     level: float,
 ) -> Bounds:
     """Return the interval of a paired difference of one metric; NaN where it is undefined.
@@ -176,37 +178,39 @@ def of_paired(
         values: (R,) resamples of each of the two, of the same draws.
         estimates: Their values.
         n_carriers: Patients who carry each, see `Carriers`; not asked for where the metric is no share.
+        n: Patients on whom the difference rests.
         level: What is left out.
     """
     differences = values[0] - values[1]
     defined = ~np.isnan(differences)
     if entry.carried_by is None or not defined.any():
-        return interval(differences, level)
+        return interval_of(differences, estimates[0] - estimates[1], n, level)
     at = _share(entry, estimates[0]), _share(entry, estimates[1])
     one, other = _share(entry, values[0]), _share(entry, values[1])
     own = of_share(at[0], one, n_carriers[0], level), of_share(at[1], other, n_carriers[1], level)
-    low, high = of_difference(one[defined], other[defined], own, at, level)
+    low, high = of_difference(one[defined], other[defined], own, at, n, level)
     return low * _length(entry), high * _length(entry)
 
 
 def of_difference(one: NDArray[np.float64], other: NDArray[np.float64], own: tuple[Bounds, Bounds],
-                  estimates: tuple[float, float], level: float) -> Bounds:  # fmt: skip
+                  estimates: tuple[float, float], n: int, level: float) -> Bounds:  # fmt: skip
     """Return the interval of a paired difference of two shares, no shorter than their own intervals allow.
 
-    These are percentiles of the paired differences. Where one of the two reaches the end of its scale in so many
-    resamples that its own percentiles stop there, what follows from the two intervals is added, unless the difference
-    excludes 0 without it.
+    These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
+    scale in so many resamples that its own percentiles stop there, what follows from the two intervals is added, unless
+    the difference excludes 0 without it.
 
     Args:
         one: (R,) resamples.
         other: (R,) resamples of the other.
         own: Interval of each.
         estimates: Value of each.
+        n: Patients on whom the difference rests.
         level: What is left out.
     """
-    low, high = interval(one - other, level)
+    low, high = interval_of(one - other, estimates[0] - estimates[1], n, level)
     at_end = max(float((np.minimum(values, 1 - values) < _NOTHING).mean()) for values in (one, other))
-    if at_end <= level / 2 or low > 0 or high < 0:
+    if at_end <= farther(level, n) / 2 or low > 0 or high < 0:
         return low, high
     spread = one.std() * other.std()
     tie = float(np.cov(one, other, ddof=0)[0, 1] / spread) if spread > _NOTHING else 0.0
@@ -274,6 +278,12 @@ class Carriers:
         if column.entry.carried_by in (None, "everyone"):
             return self.everyone
         return int(self.by_side[str(column.entry.carried_by)][self._classes(column)].min())
+
+    def resting(self, column: Column) -> int:
+        """Return on how many patients a difference rests: the other side has as many as the rarer, or more."""
+        if column.entry.carried_by in (None, "everyone"):
+            return self.everyone
+        return min(2 * self.number(column), self.everyone)
 
     def _classes(self, column: Column) -> list[int]:
         positive = positive_of(self.task)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,13 +23,21 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate import too_few
-from grandrounds.evaluate.bootstrap import Replicates, p_value, resample
+from grandrounds.evaluate.bootstrap import Replicates, resample
 from grandrounds.evaluate.bounds import Carriers, of_paired
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
+from grandrounds.evaluate.differences import p_of
 
 ALPHA = 0.05
+
+
+class _Carried(NamedTuple):
+    """Patients who carry the value of a family, and those on whom a difference from it rests."""
+
+    value: int
+    difference: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class _Pair:
     values: tuple[NDArray[np.float64], NDArray[np.float64]]  # (R,) of each
     estimates: tuple[float, float]
     n_carriers: tuple[int, int]
+    n: int  # patients on whom the difference rests
 
     @property
     def differences(self) -> NDArray[np.float64]:
@@ -77,10 +87,10 @@ def compare(
     """
     carried = _carried(cohort, replicates, primary)
     pairs = [_pair(cohort, replicates, carried, primary, a, b, seed) for a, b in _named(replicates.families, against)]
-    raw = [p_value(pair.differences) for pair in pairs]
+    raw = [p_of(pair.differences, pair.estimate, pair.n) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
-        low, high = of_paired(primary, pair.values, pair.estimates, pair.n_carriers, level)
+        low, high = of_paired(primary, pair.values, pair.estimates, pair.n_carriers, pair.n, level)
         rows.append(
             {
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
@@ -150,19 +160,26 @@ def _ranked(p_values: Sequence[float]) -> list[int]:
     return sorted(defined, key=lambda at: p_values[at])
 
 
-def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, int]:
+def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, _Carried]:
     column = replicates.columns[replicates.at(primary.name)]
-    return {family: Carriers.of(cohort, family).number(column) for family in replicates.families}
+    carriers = {family: Carriers.of(cohort, family) for family in replicates.families}
+    return {family: _Carried(own.number(column), own.resting(column)) for family, own in carriers.items()}
 
 
 def _pair(
-    cohort: Cohort, replicates: Replicates, carried: Mapping[str, int], primary: MetricEntry, a: str, b: str, seed: int
+    cohort: Cohort,
+    replicates: Replicates,
+    carried: Mapping[str, _Carried],
+    primary: MetricEntry,
+    a: str,
+    b: str,
+    seed: int,
 ) -> _Pair:
     """Return the paired difference, over the folds and seeds that both families finished."""
     shared = cohort.runs(a) & cohort.runs(b)
     if not shared:
         nowhere = np.full(replicates.values.shape[2], np.nan)
-        return _Pair(a, b, (nowhere, nowhere), (float("nan"), float("nan")), (0, 0))
+        return _Pair(a, b, (nowhere, nowhere), (float("nan"), float("nan")), (0, 0), 0)
     if cohort.runs(a) != cohort.runs(b):
         cohort = cohort.restricted((a, b), shared)
         replicates = resample(cohort, replicates.values.shape[2], seed, metrics=(primary,))
@@ -173,5 +190,6 @@ def _pair(
         a, b,
         (replicates.values[one, at], replicates.values[other, at]),
         (float(replicates.estimate[one, at]), float(replicates.estimate[other, at])),
-        (carried[a], carried[b]),
+        (carried[a].value, carried[b].value),
+        min(carried[a].difference, carried[b].difference),
     )  # fmt: skip

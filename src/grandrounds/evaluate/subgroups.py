@@ -190,7 +190,7 @@ def _compared(
         p, level = adjusted[place[question]], levels[place[question]]
         low, high = np.nan, np.nan
         if not np.isnan(one.estimate):
-            low, high = of_paired(primary, one.values, one.estimates, one.n_carriers, level)
+            low, high = of_paired(primary, one.values, one.estimates, one.n_carriers, 2 * min(one.n_carriers), level)
         yield {
             "family_a": family, "family_b": family, "task": cohort.task.name, "metric": primary.name,
             "unit": cohort.unit, "difference": one.estimate, "low": low, "high": high, "p_adjusted": p,
