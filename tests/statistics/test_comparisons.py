@@ -13,7 +13,7 @@ BENCHMARK = "comparisons"
 def test_no_method_cries_wolf(simulation):
     """In 120 studies of two equal families no method tells them apart in more than 12 %, three standard errors."""
     found, _ = simulation.rates(120, (60, 6, 3))
-    assert len(found) == 5
+    assert len(found) == 6
     assert max(found.values()) <= 0.12
 
 
@@ -25,9 +25,10 @@ def test_a_difference_that_is_detectable_is_found(simulation):
 
 
 def test_few_patients_do_not_make_the_method_that_decides_cry_wolf(simulation):
-    """With twelve patients it tells equal families apart in at most 9 % of 200 studies."""
+    """With twelve patients it tells equal families apart in at most 8 % of 200 studies, and less often than it did."""
     found, _ = simulation.rates(200, (12, 6, 1))
-    assert found[simulation.DECIDING] <= 0.09
+    assert found[simulation.DECIDING] <= 0.08
+    assert found[simulation.DECIDING] < found[simulation.PLAIN]
 
 
 @pytest.mark.long

@@ -25,7 +25,7 @@ from grandrounds.evaluate.beside import ANEW, beside
 from grandrounds.evaluate.bootstrap import Replicates, resample
 from grandrounds.evaluate.catalogue import MetricEntry, metrics_for, primary_for
 from grandrounds.evaluate.cohort import CELL, Cohort, assemble, checked
-from grandrounds.evaluate.compare import ALPHA, compare
+from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
@@ -35,7 +35,7 @@ from grandrounds.evaluate.shipping import best_of
 from grandrounds.tables import Role, Task, Unit
 
 PICKS = 1000  # draws of the correction for picking the best: it is a mean, not a tail
-FEW_PATIENTS = 30  # fewer, and percentiles are visibly too short an interval
+FEW_PATIENTS = 30  # fewer, and little can be shown
 FEW_OF_A_CLASS = 10
 
 
@@ -119,7 +119,7 @@ def judge(
         scores += [scored(one, resample(one, resamples, seed), patient_known=patient_known) for one in higher]
         others = beside(cohort, replicates, _n_valid(rows))
     notes = (
-        *_notes(cohort, resamples, patient_known), *_anew(others, scores[0], entry),
+        *_notes(cohort, patient_known), *_anew(others, scores[0], entry),
         *_combined(declared, by[declared], aggregation, rows),
     )  # fmt: skip
     judgement = Judgement(
@@ -204,15 +204,15 @@ def _rare(cohort: Cohort) -> Iterator[str]:
         )
 
 
-def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)
+def _notes(cohort: Cohort, patient_known: bool) -> Iterator[str]:  # noqa: FBT001  (passed on)
     if not patient_known:
         yield "Every interval assumes independent images, because the patients are unknown."
     if len(cohort.patients) < too_few.FEWEST:
         yield f"{too_few.why(len(cohort.patients))}: only the values themselves are shown, and nothing is compared."
     elif len(cohort.patients) < FEW_PATIENTS:
         yield (
-            f"Only {len(cohort.patients)} patients: intervals of differences, and of what is no share, are from so few "
-            "too short more often than they say."
+            f"Only {len(cohort.patients)} patients: intervals from so few are rough, and none but large differences "
+            "can be shown."
         )
     yield from _rare(cohort)
     everywhere = {run for family in cohort.families for run in cohort.runs(family)}
@@ -225,7 +225,3 @@ def _notes(cohort: Cohort, resamples: int, patient_known: bool) -> Iterator[str]
                 f"{family} finished {len(finished)} of {len(everywhere)} {what}: its scores rest on those, "
                 f"and it is compared on the {what} that both families finished."
             )
-    n_pairs = len(cohort.families) * (len(cohort.families) - 1) // 2
-    smallest = 2 / (resamples + 1) * n_pairs
-    if smallest > ALPHA:
-        yield f"With {resamples} resamples and {n_pairs} pairs no difference can be shown; ask for more resamples."

@@ -33,7 +33,6 @@ from grandrounds.evaluate.slices import Slice
 
 RESAMPLES = 2000
 FEWEST = 10  # patients in a slice, and in the rest
-FEW = 30  # patients; of fewer, percentiles are visibly too short an interval
 PERMUTATIONS = 1000
 _BESIDE = ("balanced_accuracy", "recall", "specificity")
 
@@ -95,7 +94,7 @@ def subgroups(
         drawn = resample(inside, resamples, seed, metrics=metrics)
         rest = resample(outside, resamples, seed, metrics=(primary,))
         words = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
-        scores.append(_short(score(inside, drawn, method=words), patient_known).with_columns(slice=pl.lit(part.name)))
+        scores.append(score(inside, drawn, method=words).with_columns(slice=pl.lit(part.name)))
         tests += _tests(cohort, part, (inside, outside), (drawn, rest), primary, seed)
     rows = [row for family in cohort.families for row in _compared(cohort, tests, family, primary, margin)]
     schema = dict(tables.COMPARISONS.columns)
@@ -106,14 +105,6 @@ def subgroups(
     if not patient_known:
         frame = frame.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
     return Subgroups(tables.check(_noted(frame, comparisons, primary), tables.SCORES), comparisons)
-
-
-def _short(scores: pl.DataFrame, patient_known: bool) -> pl.DataFrame:  # noqa: FBT001  (passed on)
-    """Return the scores of a slice with a word where its patients are too few for percentiles, if those are shown."""
-    by_percentiles = pl.col("metric").is_in([entry.name for entry in METRICS if entry.by_percentiles])
-    few = (pl.col("n_patients") < FEW) & pl.col("low").is_not_null() & by_percentiles & pl.lit(patient_known)
-    word = pl.when(few).then(pl.lit(f"fewer than {FEW} patients: the interval is too short"))
-    return scores.with_columns(note=pl.concat_str("note", word, separator=". ", ignore_nulls=True).replace("", None))
 
 
 def _cut(cohort: Cohort, samples: frozenset[str], *, kept: bool) -> Cohort:
