@@ -20,7 +20,7 @@ def test_no_method_cries_wolf(simulation):
 def test_a_difference_that_is_detectable_is_found(simulation):
     """The difference said to be detectable is found in about 80 % of 100 studies."""
     _, error = simulation.rates(20, (120, 6, 3))
-    found, _ = simulation.rates(100, (120, 6, 3), simulation.detectable(error, n_tests=1))
+    found, _ = simulation.rates(100, (120, 6, 3), simulation.detectable(error, 120, n_tests=1))
     assert 0.66 <= found[simulation.DECIDING] <= 0.94
 
 

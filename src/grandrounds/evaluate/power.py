@@ -2,7 +2,8 @@
 
 A difference with standard error s is found at a level in a share `power` of all studies where its true value is
 (z of 1 - level / 2, plus z of power) · s. With m comparisons the level is 0.05 / m, at which Holm's procedure judges
-the first. The error shrinks with the root of the number of patients.
+the first, and with few patients the stricter one that `differences` makes of it. The error shrinks with the root of the
+number of patients.
 
 Assumes: the difference is about normal, and more patients would be like those that were seen, with as many samples
 each. The error is itself an estimate.
@@ -12,25 +13,30 @@ Reference: Bloom, Evaluation Review 19:547 (1995).
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 
+import numpy as np
 from scipy.special import ndtri
 
+from grandrounds.evaluate.differences import farther
+
 ALPHA, POWER = 0.05, 0.80
+_MOST = 10**12  # patients, more than there are
 
 
-def detectable(error: float, n_tests: int, power: float = POWER) -> float:
+def detectable(error: float, n_patients: int, n_tests: int, power: float = POWER) -> float:
     """Return the smallest true difference that is shown with that power.
 
     Args:
-        error: Standard error of the difference.
+        error: Standard error of the difference with `n_patients`.
+        n_patients: How many there were.
         n_tests: How many comparisons are corrected for.
         power: Share of studies.
 
-    >>> round(detectable(0.01, n_tests=1), 4)
-    0.028
+    >>> round(detectable(0.01, 1000, n_tests=1), 3), round(detectable(0.01, 12, n_tests=1), 3)
+    (0.028, 0.031)
     """
-    return float(ndtri(1 - ALPHA / 2 / n_tests) + ndtri(power)) * error
+    return float(ndtri(power) - ndtri(farther(ALPHA / n_tests, n_patients) / 2)) * error
 
 
 def patients_needed(error: float, n_patients: int, difference: float, n_tests: int, power: float = POWER) -> int:
@@ -44,6 +50,11 @@ def patients_needed(error: float, n_patients: int, difference: float, n_tests: i
         power: Share of studies.
 
     >>> patients_needed(0.01, 100, difference=0.01, n_tests=1)
-    785
+    788
     """
-    return math.ceil(n_patients * (detectable(error, n_tests, power) / difference) ** 2)
+
+    def enough(n: int) -> bool:
+        return detectable(error * np.sqrt(n_patients / n), n, n_tests, power) <= difference
+
+    few = 2
+    return few + bisect_left(range(few, _MOST), x=True, key=enough)

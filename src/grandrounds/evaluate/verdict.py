@@ -106,7 +106,7 @@ def _reach(comparisons: pl.DataFrame, scores: pl.DataFrame, leader: str, margin:
             n_patients, n_samples = sizes[other]
             n = n_patients or n_samples
             yield Reach(
-                family=other, n_tests=comparisons.height, detectable=detectable(error, comparisons.height),
+                family=other, n_tests=comparisons.height, detectable=detectable(error, n, comparisons.height),
                 n_patients=n_patients, n_samples=n_samples,
                 needed=patients_needed(error, n, margin, comparisons.height) if margin else None,
             )  # fmt: skip

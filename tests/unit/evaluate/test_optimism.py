@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import accuracy_score
-from statsmodels.stats.power import zt_ind_solve_power
+from statsmodels.stats.power import tt_solve_power
 
 from grandrounds.evaluate import power
 from grandrounds.evaluate.bootstrap import draw
@@ -61,11 +61,17 @@ def test_floors_and_the_unfinished_are_not_picked(predictions, two):
     assert selection([cohort], ACCURACY, 50, 0, without=["prior", "b"]) is None
 
 
-def test_detectable_difference_and_patients_equal_statsmodels():
-    """Both solve the one-sample z test, but for the chance of an error in the wrong direction."""
-    n, spread, alpha = 150, 0.3, 0.05 / 6
-    reach = power.detectable(spread / np.sqrt(n), n_tests=6)
-    expected = zt_ind_solve_power(nobs1=n, alpha=alpha, power=0.8, ratio=0) * spread
-    assert reach == pytest.approx(expected, rel=1e-4)
-    needed = power.patients_needed(spread / np.sqrt(n), n, 0.02, n_tests=6)
-    assert needed == np.ceil(zt_ind_solve_power(effect_size=0.02 / spread, alpha=alpha, power=0.8, ratio=0))
+@pytest.mark.parametrize(("n", "nearly"), [(12, 0.04), (150, 0.01)])
+def test_detectable_difference_and_patients_equal_statsmodels(n, nearly):
+    """Both are those of the paired t-test, with few patients as with many."""
+    spread, alpha = 0.3, 0.05 / 6
+    error = spread * np.sqrt((n - 1) / n) / np.sqrt(n)  # of resamples, whose spread is that much smaller
+    reach = power.detectable(error, n, n_tests=6)
+    expected = tt_solve_power(nobs=n, alpha=alpha, power=0.8) * spread
+    assert reach == pytest.approx(expected, rel=nearly)
+
+    needed = power.patients_needed(error, n, reach, n_tests=6)
+    assert needed == pytest.approx(n, abs=1)
+    needed = power.patients_needed(error, n, 0.02, n_tests=6)
+    wanted = tt_solve_power(effect_size=0.02 / spread, alpha=alpha, power=0.8) * (n - 1) / n
+    assert needed == pytest.approx(wanted, rel=0.005)
