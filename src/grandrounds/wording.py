@@ -14,3 +14,12 @@ def many(n: int, what: str, do: str = "") -> str:
     several = what if what.endswith("s") else f"{what}s"
     words = f"{n:,} {what if n == 1 else several}"
     return f"{words} {_ONE[do] if n == 1 else do}" if do else words
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Return a share as people write it.
+
+    >>> percent(0.8), percent(0.0012, 1)
+    ('80 %', '0.1 %')
+    """
+    return f"{share:.{digits}%}".replace("%", " %")

@@ -20,6 +20,7 @@ from grandrounds import seeds
 from grandrounds.audits.placing import FOLD, at, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.tables import numbered, patient_numbers, straddling
+from grandrounds.wording import percent
 
 Numbers = NDArray[np.float64]
 N_DRAWS = 199
@@ -60,7 +61,9 @@ def audit(tables: AuditTables) -> Finding:
     p = (1 + sum(one >= statistic.max() - 1e-9 for one in drawn)) / (1 + N_DRAWS)
     words, gap = _widest(places, shares, int(statistic.argmax()))
     if p > LEVEL:
-        return Finding("passed", f"The roles differ in prevalence by no more than chance allows, at most by {gap:.1%}.")
+        return Finding(
+            "passed", f"The roles differ in prevalence by no more than chance allows, at most by {percent(gap, 1)}."
+        )
     if gap < SMALL:
         return Finding("tip", f"The roles differ in prevalence by more than chance (p = {p:.3f}), but little: {words}.")
     return Finding(
@@ -123,7 +126,7 @@ def _widest(places: _Places, shares: Numbers, cell: int) -> tuple[str, float]:
     k = int(gaps.argmax())
     most, least = int(part[:, k].argmax()), int(part[:, k].argmin())
     words = (
-        f"in {at(repeat, fold)}, {places.classes[k]} makes up {part[most, k]:.1%} of {roles[most]} and "
-        f"{part[least, k]:.1%} of {roles[least]}"
+        f"in {at(repeat, fold)}, {places.classes[k]} makes up {percent(part[most, k], 1)} of {roles[most]} and "
+        f"{percent(part[least, k], 1)} of {roles[least]}"
     )
     return words, float(gaps[k])

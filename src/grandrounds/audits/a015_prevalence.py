@@ -18,6 +18,7 @@ from grandrounds.audits.placing import by_unit, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import standing
 from grandrounds.evaluate.catalogue import positive_of
+from grandrounds.wording import percent
 
 _SURE = 1.96
 
@@ -36,8 +37,8 @@ def audit(tables: AuditTables) -> Finding:
     unit = "patient" if stand is not None and stand.unit == "patient" else "case"
     share, error = _share(by_unit(tested, unit, tables.task), positive)
     low, high = max(0.0, share - _SURE * error), min(1.0, share + _SURE * error)
-    words = f"{share:.1%} of the tested {unit}s are {positive} ({low:.1%} to {high:.1%}), "
-    words += f"declared are {tables.prevalence:.1%}"
+    words = f"{percent(share, 1)} of the tested {unit}s are {positive} ({percent(low, 1)} to {percent(high, 1)}), "
+    words += f"declared are {percent(tables.prevalence, 1)}"
     if low <= tables.prevalence <= high:
         return Finding("passed", f"The test role fits the declared prevalence: {words}.")
     return Finding(

@@ -14,6 +14,7 @@ from grandrounds.cli import options
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec
 from grandrounds.prepare import artefact
+from grandrounds.wording import percent
 
 if TYPE_CHECKING:
     from grandrounds.masking import Made
@@ -88,7 +89,7 @@ def lines(found: Made) -> list[str]:
     dice = found.model.facts.dice
     step = f'  [[prepare.whole]]\n  step = "masked"\n  masks = "{found.folder.absolute()}"'
     return [
-        f"Masks of {found.n_images} images; {found.share:.0%} of their pixels are lung.",
+        f"Masks of {found.n_images} images; {percent(found.share)} of their pixels are lung.",
         f"Dice on {dice[0].n_patients} other simulated patients, all with dense disease, and its 95 % interval:",
         *(f"  {one.what:<22} {one.mean:6.3f}  ({one.low:.3f} to {one.high:.3f})" for one in dice),
         f"\nLook at some masks before you rely on them: {found.folder / 'look.png'}",

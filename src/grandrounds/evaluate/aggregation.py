@@ -29,6 +29,7 @@ from grandrounds.evaluate.overall import overall
 from grandrounds.shapes import ClassIndex, Probs
 from grandrounds.specs import Spec
 from grandrounds.tables import Task
+from grandrounds.wording import percent
 
 RULES: tuple[RuleName, ...] = ("mean", "noisy-or", "max", "fraction")  # of equally good ones the first is taken
 HALF = 0.5
@@ -48,7 +49,7 @@ class Rule(Spec):
 
     def __str__(self) -> str:
         """Return the rule in words."""
-        return self.name if self.share is None else f"{self.name} from {self.share:.0%}".replace("%", " %")
+        return self.name if self.share is None else f"{self.name} from {percent(self.share)}"
 
 
 def combined(probs: Probs, unit: NDArray[np.int64], rule: Rule, task: Task) -> Probs:

@@ -26,6 +26,7 @@ from grandrounds.evaluate.cohort import Group
 from grandrounds.evaluate.crossfit import NONE
 from grandrounds.evaluate.prevalence import part
 from grandrounds.evaluate.rules import Measure, Reading, Rule, Values, by_patient
+from grandrounds.wording import percent
 
 _ROUNDING = 1e-12
 
@@ -62,7 +63,7 @@ def conformal_sets(reading: Reading) -> Iterator[Rule]:
     needed = math.ceil(coverage / (1 - coverage) - 1e-9)
     notes = (f"in {full} of {n_trials} trials fewer than {needed} patients to set it on: every set holds all classes",)
     yield Rule(
-        f"sets that hold the true class {coverage:.0%} of the time".replace("%", " %"), None, NONE, tuple(measures),
+        f"sets that hold the true class {percent(coverage)} of the time", None, NONE, tuple(measures),
         None if full else float(1 - np.mean(bars)), {"coverage": coverage},
         {"right_if_decided": "no set holds exactly one class"}, notes if full else (), reading.apart,
     )  # fmt: skip

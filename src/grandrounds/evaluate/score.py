@@ -16,6 +16,7 @@ from grandrounds.evaluate.bounds import Carriers, bounds
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich
+from grandrounds.wording import percent
 
 # How an interval came from resamples, in the column `method`.
 PERCENTILE, ON_LOG_ODDS, FROM_CHANCE, FROM_RATES = (
@@ -81,9 +82,9 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
             parts += _gaps(cohort, family, column.entry, _labels(cohort, column), measured)
         lost = np.isnan(values).mean() if len(values) else 0.0
         if 0 < lost < 1:
-            parts.append(f"undefined in {lost:.1%} of the resamples, which the interval leaves out")
+            parts.append(f"undefined in {percent(lost, 1)} of the resamples, which the interval leaves out")
         if math.isinf(high):
-            parts.append(f"no upper bound: infinite in {np.isinf(values).mean():.1%} of the resamples")
+            parts.append(f"no upper bound: infinite in {percent(np.isinf(values).mean(), 1)} of the resamples")
         how = method.replace(PERCENTILE, _made(column.entry))
         yield _Value(column.entry.name, column.label, estimate, low, high, how, ". ".join(parts) or None)
 

@@ -16,6 +16,7 @@ from grandrounds.evaluate.contrast import decisive, judged
 from grandrounds.evaluate.power import POWER, detectable, patients_needed
 from grandrounds.evaluate.shipping import Choice, against, best_of, calibration, choice
 from grandrounds.tables import Task, Unit
+from grandrounds.wording import percent
 
 __all__ = ["Reach", "Selection", "Verdict", "verdict"]
 
@@ -232,9 +233,9 @@ def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
     least, most = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
     span = least if least == most else f"{least} to {most}, depending on the pair"
     yield (
-        f"These {n:,} {whom} would show with a power of {POWER:.0%} a true difference from the leader of {span}; "
+        f"These {n:,} {whom} would show with a power of {percent(POWER)} a true difference from the leader of {span}; "
         f"{_counted(reach[0].n_tests)} corrected for."
-    ).replace("80%", "80 %")
+    )
     needed = sorted(one.needed for one in reach if one.needed is not None)
     if needed:
         counts = f"{needed[0]:,}" if needed[0] == needed[-1] else f"{needed[0]:,} to {needed[-1]:,}"

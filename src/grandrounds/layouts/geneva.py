@@ -34,6 +34,7 @@ from grandrounds.errors import BadData
 from grandrounds.layouts import talisman
 from grandrounds.layouts.geneva_files import LUNGS, Series, only, series_of, tree_of
 from grandrounds.layouts.geneva_rois import CLASSES, Roi, parse, rasterise, read_mask, regions, tissue
+from grandrounds.wording import percent
 
 NAME = "geneva-ild"
 LICENCE = "research only, by signed agreement with the MedGIFT group (HES-SO)"
@@ -55,7 +56,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
     notes = (
         "A patch is a case of its own; patches of a patient share tissue, dose and kernel.",
         *([] if capped is None else [f"At most {capped} patches of a patient and a class are used (max_patches)."]),
-        *([f"Patches lie in the database's lung masks by {lung:.0%} at least."] if lung else []),
+        *([f"Patches lie in the database's lung masks by {percent(lung)} at least."] if lung else []),
     )
     return replace(found, licence=LICENCE, notes=notes)
 

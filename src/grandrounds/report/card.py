@@ -17,6 +17,7 @@ from grandrounds.report.content import ReportContent
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.results import named
 from grandrounds.report.rounding import count, interval, listed, opened, share
+from grandrounds.wording import percent
 
 WARNING = "Research software; not a medical device. It is for comparing classifiers, not for deciding about patients."
 _NOT_FOR = """\
@@ -110,8 +111,8 @@ def _data(ranked: Ranked, shipped: Shipped) -> Iterator[str]:
     if shipped.envelope is not None:
         yield shipped.envelope
     if shipped.strange:
-        found = [f"{part:.0%} of {name}" for name, part in shipped.strange.items()]
-        yield _STRANGE.format("; ".join(found)).replace("%", " %")
+        found = [f"{percent(part)} of {name}" for name, part in shipped.strange.items()]
+        yield _STRANGE.format("; ".join(found))
     yield from (one for one in (*ranked.content.split_notes, *ranked.content.notes) if "What ships" not in one)
 
 

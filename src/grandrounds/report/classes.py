@@ -14,6 +14,7 @@ from grandrounds.report.plots import Curve, Run
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.results import named
 from grandrounds.report.rounding import count, interval, opened, share
+from grandrounds.wording import percent
 
 _DRAWN = ("recall", "precision")
 
@@ -203,7 +204,7 @@ def _matrix(ranked: Ranked, family: str, frame: pl.DataFrame) -> Table:
     for true in ranked.classes:
         row = [counts.get((true, called)) or 0.0 for called in ranked.classes]
         total = sum(row)
-        cells = [Cell(f"{n / total:.0%}", count(n), shade=n / total) if total else Cell("–", "0") for n in row]
+        cells = [Cell(percent(n / total), count(n), shade=n / total) if total else Cell("–", "0") for n in row]
         rows.append((Cell(true), *cells))
     columns = (Column("True \\ called", numeric=False), *(Column(called) for called in ranked.classes))
     return Table(family, columns, tuple(rows))

@@ -13,6 +13,7 @@ from grandrounds.evaluate.contrast import decisive
 from grandrounds.report.blocks import Prose, Section
 from grandrounds.report.ranked import Ranked
 from grandrounds.report.rounding import count, listed
+from grandrounds.wording import percent
 
 _WHAT = "For the methods section of a paper. Each sentence comes from the record; what only you know is missing."
 
@@ -68,7 +69,7 @@ def _apart(spec: Mapping[str, Any]) -> str:
     share = spec.get("calib")
     if not isinstance(share, float):
         return ""
-    return f" Of train {share:.0%} were set apart to recalibrate probabilities.".replace("%", " %")
+    return f" Of train {percent(share)} were set apart to recalibrate probabilities."
 
 
 def preparation(ranked: Ranked) -> str:

@@ -20,6 +20,7 @@ from grandrounds.splits.deal import deal
 from grandrounds.splits.schemes import Drawn, Groups, by_class
 from grandrounds.splits.spec import SplitSpec
 from grandrounds.tables import CALIB_PATIENTS
+from grandrounds.wording import percent
 
 SHARE = 0.05  # of the training patients, where nobody declared one
 OF_A_CLASS = 10  # patients in calib at least: a curve through fewer is a guess
@@ -53,7 +54,7 @@ def set_apart(drawn: Drawn, seed: int) -> Drawn:
         )  # fmt: skip
     table = pl.concat(_with_role(part, one) for part, one in zip(folds, chosen, strict=True))
     note = (
-        f"{share:.0%} of train ({fewest} {'patients' if spec.group == 'patient' else 'cases'}"
+        f"{percent(share)} of train ({fewest} {'patients' if spec.group == 'patient' else 'cases'}"
         f"{' or more in each fold' if len(folds) > 1 else ''}) are set apart as calib: nothing is trained or chosen on "
         "them, probabilities are recalibrated."
     )

@@ -13,7 +13,7 @@ from grandrounds import seeds, tables
 from grandrounds.errors import BadData
 from grandrounds.splits.deal import Counts, absent, deal
 from grandrounds.splits.spec import SplitSpec
-from grandrounds.wording import many
+from grandrounds.wording import many, percent
 
 TOGETHER = "together"  # the column of those who share an image, where there are any
 Roles = NDArray[np.str_]  # (G,): the role of each group
@@ -174,7 +174,7 @@ def official(cases: pl.DataFrame, spec: SplitSpec, seed: int) -> Drawn:
         notes.append("The official split has no test: its valid serves as test.")
     if "valid" not in set(given["role"]):
         given = _draw_valid(given, spec, seed)
-        notes.append(f"The official split leaves no valid: {spec.valid_fraction:.0%} of train are drawn for it.")
+        notes.append(f"The official split leaves no valid: {percent(spec.valid_fraction)} of train are drawn for it.")
     if spec.repeats > 1:
         notes.append("An official split is used as given and not repeated.")
     resolved = spec.replaced(scheme="official", repeats=1)
