@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,6 +236,13 @@ def from_own(estimates: tuple[float, float], own: tuple[Bounds, Bounds], tie: fl
     return a - b - reach[0], a - b + reach[1]
 
 
+class Carried(NamedTuple):
+    """How many patients carry the value of a family, and on how many a difference from it rests."""
+
+    value: int
+    difference: int
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
     """How many patients carry each number of one family.
@@ -279,11 +286,10 @@ class Carriers:
             return self.everyone
         return int(self.by_side[str(column.entry.carried_by)][self._classes(column)].min())
 
-    def resting(self, column: Column) -> int:
-        """Return on how many patients a difference rests: the other side has as many as the rarer, or more."""
-        if column.entry.carried_by in (None, "everyone"):
-            return self.everyone
-        return min(2 * self.number(column), self.everyone)
+    def carried(self, column: Column) -> Carried:
+        """Return how many carry a number, and a difference: the other side has as many as the rarer one, or more."""
+        number = self.number(column)
+        return Carried(number, min(2 * number, self.everyone))
 
     def _classes(self, column: Column) -> list[int]:
         positive = positive_of(self.task)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -24,20 +23,13 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.bounds import Carriers, of_paired
+from grandrounds.evaluate.bounds import Carried, Carriers, of_paired
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
 from grandrounds.evaluate.differences import p_of
 
 ALPHA = 0.05
-
-
-class _Carried(NamedTuple):
-    """Patients who carry the value of a family, and those on whom a difference from it rests."""
-
-    value: int
-    difference: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +63,15 @@ class _Pair:
 
 
 def compare(
-    cohort: Cohort, replicates: Replicates, primary: MetricEntry, margin: float, seed: int, against: str | None = None
-) -> pl.DataFrame:  # fmt: skip
+    cohort: Cohort,
+    replicates: Replicates,
+    primary: MetricEntry,
+    margin: float,
+    seed: int,
+    *,
+    against: str | None = None,
+    carried: Mapping[str, Carried] | None = None,
+) -> pl.DataFrame:
     """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
 
     It is null where the resamples cannot tell: where none differs, or where a handful of patients carry the metric.
@@ -84,8 +83,9 @@ def compare(
         margin: Differences within this much, in units of the metric, count as equal.
         seed: Of the draws that made `replicates`; needed where two families did not finish the same folds.
         against: The family that every other one is compared with; None for every pair.
+        carried: How many patients each family's value rests on; None counts them in the cohort.
     """
-    carried = _carried(cohort, replicates, primary)
+    carried = carried or _carried(cohort, replicates, primary)
     pairs = [_pair(cohort, replicates, carried, primary, a, b, seed) for a, b in _named(replicates.families, against)]
     raw = [p_of(pair.differences, pair.estimate, pair.n) for pair in pairs]
     rows = []
@@ -160,16 +160,16 @@ def _ranked(p_values: Sequence[float]) -> list[int]:
     return sorted(defined, key=lambda at: p_values[at])
 
 
-def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, _Carried]:
+def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, Carried]:
     column = replicates.columns[replicates.at(primary.name)]
     carriers = {family: Carriers.of(cohort, family) for family in replicates.families}
-    return {family: _Carried(own.number(column), own.resting(column)) for family, own in carriers.items()}
+    return {family: own.carried(column) for family, own in carriers.items()}
 
 
 def _pair(
     cohort: Cohort,
     replicates: Replicates,
-    carried: Mapping[str, _Carried],
+    carried: Mapping[str, Carried],
     primary: MetricEntry,
     a: str,
     b: str,

@@ -26,7 +26,7 @@ def interval_of(differences: NDArray[np.float64], estimate: float, n: int, level
     Args:
         differences: (R,) resamples; undefined ones do not count.
         estimate: The difference itself.
-        n: Patients on whom it rests, see `Carriers.resting`.
+        n: Patients on whom it rests, see `Carriers.carried`.
         level: What is left out.
     """
     defined = differences[~np.isnan(differences)]

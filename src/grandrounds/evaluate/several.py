@@ -26,13 +26,14 @@ from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
 from grandrounds.evaluate.bootstrap import Column, Replicates, resample
-from grandrounds.evaluate.bounds import Carriers, bounds
+from grandrounds.evaluate.bounds import Carried, Carriers, bounds
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, scored
 from grandrounds.evaluate.optimism import selection
 from grandrounds.tables import Role, Task
+from grandrounds.wording import percent
 
 
 def all_tasks(tasks: Sequence[Task]) -> Task:
@@ -89,9 +90,11 @@ def judge_several(
     numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.col("metric").replace_strict(how)
     known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
     overall = tables.check(overall.with_columns(numbers, method=method, n_patients=known), tables.SCORES)
+    decisive = mean.columns[mean.at(entry.name)]
+    carried = {one: _fewest([Carriers.of(cohort, one) for cohort in kept], found, decisive) for one in families}
     judgement = Judgement(
         pl.concat([overall, *by_task]),
-        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed),
+        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed, carried=carried),
         tables.empty(tables.CURVES),
         (*_notes(cohorts, families),),
         selection(kept, entry, min(resamples, PICKS), seed, without=floors) if role != "valid" else None,
@@ -156,7 +159,7 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
         carriers = [Carriers.of(cohort, family) for cohort in cohorts]
         for at, column in enumerate(mean.columns):
             estimate = float(mean.estimate[place, at])
-            low, high = bounds(mean, place, at, partial(_fewest, carriers, found))
+            low, high = bounds(mean, place, at, partial(_n_carriers, carriers, found))
             undefined = [
                 cohort.task.name
                 for cohort, one in zip(cohorts, found, strict=True)
@@ -170,16 +173,21 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
             }  # fmt: skip
 
 
-def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> int:
-    """Return how many patients carry an overall value in the task in which it is the fewest."""
+def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> Carried:
+    """Return how many patients carry an overall value in the task in which they are the fewest."""
     overall = [one.columns[one.at(column.entry.name)] for one in found]
-    return min(own.number(of_task) for own, of_task in zip(carriers, overall, strict=True))
+    of_tasks = [own.carried(of_task) for own, of_task in zip(carriers, overall, strict=True)]
+    return Carried(*(min(numbers) for numbers in zip(*of_tasks, strict=True)))
+
+
+def _n_carriers(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> int:
+    return _fewest(carriers, found, column).value
 
 
 def _lost(values: NDArray[np.float64]) -> str | None:
     """Return in how many resamples a task lacks a class, as it happens with rare findings."""
     lost = np.isnan(values).mean() if len(values) else 0.0
-    return f"undefined in {lost:.1%} of the resamples, which the interval leaves out" if lost else None
+    return f"undefined in {percent(lost, 1)} of the resamples, which the interval leaves out" if lost else None
 
 
 def _lacking(cohorts: Sequence[Cohort], mean: Replicates) -> Iterator[dict[str, object]]:

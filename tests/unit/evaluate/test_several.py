@@ -89,6 +89,7 @@ def test_families_are_compared_on_the_mean_and_the_verdict_says_so(findings):
     )  # fmt: skip
     assert outcome.comparisons.select("task", "verdict").rows() == [(ALL, "better")]
     assert found.leader == "cnn"
+    assert found.reach[0].detectable > 0  # from the error of the difference, which as many patients carry as in a task
     assert found.sentences[0].startswith("On the primary metric (mean AUC over 3 tasks) `cnn` leads")
     assert found.selection is not None
     assert found.selection.estimate == pytest.approx(_overall(outcome.scores, ALL)["estimate"][0])
