@@ -87,7 +87,7 @@ def test_patients_are_dealt_whole_when_chance_is_asked():
     by_patient = answer("A004", **cohort(roles, labels, [f"p{k // 10}" for k in range(40)]))
 
     assert by_case["outcome"] == "finding"
-    assert "x makes up 100.0% of train and 0.0% of test" in by_case["sentence"]
+    assert "x makes up 100.0 % of train and 0.0 % of test" in by_case["sentence"]
     assert by_patient["outcome"] == "passed"
 
 
@@ -235,7 +235,7 @@ def test_prevalence_of_real_archives(real_data, name, outcome):
     row = answer("A004", **cohort(roles, labels))
 
     assert row["outcome"] == outcome
-    assert ("37.5% of test" in row["sentence"]) == (outcome == "finding")
+    assert ("37.5 % of test" in row["sentence"]) == (outcome == "finding")
 
 
 @pytest.mark.parametrize(

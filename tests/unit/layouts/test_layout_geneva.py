@@ -358,7 +358,7 @@ def test_patches_can_be_asked_to_lie_in_the_lung(tmp_path):
 
     assert set(found.rows["sample"]) == {name for name in PATCHES if "-000-0" in name}
     assert half.rows.height == len(PATCHES)
-    assert "Patches lie in the database's lung masks by 75% at least." in found.notes
+    assert "Patches lie in the database's lung masks by 75 % at least." in found.notes
     assert not any("lung masks" in note for note in geneva.draft(root, WHOLE).notes)
 
 
