@@ -18,6 +18,8 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.cores import processors
 from grandrounds.evaluate import delong, permutation, rope
+from grandrounds.evaluate.bootstrap import layout
+from grandrounds.evaluate.bounds import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.compare import ALPHA, holm, holm_levels, judged
@@ -116,8 +118,10 @@ def _practical(
 ) -> Iterator[dict[str, object]]:
     for pair in pairs:
         drawn = rope.posterior(pair.cohort, primary, draws, seed)
+        column = layout(pair.cohort.task, (primary,))[0]
+        n = min(Carriers.of(pair.cohort, one).carried(column).difference for one in (pair.a, pair.b))
         differences = drawn[pair.a] - drawn[pair.b]
-        found = rope.practical(differences, margin, 1 if primary.better == "higher" else -1)
+        found = rope.practical(rope.stretched(differences, n, seed), margin, 1 if primary.better == "higher" else -1)
         yield {
             "family_a": pair.a, "family_b": pair.b, "metric": primary.name, "difference": float(differences.mean()),
             "low": found.low, "high": found.high, "verdict": found.word, "method": rope.METHOD,

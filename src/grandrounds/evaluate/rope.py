@@ -10,10 +10,15 @@ what a study draws: it works with one split, one seed and on a CSV of anybody's 
 the correlation between overlapping training sets. What it leaves out is the same as with every interval here: training
 anew.
 
-Assumes: patients are independent of one another and not few; the fitted models are given.
+The shares of few patients are too sure of themselves: they take the spread among those who were seen for that among
+all. A mean of which neither is known has Student's t for its posterior, so each draw is set as much farther out, or
+nearer in, as a spread that so many patients would show by chance.
+
+Assumes: patients are independent of one another; the fitted models are given.
 
 Reference: Rubin, Annals of Statistics 9:130 (1981); Kruschke, Advances in Methods and Practices in Psychological
-Science 1:270 (2018) and Benavoli et al., Journal of Machine Learning Research 18:77 (2017) for the region.
+Science 1:270 (2018) and Benavoli et al., Journal of Machine Learning Research 18:77 (2017) for the region; Gelman et
+al., Bayesian Data Analysis (2013), §3.2 for t.
 """
 
 from __future__ import annotations
@@ -68,6 +73,19 @@ def posterior(cohort: Cohort, entry: MetricEntry, draws: int, seed: int) -> dict
         for family, own in sheets.items():
             drawn[family].append(overall(own, entry, cohort.task, shares))
     return {family: np.concatenate(values)[:draws] for family, values in drawn.items()}
+
+
+def stretched(differences: NDArray[np.float64], n: int, seed: int) -> NDArray[np.float64]:
+    """Return draws of a difference as far apart as n patients leave it open, (R,).
+
+    >>> draws = np.random.default_rng(0).normal(size=9999)
+    >>> bool(stretched(draws, 6, 0).std() > 1.4), bool(stretched(draws, 6000, 0).std() < 1.01)
+    (True, True)
+    """
+    freedom = max(n, 2) - 1
+    shown = seeds.generator(seed, "spread").chisquare(freedom, len(differences)) / freedom
+    centre = np.nanmean(differences) if not np.isnan(differences).all() else 0.0
+    return np.asarray(centre + (differences - centre) * np.sqrt((freedom + 2) / freedom / shown))
 
 
 def practical(differences: NDArray[np.float64], margin: float, sign: int) -> Practical:
