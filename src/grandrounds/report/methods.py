@@ -110,12 +110,17 @@ def evaluation(ranked: Ranked) -> str:
     draws = f"{count(judge['resamples'])} " if "resamples" in judge else ""
     first = (
         f"The primary metric was {ranked.words(content.primary)}; differences within ±{content.margin:g} were declared "
-        f"to be of no account. Intervals (95 %) come from {draws}bootstrap draws of {unit}."
+        f"to be of no account. Intervals (95 %) come from {draws}bootstrap draws of {unit}, those of values with two "
+        "ends on the log odds with Student's t."
     )
     methods_used = decisive(content.comparisons)["method"].drop_nulls().unique(maintain_order=True).to_list()
     if not methods_used:
         return first
-    return f"{first} Families were compared in pairs on the same draws, adjusted for their number by Holm's procedure."
+    return (
+        f"{first} Families were compared in pairs on the same draws, by percentiles expanded for the number of "
+        "patients (Hesterberg, The American Statistician 69:371, 2015), adjusted for the number of pairs by Holm's "
+        "procedure."
+    )
 
 
 def software(ranked: Ranked) -> str:
