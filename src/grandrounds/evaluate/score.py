@@ -24,6 +24,9 @@ PERCENTILE, ON_LOG_ODDS, FROM_CHANCE, FROM_RATES = (
 )  # fmt: skip
 
 
+_NO_MATTER = 0.001  # share of resamples; fewer that are undefined move no bound
+
+
 class _Value(NamedTuple):
     metric: str
     label: str | None
@@ -80,13 +83,18 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
         parts = list[str]()
         if column.entry.ratio is None or not math.isfinite(estimate):  # a ratio is not averaged over folds
             parts += _gaps(cohort, family, column.entry, _labels(cohort, column), measured)
-        lost = np.isnan(values).mean() if len(values) else 0.0
-        if 0 < lost < 1:
-            parts.append(f"undefined in {percent(lost, 1)} of the resamples, which the interval leaves out")
+        parts += lost(values)
         if math.isinf(high):
             parts.append(f"no upper bound: infinite in {percent(np.isinf(values).mean(), 1)} of the resamples")
         how = method.replace(PERCENTILE, _made(column.entry))
         yield _Value(column.entry.name, column.label, estimate, low, high, how, ". ".join(parts) or None)
+
+
+def lost(values: NDArray[np.float64]) -> Iterator[str]:
+    """Yield in how many resamples (R,) a number is undefined, where some are and some are not."""
+    share = float(np.isnan(values).mean()) if len(values) else 0.0
+    if _NO_MATTER <= share < 1:
+        yield f"undefined in {percent(share, 1)} of the resamples, which the interval leaves out"
 
 
 def _made(entry: MetricEntry) -> str:

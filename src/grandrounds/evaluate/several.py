@@ -32,8 +32,8 @@ from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, scored
 from grandrounds.evaluate.optimism import selection
+from grandrounds.evaluate.score import lost
 from grandrounds.tables import Role, Task
-from grandrounds.wording import percent
 
 
 def all_tasks(tasks: Sequence[Task]) -> Task:
@@ -169,8 +169,15 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                 "family": family, "task": ALL_TASKS, "metric": column.entry.name, "unit": cohorts[0].unit,
                 "slice": "all", "estimate": estimate, "low": low, "high": high, "n_samples": len(samples),
                 "n_patients": len({patient for patient, _ in samples}),
-                "note": f"undefined for {', '.join(undefined)}" if undefined else _lost(mean.values[place, at]),
+                "note": next(_why(undefined, mean.values[place, at]), None),
             }  # fmt: skip
+
+
+def _why(undefined: Sequence[str], values: NDArray[np.float64]) -> Iterator[str]:
+    """Yield for which tasks a mean is undefined, or in how many resamples, as it happens with rare findings."""
+    if undefined:
+        yield f"undefined for {', '.join(undefined)}"
+    yield from lost(values)
 
 
 def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> Carried:
@@ -182,12 +189,6 @@ def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: C
 
 def _n_carriers(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> int:
     return _fewest(carriers, found, column).value
-
-
-def _lost(values: NDArray[np.float64]) -> str | None:
-    """Return in how many resamples a task lacks a class, as it happens with rare findings."""
-    lost = np.isnan(values).mean() if len(values) else 0.0
-    return f"undefined in {percent(lost, 1)} of the resamples, which the interval leaves out" if lost else None
 
 
 def _lacking(cohorts: Sequence[Cohort], mean: Replicates) -> Iterator[dict[str, object]]:

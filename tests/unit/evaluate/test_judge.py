@@ -11,6 +11,7 @@ from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.contrast import decisive
 from grandrounds.evaluate.judge import judge
+from grandrounds.evaluate.score import lost
 
 
 def test_every_table_keeps_its_schema(predictions, three):
@@ -86,6 +87,15 @@ def test_few_patients_and_unfinished_folds_are_said(predictions, three):
     notes = " ".join(judge(frame, three, resamples=20).notes)
     assert "Only 18 patients" in notes
     assert "vit finished 1 of 3 folds" in notes
+
+
+def test_resamples_that_are_hardly_ever_undefined_are_not_spoken_of():
+    """One of two thousand moves no bound; one of a hundred is said."""
+    values = np.zeros(2000)
+    values[0] = np.nan
+    assert [*lost(values)] == []
+    values[:20] = np.nan
+    assert [*lost(values)] == ["undefined in 1.0 % of the resamples, which the interval leaves out"]
 
 
 def test_few_resamples_do_not_hide_a_clear_difference(predictions, two):
