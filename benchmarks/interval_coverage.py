@@ -26,7 +26,8 @@ from grandrounds import registry
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
-from grandrounds.evaluate.bounds import Carriers, bounds
+from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.curves import GRID, curves
 from grandrounds.evaluate.metrics import tally

@@ -1,12 +1,12 @@
-"""Intervals from resamples: on the log odds for shares, from chance up for distances, percentiles for all else.
+"""Intervals from resamples: on the log odds for what has two ends, from chance up for distances, else percentiles.
 
 Close to the end of its scale a share is skewed, and percentiles of its resamples do not reach as far as they should: of
 an AUC of 0.98 they cover 88.7 to 93.7 % instead of 95 %. Therefore the standard error of the resamples is taken to the
 log odds, with Student's t for the patients who carry the value (`benchmarks/interval_coverage.py` prints what either
 covers). Where nothing was missed at all no resample differs, and there is no error to estimate; then n patients
 without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. Where less than one patient was
-missed, log odds can reach almost anywhere, and their bounds are the limit. For an AUC the patients are pairs of one of
-the class and one of the others, of which as many are independent as the rarer side has patients.
+missed, log odds can reach almost anywhere, and their bounds are the limit. Whatever else has two ends, as kappa or the
+Brier score, is treated as the share of its scale that it reaches. A ratio of two shares follows from their intervals.
 
 A calibration error adds up distances between what is stated and what is seen. Few rows lift it above 0 whatever the
 family, and drawing from them lifts it again, so that percentiles lie too high: of a calibrated family they never hold
@@ -22,20 +22,16 @@ Reference: Bröcker, Climate Dynamics 39:655 (2012), for what few rows add; Agre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple, Self, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, expit, logit, stdtrit
 
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval
-from grandrounds.evaluate.catalogue import MetricEntry, Rate, positive_of
-from grandrounds.evaluate.cohort import Cohort
+from grandrounds.evaluate.catalogue import MetricEntry, Rate
 from grandrounds.evaluate.differences import farther, interval_of
-from grandrounds.tables import Task
 
 _NOTHING = 1e-12  # below, a spread or a distance is rounding
 
@@ -234,71 +230,3 @@ def from_own(estimates: tuple[float, float], own: tuple[Bounds, Bounds], tie: fl
     down, up = ((a - low_a, high_b - b), (high_a - a, b - low_b))
     reach = [float(np.sqrt(max(x**2 + y**2 - 2 * tie * x * y, 0.0))) for x, y in (down, up)]
     return a - b - reach[0], a - b + reach[1]
-
-
-class Carried(NamedTuple):
-    """How many patients carry the value of a family, and on how many a difference from it rests."""
-
-    value: int
-    difference: int
-
-
-@dataclass(frozen=True, slots=True)
-class Carriers:
-    """How many patients carry each number of one family.
-
-    Args:
-        task: What was to be told.
-        everyone: All of its patients.
-        by_side: Each way in which a class has patients to the numbers of them, (K,).
-    """
-
-    task: Task
-    everyone: int
-    by_side: Mapping[str, NDArray[np.int64]]
-
-    @classmethod
-    def of(cls, cohort: Cohort, family: str) -> Self:
-        """Count the patients of a family, over all of its folds and seeds."""
-        groups, n_classes = cohort.of(family), len(cohort.task.classes)
-        patient = np.concatenate([group.patient for group in groups])
-        label = np.concatenate([group.label for group in groups])
-        called = np.concatenate([group.probs.argmax(axis=1) for group in groups])
-        inside, outside = _sides(patient, label, n_classes)
-        yes, no = _sides(patient, called, n_classes)
-        sides = {
-            "class": inside, "others": outside, "both": np.minimum(inside, outside), "called": yes, "uncalled": no,
-        }  # fmt: skip
-        return cls(cohort.task, len(np.unique(patient)), MappingProxyType(sides))
-
-    def number(self, column: Column) -> int:
-        """Return how many patients carry a number: of several classes, the fewest.
-
-        >>> from grandrounds.evaluate.catalogue import METRICS
-        >>> from grandrounds.evaluate.cohort import Group
-        >>> task = Task(kind="binary", classes=("well", "ill"), positive="ill")
-        >>> group = Group("f", 0, 0, 0, np.array([0, 0, 1]), np.eye(2)[[0, 0, 1]], np.arange(3), ("x", "y", "z"))
-        >>> found = Carriers.of(Cohort(task, ("p", "q", "r"), (group,)), "f")
-        >>> [found.number(Column(METRICS.get(name), None, (1,))) for name in ("accuracy", "auc")]
-        [3, 1]
-        """
-        if column.entry.carried_by in (None, "everyone"):
-            return self.everyone
-        return int(self.by_side[str(column.entry.carried_by)][self._classes(column)].min())
-
-    def carried(self, column: Column) -> Carried:
-        """Return how many carry a number, and a difference: the other side has as many as the rarer one, or more."""
-        number = self.number(column)
-        return Carried(number, min(2 * number, self.everyone))
-
-    def _classes(self, column: Column) -> list[int]:
-        positive = positive_of(self.task)
-        label = column.label or (positive if column.entry.overall == "positive" else None)
-        return [self.task.classes.index(label)] if label is not None else list(range(len(self.task.classes)))
-
-
-def _sides(patient: NDArray[np.int64], of_row: NDArray[np.int64], n_classes: int) -> tuple[NDArray[np.int64], ...]:
-    """Return for each class how many patients have a row in it, and how many a row outside of it, (K,) each."""
-    has = np.zeros((int(patient.max()) + 1, n_classes), dtype=bool)  # (P, K)
-    has[patient, of_row] = True
-    return has.sum(axis=0), (has.sum(axis=1, keepdims=True) > has).sum(axis=0)

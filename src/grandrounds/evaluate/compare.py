@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.bounds import Carried, Carriers, of_paired
+from grandrounds.evaluate.bounds import of_paired
+from grandrounds.evaluate.carriers import Carried, Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING

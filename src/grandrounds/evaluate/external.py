@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
-from grandrounds.evaluate.bounds import Bounds, Carriers, bounds, from_own
+from grandrounds.evaluate.bounds import Bounds, bounds, from_own
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich

@@ -17,7 +17,8 @@ import polars as pl
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import resample
-from grandrounds.evaluate.bounds import Carriers, bounds
+from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import LEARNING, MetricEntry
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.tables import Task, Unit

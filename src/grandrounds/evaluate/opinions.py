@@ -19,7 +19,7 @@ from grandrounds import tables
 from grandrounds.cores import processors
 from grandrounds.evaluate import delong, permutation, rope
 from grandrounds.evaluate.bootstrap import layout
-from grandrounds.evaluate.bounds import Carriers
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.compare import ALPHA, holm, holm_levels, judged

@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.bounds import Carriers, bounds
+from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, assemble
 from grandrounds.evaluate.compare import compare

@@ -21,7 +21,7 @@ from scipy.special import stdtrit
 
 from grandrounds import registry
 from grandrounds.evaluate.bootstrap import Column, mean_where_defined
-from grandrounds.evaluate.bounds import Carriers
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.metrics import sheet

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates
-from grandrounds.evaluate.bounds import Carriers, bounds
+from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.sandwich import sandwich

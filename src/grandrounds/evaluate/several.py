@@ -26,7 +26,8 @@ from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
 from grandrounds.evaluate.bootstrap import Column, Replicates, resample
-from grandrounds.evaluate.bounds import Carried, Carriers, bounds
+from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carried, Carriers
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.bounds import Carriers, of_paired
+from grandrounds.evaluate.bounds import of_paired
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compare import holm, holm_levels, judged
