@@ -1,9 +1,10 @@
 """How often each method tells two families apart, where they are equal and where they are not.
 
-Result    false alarms at 5 %: 3.9 to 6.7 % for every method by patient, 19 to 22 % by row
-          difference in AUC found with 80 % power: 0.13, 0.09 and 0.06 with 60, 120 and 240 patients
-          about 8 minutes in all
-Hardware  two cores of an Intel Xeon, no GPU
+Result    false alarms at 5 %: 3.6 to 6.5 % for every method by patient, 18 to 22 % by row, 4.4 to 7.9 % for plain
+          percentiles by patient
+          difference in AUC found with 80 % power: 0.137, 0.093 and 0.065 with 60, 120 and 240 patients
+          about 20 minutes in all on a busy machine
+Hardware  two cores of an AMD EPYC, no GPU
 n         1,000 simulated studies for each line of the table, 400 for each point of the curve
 Run       python benchmarks/comparisons.py [studies]
 

@@ -135,7 +135,7 @@ def test_a_class_may_be_missing_among_patients_only(unit, outcome):
     assert answer("A003", **owned(), **compared(unit))["outcome"] == outcome
 
 
-@pytest.mark.parametrize(("unit", "share"), [("case", "33.3%"), ("patient", "100.0%")])
+@pytest.mark.parametrize(("unit", "share"), [("case", "33.3 %"), ("patient", "100.0 %")])
 def test_a_prevalence_is_that_among_patients_where_patients_are_compared(unit, share):
     """One ill case in three makes an ill patient."""
     row = answer("A015", **owned(), **compared(unit), prevalence=1 / 3)

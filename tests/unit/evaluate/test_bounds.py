@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
@@ -83,6 +83,7 @@ def test_likelihood_ratios_without_a_miss_follow_from_sensitivity_and_specificit
     assert negative["high"] == pytest.approx((1 - sensitivity) / np.sqrt(specificity * (2 - specificity)))
 
 
+@settings(deadline=None)
 @given(a=st.floats(0.05, 0.95), b=st.floats(0.05, 0.95), ends=st.tuples(*[st.floats(0.05, 0.95)] * 4))
 def test_the_interval_of_a_ratio_solves_fiellers_equation_with_the_ends_of_its_parts(a, b, ends):
     """At each end the distance from the estimate is what the two shares' own distances amount to (Donner & Zou)."""

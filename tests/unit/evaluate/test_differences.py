@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 
@@ -14,6 +14,7 @@ from grandrounds.evaluate.differences import farther, interval_of, nearer, p_of
 LEVELS, PATIENTS = st.floats(1e-4, 0.5), st.integers(6, 5000)
 
 
+@settings(deadline=None)
 @given(LEVELS, PATIENTS)
 def test_what_is_taken_farther_out_comes_back_as_the_same_p(level, n):
     """The two are inverse, and few patients never make a level less strict."""
@@ -21,6 +22,7 @@ def test_what_is_taken_farther_out_comes_back_as_the_same_p(level, n):
     assert 0 < farther(level, n) < level
 
 
+@settings(deadline=None)
 @given(LEVELS, st.integers(6, 400), st.floats(-3, 3), st.integers(0, 2**32 - 1))
 def test_the_interval_excludes_0_where_p_is_at_most_the_level(level, n, centre, seed):
     """Whether resamples reach that far or not."""
