@@ -2,7 +2,7 @@
 
 Resampling n patients gives a spread that is too small by the root of (n - 1) / n, and percentiles of a normal shape
 where Student's t would be right. With few patients equal families are therefore told apart too often: with twelve in
-about 9 % of studies instead of 5 % (`benchmarks/comparisons.py`). So a level is exchanged for the share of resamples
+7.9 % of studies instead of 5 % (`benchmarks/comparisons.py`). So a level is exchanged for the share of resamples
 that t with n - 1 degrees of freedom, stretched by that root, leaves out of a normal curve. Where not even one resample
 lies so far out, they cannot say how far it is, and t itself does.
 
