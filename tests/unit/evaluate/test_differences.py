@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import t, ttest_1samp
 
@@ -23,7 +23,8 @@ def test_what_is_taken_farther_out_comes_back_as_the_same_p(level, n):
 
 
 @settings(deadline=None)
-@given(LEVELS, st.integers(6, 400), st.floats(-3, 3), st.integers(0, 2**32 - 1))
+@given(LEVELS | st.floats(1e-3, 0.02), st.integers(6, 400), st.floats(-4, 4), st.integers(0, 2**32 - 1))
+@example(0.009, 400, 2.75, 3)  # t excludes 0, and yet a resample lies beyond it
 def test_the_interval_excludes_0_where_p_is_at_most_the_level(level, n, centre, seed):
     """Whether resamples reach that far or not."""
     differences = np.random.default_rng(seed).normal(centre, 1.0, 199)
