@@ -18,3 +18,5 @@ html_theme = "furo"
 html_title = "grandrounds"
 html_show_sphinx = False
 html_last_updated_fmt = None
+html_static_path = ["_static"]
+html_css_files = ["numbers.css"]
