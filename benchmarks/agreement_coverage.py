@@ -16,13 +16,12 @@ from __future__ import annotations
 import sys
 import time
 
+import covered
 import numpy as np
 from scipy.special import ndtr
 
 from grandrounds import registry
 from grandrounds.evaluate import METRICS
-from grandrounds.evaluate.bootstrap import interval, resample
-from grandrounds.evaluate.bounds import bounds
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.metrics import tally
 from grandrounds.tables import Task
@@ -32,7 +31,6 @@ TASK = Task(kind="ordinal", classes=CLASSES)
 ENTRIES = tuple(METRICS.get(name) for name in ("quadratic_kappa", "kappa", "mcc"))
 ERRORS, N_PATIENTS = (0.9, 0.5, 0.3, 0.2), (12, 20, 50, 200)  # standard deviations, half of the variance shared
 DRAWS = 500
-METHODS = ("shown", "percentiles")
 
 
 def truth_of(error):
@@ -57,24 +55,15 @@ def study(seed, error, n_patients):
     return Cohort(TASK, tuple(f"p{i}" for i in range(n_patients)), (group,))
 
 
-def held(seed, error, n_patients, truth, *, draws=DRAWS):
-    """Return whether each interval holds the truth, (metrics, methods)."""
-    drawn = resample(study(seed, error, n_patients), draws, seed, metrics=ENTRIES, threads=1)
-    at = [drawn.at(entry.name) for entry in ENTRIES]
-    ends = np.array([[bounds(drawn, 0, one, lambda _: n_patients), interval(drawn.values[0, one])] for one in at])
-    return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
-
-
 def coverage(n, error, n_patients, *, draws=DRAWS):
     """Return the share of n studies whose intervals hold the truth, (metrics, methods)."""
-    truth = truth_of(error)
-    return np.mean([held(seed, error, n_patients, truth, draws=draws) for seed in range(n)], axis=0)
+    return covered.coverage(n, lambda seed: study(seed, error, n_patients), ENTRIES, truth_of(error), draws)
 
 
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     start = time.perf_counter()
-    heads = [f"{words}, {method}" for words in ("quadratic kappa", "kappa", "Matthews") for method in METHODS]
+    heads = [f"{words}, {method}" for words in ("quadratic kappa", "kappa", "Matthews") for method in covered.METHODS]
     print("| true quadratic kappa | kappa | patients | " + " | ".join(heads) + " |")
     print("|---|---|---|" + "---:|" * len(heads))
     for error in ERRORS:

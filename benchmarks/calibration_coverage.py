@@ -20,6 +20,7 @@ from __future__ import annotations
 import sys
 import time
 
+import covered
 import numpy as np
 import polars as pl
 from scipy.special import expit, ndtr, ndtri
@@ -39,7 +40,6 @@ SPREAD, ALIKE = 1.5, 0.3  # standard deviation of the stated log odds; correlati
 GRID = 200_000  # points of the integrals
 DRAWS = 500
 SLOPES, N_PATIENTS = (1.0, 0.85, 0.7, 0.4), (20, 50, 200, 1000)
-METHODS = ("shown", "percentiles")
 NEAR_END = 0.2
 
 
@@ -78,18 +78,9 @@ def study(seed, slope, n_patients):
     return Cohort(TASK, tuple(f"p{i}" for i in range(n_patients)), (group,))
 
 
-def held(seed, slope, n_patients, truth, *, draws=DRAWS):
-    """Return whether each interval holds the truth, (metrics, methods)."""
-    drawn = resample(study(seed, slope, n_patients), draws, seed, metrics=ENTRIES, threads=1)
-    at = [drawn.at(entry.name) for entry in ENTRIES]
-    ends = np.array([[bounds(drawn, 0, one, lambda _: n_patients), interval(drawn.values[0, one])] for one in at])
-    return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
-
-
 def coverage(n, slope, n_patients, *, draws=DRAWS):
     """Return the share of n studies whose intervals hold the truth, (metrics, methods)."""
-    truth = truth_of(slope)
-    return np.mean([held(seed, slope, n_patients, truth, draws=draws) for seed in range(n)], axis=0)
+    return covered.coverage(n, lambda seed: study(seed, slope, n_patients), ENTRIES, truth_of(slope), draws)
 
 
 def tried(seed, slope, n_patients):
@@ -122,7 +113,11 @@ def coverage_of_tried(n, slope, n_patients):
 
 def table(n):
     """Print what is shown and what percentiles cover."""
-    heads = [f"{words}, {method}" for words in ("calibration error", "reliability", "resolution") for method in METHODS]
+    heads = [
+        f"{words}, {method}"
+        for words in ("calibration error", "reliability", "resolution")
+        for method in covered.METHODS
+    ]
     print("| true calibration error | patients | " + " | ".join(heads) + " |")
     print("|---|---|" + "---:|" * len(heads))
     for slope in SLOPES:

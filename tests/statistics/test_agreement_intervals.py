@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from grandrounds.evaluate.bootstrap import resample
+
 BENCHMARK = "agreement_coverage"
 
 
@@ -22,5 +24,5 @@ def test_it_covers_with_ordinary_errors_too(simulation):
 
 def test_the_truth_is_that_of_many_patients(simulation):
     """The closed form is what a study of 20,000 patients finds."""
-    found = simulation.resample(simulation.study(0, 0.5, 20_000), 1, 0, metrics=simulation.ENTRIES, threads=1)
+    found = resample(simulation.study(0, 0.5, 20_000), 1, 0, metrics=simulation.ENTRIES, threads=1)
     assert np.sort(found.estimate[0]) == pytest.approx(np.sort(simulation.truth_of(0.5)), abs=0.01)

@@ -1,0 +1,40 @@
+"""Whether intervals of simulated studies hold the truth, for the benchmarks that count how often they do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grandrounds.evaluate.bootstrap import interval, resample
+from grandrounds.evaluate.bounds import bounds
+
+METHODS = ("shown", "percentiles")
+
+
+def held(cohort, entries, truth, seed, draws):
+    """Return whether the interval that is shown and percentiles hold each true value, (metrics, methods).
+
+    Args:
+        cohort: Of one family.
+        entries: Metrics that everybody carries.
+        truth: (metrics,).
+        seed: Of the draws.
+        draws: How many.
+    """
+    drawn = resample(cohort, draws, seed, metrics=entries, threads=1)
+    at = [drawn.at(entry.name) for entry in entries]
+    n = len(cohort.patients)
+    ends = np.array([[bounds(drawn, 0, one, lambda _: n), interval(drawn.values[0, one])] for one in at])
+    return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
+
+
+def coverage(n, study, entries, truth, draws):
+    """Return the share of n studies whose intervals hold the truth, (metrics, methods).
+
+    Args:
+        n: How many.
+        study: From a seed to a cohort.
+        entries: As for `held`.
+        truth: As for `held`.
+        draws: As for `held`.
+    """
+    return np.mean([held(study(seed), entries, truth, seed, draws) for seed in range(n)], axis=0)
