@@ -128,7 +128,7 @@ def others_held(seed, setting, truth):
     percentiles = [interval(drawn.values[0, column]) for column in at[:-1]]
     ends, true = np.array([*shown, *percentiles]), np.concatenate([truth, truth[: len(percentiles)]])
     inside = ((ends[:, 0] <= true) & (true <= ends[:, 1])).astype(float)
-    return np.where(np.isnan(ends).any(axis=1), np.nan, inside)  # an interval that is not given holds nothing
+    return np.where(np.isnan(ends).any(axis=1), np.nan, inside)  # where none is given, there is none to count
 
 
 def true_curves(shift, share):
