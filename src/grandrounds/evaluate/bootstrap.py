@@ -29,6 +29,7 @@ from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.metrics import Sheet, Tally, ratio, sheet
 from grandrounds.tables import Task
 
+Behind = Mapping[tuple[str, str | None], NDArray[np.float64]]
 _Measuring = Callable[[Sheet, NDArray[np.uint8]], NDArray[np.float64]]
 BLOCK = 256  # resamples abreast: their weights and sums stay in the processor's second-level cache
 
@@ -58,7 +59,8 @@ class Replicates:
         estimate: (F, M) under weights of 1; NaN where undefined.
         values: (F, M, R) under the draws.
         by_group: For each family (groups, cells): the measured values of each fold and seed.
-        by_chance: Metric to (F, R): what the same draws alone make of it, where it is one that they lift.
+        behind: Measure and class to (F, 1 + R), its value and its resamples: what no table shows and an interval rests
+            on, see `MetricEntry.behind`.
     """
 
     families: tuple[str, ...]
@@ -66,7 +68,7 @@ class Replicates:
     estimate: NDArray[np.float64]
     values: NDArray[np.float64]
     by_group: tuple[NDArray[np.float64], ...]
-    by_chance: Mapping[str, NDArray[np.float64]] = field(default_factory=lambda: MappingProxyType({}))
+    behind: Behind = field(default_factory=lambda: MappingProxyType({}))
 
     def at(self, metric: str, label: str | None = None) -> int:
         """Return the place of a column."""
@@ -102,20 +104,25 @@ def resample(
         threads: None for as many as the processor grants; the result does not depend on it.
     """
     entries, sheets = _entries(cohort, metrics), _sheets(cohort)
-    columns, measured = layout(cohort.task, entries), _measuring(entries)
+    hidden = tuple(dict.fromkeys(replace(one, measure=measure) for one in entries for measure in one.behind))
+    columns = layout(cohort.task, entries)
+    lifted = tuple(one for one in layout(cohort.task, (*entries, *hidden)) if one.entry in hidden)
+    every, measured = (*columns, *lifted), _measuring((*entries, *hidden))
     ones = np.ones((len(cohort.patients), 1), np.uint8)
     by_group = [np.stack([measured(one, ones)[:, 0] for one in own]) for own in sheets]  # (groups, cells)
-    estimate = np.stack([_summary(mean_where_defined(list(one[:, :, None])), columns)[:, 0] for one in by_group])
+    estimate = np.stack([_summary(mean_where_defined(list(one[:, :, None])), every)[:, 0] for one in by_group])
 
     def drawn(block: int) -> NDArray[np.uint8]:
         return draw(len(cohort.patients), seed, block)
 
-    chances = tuple(replace(one, measure=one.by_chance) for one in entries if one.by_chance)
-    lifted = tuple(one for one in layout(cohort.task, (*entries, *chances)) if one.entry in chances)
-    found = _under(drawn, resamples, sheets, (*columns, *lifted), _measuring((*entries, *chances)), threads)
-    values, by_chance = found[:, : len(columns)], found[:, len(columns) :]
-    of_chance = {column.entry.name: by_chance[:, at] for at, column in enumerate(lifted)}
-    return Replicates(cohort.families, columns, estimate, values, tuple(by_group), MappingProxyType(of_chance))
+    values, n = _under(drawn, resamples, sheets, every, measured, threads), len(columns)
+    behind = {
+        (column.entry.measure, column.label): np.column_stack([estimate[:, at], values[:, at]])
+        for at, column in enumerate(lifted, n)
+    }
+    return Replicates(
+        cohort.families, columns, estimate[:, :n], values[:, :n], tuple(by_group), MappingProxyType(behind)
+    )
 
 
 def left_out(

@@ -6,7 +6,8 @@ log odds, with Student's t for the patients who carry the value (`benchmarks/int
 covers). Where nothing was missed at all no resample differs, and there is no error to estimate; then n patients
 without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. Where less than one patient was
 missed, log odds can reach almost anywhere, and their bounds are the limit. Whatever else has two ends, as kappa or the
-Brier score, is treated as the share of its scale that it reaches. A ratio of two shares follows from their intervals.
+Brier score, is treated as the share of its scale that it reaches. A ratio of two shares, and one less another, follow
+from their intervals.
 
 A calibration error adds up distances between what is stated and what is seen. Few rows lift it above 0 whatever the
 family, and drawing from them lifts it again, so that percentiles lie too high: of a calibrated family they never hold
@@ -53,9 +54,12 @@ def bounds(drawn: Replicates, place: int, at: int, n_carriers: Callable[[Column]
     if np.isnan(estimate):
         return np.nan, np.nan
     if entry.by_chance is not None:
-        return of_distance(estimate, values, drawn.by_chance[entry.name][place])
+        return of_distance(estimate, values, drawn.behind[entry.by_chance, column.label][place, 1:])
     if entry.ratio is not None:
         return of_ratio(*(_rate(one, drawn, place, column.label, n_carriers) for one in entry.ratio))
+    if entry.balance is not None:
+        gained, lost = (drawn.behind[one, column.label][place] for one in entry.balance)
+        return of_balance(gained, lost, n_carriers(column))
     if entry.carried_by is None:
         return interval(values)
     return on_scale(entry, estimate, values, n_carriers(column))
@@ -130,6 +134,34 @@ def of_ratio(above: tuple[float, Bounds], below: tuple[float, Bounds]) -> Bounds
     down = low_b * (2 * b - low_b)
     high = a * b + np.sqrt(max((a * b) ** 2 - most * down, 0.0))
     return float(least / low) if low > 0 else 0.0, float(high / down) if down > 0 else np.inf
+
+
+def of_balance(gained: NDArray[np.float64], lost: NDArray[np.float64], n: int, odds: float = 1.0) -> Bounds:
+    """Return the interval of a share less another that weighs so many times as much, which follows from their own.
+
+    Args:
+        gained: (1 + R,) a share of n patients and its resamples.
+        lost: (1 + R,) the one that is taken off, of the same draws.
+        n: Patients.
+        odds: How much a unit of `lost` weighs.
+
+    Reference: Zou & Donner, Statistics in Medicine 27:1693 (2008).
+
+    >>> low, high = of_balance(np.zeros(100), np.zeros(100), n=60, odds=9)
+    >>> round(low, 2), round(high, 2)
+    (-0.54, 0.06)
+    """
+    own, other = (of_share(float(one[0]), one[1:], n) for one in (gained, lost))
+    weighed = odds * other[0], odds * other[1]
+    return from_own((float(gained[0]), odds * float(lost[0])), (own, weighed), _tie(gained[1:], lost[1:]))
+
+
+def _tie(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the correlation of resamples, 0 where either never varies."""
+    defined = ~np.isnan(one + other)
+    one, other = one[defined], other[defined]
+    spread = one.std() * other.std() if len(one) else 0.0
+    return float(np.cov(one, other, ddof=0)[0, 1] / spread) if spread > _NOTHING else 0.0
 
 
 def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, level: float = 0.05) -> Bounds:
@@ -208,9 +240,7 @@ def of_difference(one: NDArray[np.float64], other: NDArray[np.float64], own: tup
     at_end = max(float((np.minimum(values, 1 - values) < _NOTHING).mean()) for values in (one, other))
     if at_end <= farther(level, n) / 2 or low > 0 or high < 0:
         return low, high
-    spread = one.std() * other.std()
-    tie = float(np.cov(one, other, ddof=0)[0, 1] / spread) if spread > _NOTHING else 0.0
-    by_own = from_own(estimates, own, tie)
+    by_own = from_own(estimates, own, _tie(one, other))
     return min(low, by_own[0]), max(high, by_own[1])
 
 

@@ -49,6 +49,8 @@ class MetricEntry:
             `"module:function"` from a `Tally` to what drawing alone makes of it, (R,). None: it is no such value.
         ratio: Where a value is a ratio of two shares, from whose intervals its own follows: what stands above and below
             the line. None: it is no such value.
+        balance: Where a value is a share of all samples less another: `"module:function"` of both from a `Tally` to
+            (K, R), from whose intervals its own follows. None: it is no such value.
         kinds: The tasks it is for.
         reference: Paper or page.
     """
@@ -69,6 +71,7 @@ class MetricEntry:
     scale: tuple[float, float] = (0.0, 1.0)
     by_chance: str | None = None
     ratio: tuple[Rate, Rate] | None = None
+    balance: tuple[str, str] | None = None
     kinds: tuple[Kind, ...] = ("binary", "multiclass", "ordinal")
 
     @property
@@ -79,7 +82,12 @@ class MetricEntry:
     @property
     def by_percentiles(self) -> bool:
         """Whether the percentiles of its resamples are its interval."""
-        return self.carried_by is None and self.by_chance is None and self.ratio is None
+        return self.carried_by is None and self.ratio is None and not self.behind
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Measures that no table shows and its interval rests on."""
+        return self.balance or ((self.by_chance,) if self.by_chance else ())
 
 
 _MODULE = "grandrounds.evaluate.metrics"
@@ -190,7 +198,7 @@ METRICS: Registry[MetricEntry] = Registry(
             "net_benefit", "net benefit",
             "hits less false calls by the number of samples; a miss costs as much as a false call (other costs: curve)",
             f"{_MODULE}:net_benefit", "labels", "Vickers & Elkin, Medical Decision Making 26:565 (2006)",
-            overall="none", per_class=True,
+            overall="none", per_class=True, balance=(f"{_MODULE}:hits_of_all", f"{_MODULE}:false_calls_of_all"),
         ),
         MetricEntry(
             "lr_positive", "positive likelihood ratio",

@@ -3,8 +3,9 @@
 ROC and precision-recall curves are averaged vertically over folds and seeds on a fixed grid of false-positive rates and
 of recalls. Calibration and net benefit are pooled over them: what was predicted in a bin, or from a threshold on,
 against what came true. Bands are pointwise 95 % from a few hundred of the draws of the bootstrap, and say nothing about
-the whole curve at once. Rates, precision and the share that came true in a bin have the interval of a share: where
-nothing was missed no draw differs, and few patients leave room for less.
+the whole curve at once. Rates, precision and the share that came true in a bin have the interval of a share, and net
+benefit what follows from its two: where nothing was missed, or nobody called, no draw differs, and few patients leave
+room for more or less.
 
 Reference: Fawcett, Pattern Recognition Letters 27:861 (2006), vertical averaging; Vickers & Elkin, Medical Decision
 Making 26:565 (2006), decision curves.
@@ -13,7 +14,7 @@ Making 26:565 (2006), decision curves.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -23,8 +24,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import tables
-from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
-from grandrounds.evaluate.bounds import of_share
+from grandrounds.evaluate.bootstrap import BLOCK, draw, mean_where_defined
+from grandrounds.evaluate.bounds import of_balance, of_share
 from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compiled import compiled
@@ -32,10 +33,12 @@ from grandrounds.tables import Task
 
 GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates, and recalls
 THRESHOLDS = np.linspace(0.01, 0.99, 99)  # probabilities from which a positive decision is taken
+ODDS = THRESHOLDS / (1 - THRESHOLDS)  # how many times a hit a false alarm costs there
 N_BINS = 10  # of the reliability curve
 
 _Row = dict[str, Any]
 _Heights = Callable[[Group, int, NDArray[np.uint8]], NDArray[np.float64]]
+_Ends = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
 
 def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
@@ -60,8 +63,8 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
     for family in cohort.families:
         groups = cohort.of(family)
         made = [
-            *_averaged("roc", _heights, groups, cohort.task, weights),
-            *_averaged("precision-recall", _precisions, groups, cohort.task, weights),
+            *_averaged("roc", _heights, _never_falling, groups, cohort.task, weights),
+            *_averaged("precision-recall", _precisions, _ends, groups, cohort.task, weights),
             *_calibration(groups, cohort.task, weights),
             *_net_benefit(groups, cohort.task, weights),
             *_confusion(groups, cohort.task),
@@ -79,7 +82,7 @@ def _n_draws(cohort: Cohort) -> int:
 
 
 def _averaged(
-    curve: str, heights_of: _Heights, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]
+    curve: str, heights_of: _Heights, ends_of: _Ends, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]
 ) -> Iterator[_Row]:
     """Yield a curve on the grid, averaged over folds and seeds, and its mean over classes where there are several."""
     drawn, carriers = [], list[int]()
@@ -87,9 +90,10 @@ def _averaged(
         heights = [_in_parts(partial(heights_of, one, klass), len(one.patient), weights) for one in groups]
         drawn.append(mean_where_defined(heights))
         carriers.append(len(np.unique(np.concatenate([one.patient[one.label == klass] for one in groups]))))
-        yield from _banded(curve, name, GRID, drawn[-1], _on_grid(curve, carriers[-1]))
+        yield from _points(curve, name, GRID, drawn[-1], ends_of(drawn[-1], carriers[-1]))
     if len(drawn) > 1:
-        yield from _banded(curve, None, GRID, np.mean(drawn, axis=0), _on_grid(curve, min(carriers)))
+        mean = np.mean(drawn, axis=0)
+        yield from _points(curve, None, GRID, mean, ends_of(mean, min(carriers)))
 
 
 def _descent(
@@ -137,9 +141,12 @@ def _precisions(group: Group, klass: int, weights: NDArray[np.uint8]) -> NDArray
 def _net_benefit(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]) -> Iterator[_Row]:
     probs, label = np.concatenate([one.probs for one in groups]), np.concatenate([one.label for one in groups])
     patient = np.concatenate([one.patient for one in groups])
+    n = len(np.unique(patient))
     for klass, name in _shown(task):
-        drawn = _in_parts(partial(_benefits, probs[:, klass], label == klass, patient), len(patient), weights)
-        yield from _banded("decision", name, THRESHOLDS, drawn)
+        drawn = _in_parts(partial(_called, probs[:, klass], label == klass, patient), len(patient), weights)
+        hits, alarms = np.split(drawn, 2)
+        ends = [of_balance(*one) for one in zip(hits, alarms, itertools.repeat(n), ODDS)]
+        yield from _points("decision", name, THRESHOLDS, hits - alarms * ODDS[:, None], ends)
 
 
 def _treat_all(cohort: Cohort, weights: NDArray[np.uint8]) -> Iterator[_Row]:
@@ -149,16 +156,15 @@ def _treat_all(cohort: Cohort, weights: NDArray[np.uint8]) -> Iterator[_Row]:
     yield from _net_benefit(everybody, cohort.task, weights)
 
 
-def _benefits(
+def _called(
     probs: NDArray[np.float64], positive: NDArray[np.bool_], patient: NDArray[np.int64], weights: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Return net benefit at each threshold, (99, R): hits less alarms at the threshold's odds, per patient's image."""
+    """Return hits and then alarms at or above each threshold as shares of all rows, (2 · 99, R)."""
     score, hits, alarms = _descent(probs, positive, patient, weights)
     called = np.searchsorted(-score, -THRESHOLDS, side="right")  # ties at or above each threshold
-    odds = (THRESHOLDS / (1 - THRESHOLDS))[:, None]
     n = hits[-1] + alarms[-1]
-    benefits = hits[called] - alarms[called] * odds
-    return np.asarray(np.divide(benefits, n, out=np.full(benefits.shape, np.nan), where=n > 0))
+    both = np.concatenate([hits[called], alarms[called]])
+    return np.asarray(np.divide(both, n, out=np.full(both.shape, np.nan), where=n > 0))
 
 
 def _heights(group: Group, klass: int, weights: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -181,7 +187,8 @@ def _calibration(groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint
         x = np.add.reduceat(predicted[order], starts) / np.diff(np.r_[starts, len(order)])
         shares = partial(_shares, true[order], starts, patient[order])
         n_patients = [len(np.unique(of_bin)) for of_bin in np.split(patient[order], starts[1:])]
-        yield from _banded("calibration", name, x, _in_parts(shares, len(patient), weights), n_patients)
+        drawn = _in_parts(shares, len(patient), weights)
+        yield from _points("calibration", name, x, drawn, _ends(drawn, n_patients))
 
 
 def _shares(
@@ -221,29 +228,27 @@ def _shown(task: Task) -> list[tuple[int, str]]:
     return [(at, name) for at, name in enumerate(task.classes) if positive in (None, name)]
 
 
-def _banded(
-    curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64],
-    carriers: Iterable[int | None] = itertools.repeat(None),
-) -> Iterator[_Row]:  # fmt: skip
-    """Yield one row a point from heights (points, 1 + R), the first of which is the estimate.
-
-    The band of a share that so many patients carry is as `of_share` makes it, that of all else percentiles.
-    """
-    ends = np.array([_ends(one, n) for one, n in zip(y, carriers, strict=False)]).reshape(-1, 2)
-    if curve == "roc":  # it never falls: what a point excludes is excluded on its farther side, too
-        ends[:, 0] = np.fmax.accumulate(ends[:, 0])
-        ends[:, 1] = np.fmin.accumulate(ends[::-1, 1])[::-1]
+def _points(
+    curve: str, label: str | None, x: NDArray[np.float64], y: NDArray[np.float64], ends: Iterable[Sequence[float]]
+) -> Iterator[_Row]:
+    """Yield one row a point from heights (points, 1 + R), the first of which is the estimate, and (points, 2) ends."""
     for at, heights, (low, high) in zip(x, y, ends, strict=True):
         yield {"curve": curve, "label": label, "x": at, "y": heights[0], "low": low, "high": high}
 
 
-def _ends(heights: NDArray[np.float64], n: int | None) -> tuple[float, float]:
-    estimate, drawn = float(heights[0]), heights[1 : BLOCK + 1]
-    if np.isnan(estimate):
-        return np.nan, np.nan
-    return interval(drawn) if n is None else of_share(estimate, drawn, n)
+def _ends(heights: NDArray[np.float64], carriers: int | Sequence[int]) -> NDArray[np.float64]:
+    """Return the interval (points, 2) of shares (points, 1 + R) that so many patients carry; NaN where undefined."""
+    n = np.broadcast_to(carriers, len(heights))
+    return np.array([
+        of_share(float(one[0]), one[1:], int(of)) if not np.isnan(one[0]) else (np.nan, np.nan)
+        for one, of in zip(heights, n, strict=True)
+    ]).reshape(-1, 2)  # fmt: skip
 
 
-def _on_grid(curve: str, n: int) -> list[int | None]:
-    """Return how many patients carry each point; none where a ROC curve ends, which is at 1 by definition."""
-    return [n] * (len(GRID) - 1) + [None if curve == "roc" else n]
+def _never_falling(heights: NDArray[np.float64], carriers: int) -> NDArray[np.float64]:
+    """Return `_ends` of a ROC curve: what a point excludes is so on its farther side, too; it ends at 1."""
+    ends = _ends(heights, carriers)
+    ends[-1] = heights[-1, 0]
+    ends[:, 0] = np.fmax.accumulate(ends[:, 0])
+    ends[:, 1] = np.fmin.accumulate(ends[::-1, 1])[::-1]
+    return ends

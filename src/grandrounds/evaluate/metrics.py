@@ -221,7 +221,17 @@ def ece_by_chance(rows: Tally) -> Values:
 
 def net_benefit(rows: Tally) -> Values:
     """Return hits less false calls of each class by the number of all rows, (K, R)."""
-    return _ratio(rows.hits - (rows.calls - rows.hits), np.broadcast_to(rows.total, rows.hits.shape))
+    return hits_of_all(rows) - false_calls_of_all(rows)
+
+
+def hits_of_all(rows: Tally) -> Values:
+    """Return the share of all rows that are called each class and are of it, (K, R)."""
+    return _ratio(rows.hits, np.broadcast_to(rows.total, rows.hits.shape))
+
+
+def false_calls_of_all(rows: Tally) -> Values:
+    """Return the share of all rows that are called each class and are of another, (K, R)."""
+    return _ratio(rows.calls - rows.hits, np.broadcast_to(rows.total, rows.hits.shape))
 
 
 def mcc(rows: Tally) -> Values:

@@ -102,7 +102,7 @@ def _made(entry: MetricEntry) -> str:
     """Return how the interval of a metric comes from its resamples."""
     if entry.by_percentiles:
         return PERCENTILE
-    if entry.ratio:
+    if entry.ratio or entry.balance:
         return FROM_RATES
     return FROM_CHANCE if entry.by_chance else ON_LOG_ODDS
 

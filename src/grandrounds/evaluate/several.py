@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
-from grandrounds.evaluate.bootstrap import Column, Replicates, resample
+from grandrounds.evaluate.bootstrap import Behind, Column, Replicates, resample
 from grandrounds.evaluate.bounds import bounds
 from grandrounds.evaluate.carriers import Carried, Carriers
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
@@ -134,18 +134,18 @@ def _mean(found: Sequence[Replicates], families: Sequence[str]) -> Replicates:
         estimates.append(one.estimate[place])
         values.append(one.values[place])
     columns = tuple(Column(entry, None, (turn,)) for turn, entry in enumerate(shared))
-    by_chance = {
-        entry.name: np.mean([_of(one, families, one.by_chance[entry.name]) for one in found], axis=0)
+    behind: Behind = {
+        (measure, None): np.mean([_of(one, families, one.behind[measure, None]) for one in found], axis=0)
         for entry in shared
-        if entry.by_chance
+        for measure in entry.behind
     }
     return Replicates(
-        tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), (), MappingProxyType(by_chance)
+        tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), (), MappingProxyType(behind)
     )
 
 
 def _of(one: Replicates, families: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values (F, R) of these families."""
+    """Return the values (F, 1 + R) of these families."""
     return values[[one.families.index(name) for name in families]]
 
 

@@ -83,6 +83,26 @@ def test_likelihood_ratios_without_a_miss_follow_from_sensitivity_and_specificit
     assert negative["high"] == pytest.approx((1 - sensitivity) / np.sqrt(specificity * (2 - specificity)))
 
 
+def test_net_benefit_follows_from_hits_and_false_calls():
+    """Sixty patients without a miss, a third of them ill: a false call in 60 was possible, and more ill or fewer."""
+    truth = np.arange(60) % 3 == 0
+    row = overall(judge(perfect(truth.astype(int), 0, "one"), TASK, resamples=2000).scores, "net_benefit", "ill")
+    few, most = proportion_confint(0, 60, method="beta")
+    ill = proportion_confint(20, 60, method="beta")
+
+    assert row["estimate"] == pytest.approx(1 / 3)
+    assert row["low"] == pytest.approx(1 / 3 - np.hypot(1 / 3 - ill[0], most - few), abs=0.02)
+    assert row["high"] == pytest.approx(ill[1], abs=0.02)
+    assert "two shares" in row["method"]
+
+
+def test_who_never_calls_may_gain_or_lose():
+    """Of forty patients nobody was called: net benefit is 0 and not known to be."""
+    row = overall(judge(read(np.full(40, 0.2), np.arange(40) % 2), TASK, resamples=200).scores, "net_benefit", "ill")
+    most = 1 - 0.025 ** (1 / 40)
+    assert (row["low"], row["estimate"], row["high"]) == (pytest.approx(-most), 0.0, pytest.approx(most))
+
+
 @settings(deadline=None)
 @given(a=st.floats(0.05, 0.95), b=st.floats(0.05, 0.95), ends=st.tuples(*[st.floats(0.05, 0.95)] * 4))
 def test_the_interval_of_a_ratio_solves_fiellers_equation_with_the_ends_of_its_parts(a, b, ends):

@@ -41,6 +41,19 @@ def test_net_benefit_is_the_formula(predictions, two):
         np.testing.assert_allclose(found.filter(pl.col("family") == family)["y"], expected, atol=1e-9)
 
 
+def test_where_nobody_is_called_net_benefit_is_not_known_to_be_0(predictions, two):
+    """At the odds of 99 to 1 the false call that was not seen would weigh 99 times as much as a hit."""
+    frame = predictions(two, {"cnn": 1.0}).with_columns(prob_malignant=pl.lit(0.3), prob_benign=pl.lit(0.7))
+    found = curves(assemble(frame, two), seed=0).filter(curve="decision", family="cnn")
+    most = 1 - 0.025 ** (1 / frame["patient"].n_unique())
+    last = found.sort("x").row(-1, named=True)
+
+    assert (last["x"], last["y"]) == (pytest.approx(0.99), 0.0)
+    assert (last["low"], last["high"]) == (pytest.approx(-99 * most), pytest.approx(most))
+    assert (found["low"] <= found["y"]).all()
+    assert (found["y"] <= found["high"]).all()
+
+
 def test_a_curve_without_a_miss_leaves_room_for_one(two):
     """Ten patients, all found before any other: the bands reach down to 0.025^(1/10), and the ROC curve ends at 1."""
     n = 10

@@ -28,7 +28,8 @@ def test_every_table_keeps_its_schema(predictions, three):
     assert (auc["estimate"] < auc["high"]).all()
     methods = dict(found.scores.select("metric", "method").iter_rows())
     assert methods["auc"] == "patient-clustered bootstrap, t on log odds, 200 resamples"
-    assert methods["net_benefit"] == "patient-clustered bootstrap, percentile, 200 resamples"
+    assert methods["net_benefit"] == "patient-clustered bootstrap, from those of two shares, 200 resamples"
+    assert methods["brier_uncertainty"] == "patient-clustered bootstrap, percentile, 200 resamples"
     assert methods["lr_positive"] == "patient-clustered bootstrap, from those of two shares, 200 resamples"
     assert found.scores["n_patients"].unique().to_list() == [40]
     assert dict(found.scores.select("unit", "n_samples").unique().iter_rows()) == {"sample": 120, "patient": 40}
