@@ -11,7 +11,7 @@ from grandrounds.report import markdown, page
 from grandrounds.report.content import ReportContent
 
 HTML, MARKDOWN, CSV = "report.html", "report.md", "csv"
-_TABLES = ("scores", "comparisons", "intervals", "readers", "decisions", "findings", "trials")
+_TABLES = ("scores", "comparisons", "curves", "intervals", "readers", "decisions", "findings", "trials")
 _FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet would take for a formula
 
 

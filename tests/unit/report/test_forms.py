@@ -55,7 +55,13 @@ def test_three_forms_lie_beside_each_other(content: ReportContent, tmp_path: Pat
 
     assert page == tmp_path / "report.html"
     assert {path.name for path in tmp_path.iterdir()} == {"report.html", "report.md", "csv"}
-    assert {path.stem for path in (tmp_path / "csv").iterdir()} == {"scores", "comparisons", "findings", "trials"}
+    assert {path.stem for path in (tmp_path / "csv").iterdir()} == {
+        "scores",
+        "comparisons",
+        "curves",
+        "findings",
+        "trials",
+    }
     with (tmp_path / "csv" / "scores.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == content.scores.height
 
