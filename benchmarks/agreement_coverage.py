@@ -8,7 +8,7 @@ Run       python benchmarks/agreement_coverage.py [studies]
 
 The studies are simulated: each patient is of one of five ordered classes, equally likely, and has 2 to 10 rows, whose
 readings are the class plus an error that the patient's rows share and one of the row's own, rounded to the nearest
-class. The truth follows from the normal distribution. It prints a table of docs/explanation/intervals.md.
+class. The truth follows from the normal distribution. It prints a table of docs/explanation/interval-coverage.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ Run       python benchmarks/calibration_coverage.py [studies]
 The studies are simulated: each patient has 2 to 10 rows, whose stated probabilities and whose outcomes are alike. What
 is true of the probability p is that of the log odds `slope` times its own: with 1 the family is calibrated, with less
 it is too sure. The true values are integrals over all rows that there could be. The first call prints its
-table of docs/explanation/intervals.md, the other what was held against the shown interval, for
+table of docs/explanation/interval-coverage.md, the other what was held against the shown interval, for
 docs/decisions/0027-intervals-from-chance-up.md, and the last what the bars of a calibration curve cover.
 """
 

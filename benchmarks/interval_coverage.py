@@ -11,8 +11,9 @@ Run       python benchmarks/interval_coverage.py [studies]
           python benchmarks/interval_coverage.py others [studies]
 
 The studies are simulated: each patient is positive or not, has an effect that all of his or her rows share, and 2 to 10
-rows. The truth is known in closed form. The first call prints the first table of docs/explanation/intervals.md, the
-second what the bands of curves hold, and the third what the intervals of probabilities, ratios and calibration do.
+rows. The truth is known in closed form. The first call prints the first table of
+docs/explanation/interval-coverage.md, the second what the bands of curves hold, and the third what the intervals of
+probabilities, ratios and calibration do.
 """
 
 from __future__ import annotations
@@ -119,18 +120,27 @@ def true_others(shift, share):
 
 
 def others_held(seed, setting, truth):
-    """Return whether the shown interval holds each true value, and percentiles those that are resampled."""
+    """Return whether the shown interval and percentiles hold each true value, (metrics, 2); NaN where there is none."""
     cohort, _ = study(seed, *setting, drawn=True)
     drawn = resample(cohort, DRAWS, seed, metrics=OTHERS, threads=1)
-    at = [drawn.at(one.name, None if one.overall == "whole" else "yes") for one in OTHERS]
-    shown = [_shown(cohort, drawn, column) for column in at]
-    for entry in REFITTED:
+    ends = np.full((len(truth), 2, 2), np.nan)
+    for at, entry in enumerate(OTHERS):
+        column = drawn.at(entry.name, None if entry.overall == "whole" else "yes")
+        ends[at] = _shown(cohort, drawn, column), interval(drawn.values[0, column])
+    for at, entry in enumerate(REFITTED, len(OTHERS)):
         found = sandwich(cohort, "family", entry)
-        shown.append((found.estimate[1] - found.half_width[1], found.estimate[1] + found.half_width[1]))
-    percentiles = [interval(drawn.values[0, column]) for column in at]
-    ends, true = np.array([*shown, *percentiles]), np.concatenate([truth, truth[: len(percentiles)]])
-    inside = ((ends[:, 0] <= true) & (true <= ends[:, 1])).astype(float)
-    return np.where(np.isnan(ends).any(axis=1), np.nan, inside)  # where none is given, there is none to count
+        ends[at, 0] = found.estimate[1] + found.half_width[1] * np.array([-1, 1])
+    inside = ((ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])).astype(float)
+    return np.where(np.isnan(ends).any(axis=2), np.nan, inside)
+
+
+def others_coverage(n, setting):
+    """Return the share of n studies whose intervals hold the truth, of those that give one, (metrics, 2)."""
+    shift, n_patients, n_positive = setting
+    truth = true_others(shift, n_positive / n_patients)
+    found = np.stack([others_held(seed, setting, truth) for seed in range(n)])
+    given = (~np.isnan(found)).sum(axis=0)
+    return np.divide(np.nansum(found, axis=0), given, out=np.full(given.shape, np.nan), where=given > 0)
 
 
 def true_curves(shift, share):
@@ -187,14 +197,14 @@ def table(n):
 
 def table_of_others(n):
     """Print what the intervals of probabilities, ratios and calibration hold."""
-    heads = [f"{one.label}, shown" for one in (*OTHERS, *REFITTED)]
-    heads += [f"{one.label}, percentiles" for one in OTHERS]
+    resampled = [(one, method) for one in OTHERS for method in ("shown", "percentiles")]
+    heads = [f"{one.label}, {method}" for one, method in (*resampled, *((one, "shown") for one in REFITTED))]
     print("| true AUC | patients (positive) | " + " | ".join(heads) + " |")
     print("|---|---|" + "---:|" * len(heads))
-    for shift, n_patients, n_positive in SETTINGS:
-        truth = true_others(shift, n_positive / n_patients)
-        found = np.stack([others_held(seed, (shift, n_patients, n_positive), truth) for seed in range(n)])
-        cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in np.nanmean(found, axis=0))
+    for setting in SETTINGS:
+        of_others, of_refitted = np.split(others_coverage(n, setting), [len(OTHERS)])
+        cells = " | ".join(f"{one:.1%}".replace("%", " %") for one in (*of_others.ravel(), *of_refitted[:, 0]))
+        shift, n_patients, n_positive = setting
         print(f"| {truth_of(shift)[0]:.2f} | {n_patients} ({n_positive}) | {cells} |", flush=True)
 
 
