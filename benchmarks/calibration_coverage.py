@@ -29,6 +29,7 @@ from grandrounds.evaluate import METRICS
 from grandrounds.evaluate.bca import bca
 from grandrounds.evaluate.bootstrap import interval, left_out, resample
 from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.counting import N_BINS
 from grandrounds.evaluate.curves import curves
@@ -89,7 +90,7 @@ def tried(seed, slope, n_patients):
     drawn = resample(cohort, DRAWS, seed, metrics=ENTRIES[:1], threads=1)
     value, values = drawn.estimate[0, 0], drawn.values[0, 0]
     (low, high), lift = interval(values), values.mean() - value
-    shown = bounds(drawn, 0, 0, lambda _: n_patients)
+    shown = bounds(drawn, 0, 0, Carriers.of(cohort, "family"))
     half = 1.96 * values.std()
     return {
         "shown": shown, "percentiles": (low, high),

@@ -6,6 +6,7 @@ import numpy as np
 
 from grandrounds.evaluate.bootstrap import interval, resample
 from grandrounds.evaluate.bounds import bounds
+from grandrounds.evaluate.carriers import Carriers
 
 METHODS = ("shown", "percentiles")
 
@@ -15,15 +16,15 @@ def held(cohort, entries, truth, seed, draws):
 
     Args:
         cohort: Of one family.
-        entries: Metrics that everybody carries.
+        entries: Metrics with one overall value.
         truth: (metrics,).
         seed: Of the draws.
         draws: How many.
     """
     drawn = resample(cohort, draws, seed, metrics=entries, threads=1)
     at = [drawn.at(entry.name) for entry in entries]
-    n = len(cohort.patients)
-    ends = np.array([[bounds(drawn, 0, one, lambda _: n), interval(drawn.values[0, one])] for one in at])
+    carriers = Carriers.of(cohort, cohort.families[0])
+    ends = np.array([[bounds(drawn, 0, one, carriers), interval(drawn.values[0, one])] for one in at])
     return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
 
 

@@ -102,7 +102,7 @@ def held(seed, setting, *, draws=DRAWS):
 
 
 def _shown(cohort, drawn, column):
-    return bounds(drawn, 0, column, Carriers.of(cohort, "family").number)
+    return bounds(drawn, 0, column, Carriers.of(cohort, "family"))
 
 
 def coverage(n, setting, *, draws=DRAWS):

@@ -48,6 +48,11 @@ class Column:
     label: str | None
     cells: tuple[int, ...]
 
+    @property
+    def is_mean(self) -> bool:
+        """Whether it is the mean over classes."""
+        return len(self.cells) > 1
+
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
@@ -141,7 +146,8 @@ def left_out(
 def _entries(cohort: Cohort, metrics: Sequence[MetricEntry]) -> tuple[MetricEntry, ...]:
     wanted = tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
     rates = [METRICS.get(rate.metric) for one in wanted for rate in one.ratio or ()]
-    return tuple(dict.fromkeys((*wanted, *rates)))
+    of_classes = [METRICS.get(one.of_class) for one in wanted]
+    return tuple(dict.fromkeys((*wanted, *rates, *of_classes)))
 
 
 def _sheets(cohort: Cohort) -> list[list[Sheet]]:

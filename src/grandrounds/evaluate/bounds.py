@@ -6,8 +6,8 @@ log odds, with Student's t for the patients who carry the value (`benchmarks/int
 covers). Where nothing was missed at all no resample differs, and there is no error to estimate; then n patients
 without a miss allow values down to `0.025 ** (1 / n)`, after Clopper and Pearson. Where less than one patient was
 missed, log odds can reach almost anywhere, and their bounds are the limit. Whatever else has two ends, as kappa or the
-Brier score, is treated as the share of its scale that it reaches. A ratio of two shares, and one less another, follow
-from their intervals.
+Brier score, is treated as the share of its scale that it reaches. A ratio of two shares, one less another, and the mean
+of several follow from their intervals.
 
 A calibration error adds up distances between what is stated and what is seen. Few rows lift it above 0 whatever the
 family, and drawing from them lifts it again, so that percentiles lie too high: of a calibrated family they never hold
@@ -23,16 +23,17 @@ Reference: Bröcker, Climate Dynamics 39:655 (2012), for what few rows add; Agre
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, expit, logit, stdtrit
 
-from grandrounds.evaluate.bootstrap import Column, Replicates, interval
+from grandrounds.evaluate.bootstrap import Replicates, interval
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry, Rate
 from grandrounds.evaluate.differences import farther, interval_of
+from grandrounds.evaluate.estimates import Estimate
 
 _NOTHING = 1e-12  # below, a spread or a distance is rounding
 
@@ -40,14 +41,14 @@ Bounds = tuple[float, float]
 _Value = TypeVar("_Value", float, NDArray[np.float64])
 
 
-def bounds(drawn: Replicates, place: int, at: int, n_carriers: Callable[[Column], int]) -> Bounds:
+def bounds(drawn: Replicates, place: int, at: int, carriers: Carriers) -> Bounds:
     """Return the 95 % interval of one number; NaN where the number or every resample is undefined.
 
     Args:
         drawn: The number among others, with its resamples.
         place: Of its family.
         at: Of its column.
-        n_carriers: Of a column the patients who carry it, see `Carriers.number`.
+        carriers: Of its family.
     """
     column, estimate, values = drawn.columns[at], float(drawn.estimate[place, at]), drawn.values[place, at]
     entry = column.entry
@@ -56,20 +57,63 @@ def bounds(drawn: Replicates, place: int, at: int, n_carriers: Callable[[Column]
     if entry.by_chance is not None:
         return of_distance(estimate, values, drawn.behind[entry.by_chance, column.label][place, 1:])
     if entry.ratio is not None:
-        return of_ratio(*(_rate(one, drawn, place, column.label, n_carriers) for one in entry.ratio))
+        return of_ratio(*(_rate(one, drawn, place, column.label, carriers) for one in entry.ratio))
     if entry.balance is not None:
         gained, lost = (drawn.behind[one, column.label][place] for one in entry.balance)
-        return of_balance(gained, lost, n_carriers(column))
+        return of_balance(gained, lost, carriers.number(column))
     if entry.carried_by is None:
         return interval(values)
-    return on_scale(entry, estimate, values, n_carriers(column))
+    return of_estimate(entry, Estimate.of(drawn, place, at, carriers))
 
 
-def on_scale(entry: MetricEntry, estimate: float, values: NDArray[np.float64], n_carriers: int) -> Bounds:
-    """Return the 95 % interval of a value that its scale bounds, as `of_share` has it of how far up the scale it is."""
+def of_estimate(entry: MetricEntry, estimate: Estimate, level: float = 0.05) -> Bounds:
+    """Return the interval of a value that its scale bounds, which leaves out `level`; of a mean from its parts."""
+    if estimate.parts:
+        ends = [of_estimate(entry, one, level) for one in estimate.parts]
+        return of_mean([one.value for one in estimate.parts], ends, estimate.stacked)
+    return on_scale(entry, estimate.value, estimate.resamples, estimate.carried.value, level)
+
+
+def on_scale(
+    entry: MetricEntry, estimate: float, values: NDArray[np.float64], n_carriers: int, level: float = 0.05
+) -> Bounds:
+    """Return the interval of a value that its scale bounds, as `of_share` has it of how far up the scale it is."""
     least, length = entry.scale[0], _length(entry)
-    low, high = of_share(_share(entry, estimate), _share(entry, values), n_carriers)
+    low, high = of_share(_share(entry, estimate), _share(entry, values), n_carriers, level)
     return least + length * low, least + length * high
+
+
+def of_mean(values: ArrayLike, ends: ArrayLike, resamples: NDArray[np.float64]) -> Bounds:
+    """Return the interval of a mean that follows from those of its parts.
+
+    Args:
+        values: (K,) of the parts.
+        ends: (K, 2) their intervals.
+        resamples: (K, R) which say how the parts vary together.
+
+    Reference: Zou, Statistics in Medicine 28:1319 (2009), for sums.
+
+    >>> low, high = of_mean([1.0, 0.8], [(0.9, 1.0), (0.6, 0.9)], np.ones((2, 99)))
+    >>> round(low, 3), round(high, 3)
+    (0.788, 0.95)
+    """
+    at, (low, high) = np.asarray(values), np.asarray(ends).T
+    ties, mean = _ties(resamples), float(at.mean())
+    down, up = (float(np.sqrt(max(reach @ ties @ reach, 0.0))) / len(at) for reach in (at - low, high - at))
+    return mean - down, mean + up
+
+
+def _ties(resamples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how resamples (K, R) correlate, (K, K); 0 where one never varies."""
+    defined = resamples[:, ~np.isnan(resamples).any(axis=0)]
+    ties = np.eye(len(resamples))
+    if defined.size:
+        apart = defined - defined.mean(axis=1, keepdims=True)
+        spread = apart.std(axis=1, keepdims=True)
+        unit = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > _NOTHING)
+        ties = unit @ unit.T / unit.shape[1]
+        np.fill_diagonal(ties, 1.0)
+    return ties
 
 
 def _share(entry: MetricEntry, value: _Value) -> _Value:
@@ -82,11 +126,11 @@ def _length(entry: MetricEntry) -> float:
 
 
 def _rate(
-    rate: Rate, drawn: Replicates, place: int, label: str | None, n_carriers: Callable[[Column], int]
-) -> tuple[float, Bounds]:
+    rate: Rate, drawn: Replicates, place: int, label: str | None, carriers: Carriers
+) -> tuple[float, Bounds]:  # fmt: skip
     """Return a share and its interval, or what both leave of 1."""
     at = drawn.at(rate.metric, label)
-    share, (low, high) = float(drawn.estimate[place, at]), bounds(drawn, place, at, n_carriers)
+    share, (low, high) = float(drawn.estimate[place, at]), bounds(drawn, place, at, carriers)
     return (1 - share, (1 - high, 1 - low)) if rate.rest else (share, (low, high))
 
 
@@ -152,16 +196,8 @@ def of_balance(gained: NDArray[np.float64], lost: NDArray[np.float64], n: int, o
     (-0.54, 0.06)
     """
     own, other = (of_share(float(one[0]), one[1:], n) for one in (gained, lost))
-    weighed = odds * other[0], odds * other[1]
-    return from_own((float(gained[0]), odds * float(lost[0])), (own, weighed), _tie(gained[1:], lost[1:]))
-
-
-def _tie(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Return the correlation of resamples, 0 where either never varies."""
-    defined = ~np.isnan(one + other)
-    one, other = one[defined], other[defined]
-    spread = one.std() * other.std() if len(one) else 0.0
-    return float(np.cov(one, other, ddof=0)[0, 1] / spread) if spread > _NOTHING else 0.0
+    weighed, tie = (odds * other[0], odds * other[1]), _ties(np.stack([gained[1:], lost[1:]]))[0, 1]
+    return from_own((float(gained[0]), odds * float(lost[0])), (own, weighed), tie)
 
 
 def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, level: float = 0.05) -> Bounds:
@@ -191,57 +227,36 @@ def _exact(estimate: float, n: int, level: float) -> Bounds:
     return float(betaincinv(hits, n - hits + 1, level / 2)), float(betaincinv(hits + 1, n - hits, 1 - level / 2))
 
 
-def of_paired(
-    entry: MetricEntry,
-    values: tuple[NDArray[np.float64], NDArray[np.float64]],
-    estimates: tuple[float, float],
-    n_carriers: tuple[int, int],
-    n: int,
-    level: float,
-) -> Bounds:
+def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level: float) -> Bounds:
     """Return the interval of a paired difference of one metric; NaN where it is undefined.
+
+    These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
+    scale in so many resamples that its own percentiles stop there, what follows from the intervals of the two is added,
+    unless the difference excludes 0 without it.
 
     Args:
         entry: The metric.
-        values: (R,) resamples of each of the two, of the same draws.
-        estimates: Their values.
-        n_carriers: Patients who carry each, see `Carriers`; not asked for where the metric is no share.
+        one: The one, with its resamples.
+        other: The other, of the same draws.
         n: Patients on whom the difference rests.
         level: What is left out.
     """
-    differences = values[0] - values[1]
-    defined = ~np.isnan(differences)
-    if entry.carried_by is None or not defined.any():
-        return interval_of(differences, estimates[0] - estimates[1], n, level)
-    at = _share(entry, estimates[0]), _share(entry, estimates[1])
-    one, other = _share(entry, values[0]), _share(entry, values[1])
-    own = of_share(at[0], one, n_carriers[0], level), of_share(at[1], other, n_carriers[1], level)
-    low, high = of_difference(one[defined], other[defined], own, at, n, level)
-    return low * _length(entry), high * _length(entry)
-
-
-def of_difference(one: NDArray[np.float64], other: NDArray[np.float64], own: tuple[Bounds, Bounds],
-                  estimates: tuple[float, float], n: int, level: float) -> Bounds:  # fmt: skip
-    """Return the interval of a paired difference of two shares, no shorter than their own intervals allow.
-
-    These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
-    scale in so many resamples that its own percentiles stop there, what follows from the two intervals is added, unless
-    the difference excludes 0 without it.
-
-    Args:
-        one: (R,) resamples.
-        other: (R,) resamples of the other.
-        own: Interval of each.
-        estimates: Value of each.
-        n: Patients on whom the difference rests.
-        level: What is left out.
-    """
-    low, high = interval_of(one - other, estimates[0] - estimates[1], n, level)
-    at_end = max(float((np.minimum(values, 1 - values) < _NOTHING).mean()) for values in (one, other))
-    if at_end <= farther(level, n) / 2 or low > 0 or high < 0:
+    low, high = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
+    at_end = max(_at_end(entry, side) for side in (one, other))
+    if entry.carried_by is None or np.isnan(low) or at_end <= farther(level, n) / 2 or low > 0 or high < 0:
         return low, high
-    by_own = from_own(estimates, own, _tie(one, other))
+    tie = _ties(np.stack([one.resamples, other.resamples]))[0, 1]
+    own = of_estimate(entry, one, level), of_estimate(entry, other, level)
+    by_own = from_own((one.value, other.value), own, tie)
     return min(low, by_own[0]), max(high, by_own[1])
+
+
+def _at_end(entry: MetricEntry, estimate: Estimate) -> float:
+    """Return in which share of the resamples a value reaches an end of its scale, of a mean the part that does most."""
+    if estimate.parts:
+        return max(_at_end(entry, one) for one in estimate.parts)
+    share = _share(entry, estimate.resamples[~np.isnan(estimate.resamples)])
+    return float((np.minimum(share, 1 - share) < _NOTHING).mean()) if len(share) else 0.0
 
 
 def from_own(estimates: tuple[float, float], own: tuple[Bounds, Bounds], tie: float = 0.0) -> Bounds:

@@ -35,6 +35,7 @@ class MetricEntry:
         overall: What the one overall number is: the `"whole"` measure itself, the `"macro"` mean over the classes,
             the `"positive"` class (macro where the task is not binary), or `"none"`.
         per_class: Whether every class is reported too.
+        mean_of: The metric whose classes a macro mean is made of, where that has another name.
         undefined: Why it may be undefined; `{label}` is the class.
         infinite: Why it may be infinite.
         better: Which values are better; `"neither"` describes the cases and no family.
@@ -63,6 +64,7 @@ class MetricEntry:
     reference: str
     overall: Literal["whole", "macro", "positive", "none"] = "whole"
     per_class: bool = False
+    mean_of: str | None = None
     undefined: str = "there is no sample"
     infinite: str = ""
     better: Literal["higher", "lower", "closer to 0", "closer to 1", "neither"] = "higher"
@@ -78,6 +80,11 @@ class MetricEntry:
     def by_class(self) -> bool:
         """Whether it is measured class by class."""
         return self.overall != "whole"
+
+    @property
+    def of_class(self) -> str:
+        """The metric that a macro mean is made of."""
+        return self.mean_of or self.name
 
     @property
     def by_percentiles(self) -> bool:
@@ -121,8 +128,8 @@ METRICS: Registry[MetricEntry] = Registry(
         ),
         MetricEntry(
             "balanced_accuracy", "balanced accuracy", "mean recall over the classes; undefined where a class is absent",
-            f"{_MODULE}:recall", "labels", "Brodersen et al., ICPR (2010)", overall="macro", undefined=_NO_SAMPLE,
-            carried_by="class",
+            f"{_MODULE}:recall", "labels", "Brodersen et al., ICPR (2010)", overall="macro", mean_of="recall",
+            undefined=_NO_SAMPLE, carried_by="class",
         ),
         MetricEntry(
             "accuracy", "accuracy", "share of samples whose most probable class is right",

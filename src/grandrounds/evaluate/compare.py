@@ -24,11 +24,12 @@ from grandrounds import tables
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, resample
 from grandrounds.evaluate.bounds import of_paired
-from grandrounds.evaluate.carriers import Carried, Carriers
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
 from grandrounds.evaluate.differences import p_of
+from grandrounds.evaluate.estimates import Estimate
 
 ALPHA = 0.05
 
@@ -37,25 +38,29 @@ ALPHA = 0.05
 class _Pair:
     a: str
     b: str
-    values: tuple[NDArray[np.float64], NDArray[np.float64]]  # (R,) of each
-    estimates: tuple[float, float]
-    n_carriers: tuple[int, int]
-    n: int  # patients on whom the difference rests
+    one: Estimate
+    other: Estimate
 
     @property
     def differences(self) -> NDArray[np.float64]:
         """One minus the other, (R,)."""
-        return self.values[0] - self.values[1]
+        return self.one.resamples - self.other.resamples
 
     @property
     def estimate(self) -> float:
         """One minus the other."""
-        return self.estimates[0] - self.estimates[1]
+        return self.one.value - self.other.value
+
+    @property
+    def n(self) -> int:
+        """Patients on whom the difference rests."""
+        return min(self.one.carried.difference, self.other.carried.difference)
 
     @property
     def has_error(self) -> bool:
         """Whether the resamples say how far off the difference may be: a handful of patients on one side do not."""
-        return self.known and min(self.n_carriers) >= too_few.FEWEST and bool(np.nanstd(self.differences) > 0)
+        fewest = min(self.one.carried.value, self.other.carried.value)
+        return self.known and fewest >= too_few.FEWEST and bool(np.nanstd(self.differences) > 0)
 
     @property
     def known(self) -> bool:
@@ -71,7 +76,7 @@ def compare(
     seed: int,
     *,
     against: str | None = None,
-    carried: Mapping[str, Carried] | None = None,
+    estimates: Mapping[str, Estimate] | None = None,
 ) -> pl.DataFrame:
     """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
 
@@ -84,14 +89,14 @@ def compare(
         margin: Differences within this much, in units of the metric, count as equal.
         seed: Of the draws that made `replicates`; needed where two families did not finish the same folds.
         against: The family that every other one is compared with; None for every pair.
-        carried: How many patients each family's value rests on; None counts them in the cohort.
+        estimates: Each family's value, where it is none of the replicates', as a mean over tasks is.
     """
-    carried = carried or _carried(cohort, replicates, primary)
-    pairs = [_pair(cohort, replicates, carried, primary, a, b, seed) for a, b in _named(replicates.families, against)]
+    estimates = estimates or _estimates(cohort, replicates, primary)
+    pairs = [_pair(cohort, replicates, estimates, primary, a, b, seed) for a, b in _named(replicates.families, against)]
     raw = [p_of(pair.differences, pair.estimate, pair.n) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
-        low, high = of_paired(primary, pair.values, pair.estimates, pair.n_carriers, pair.n, level)
+        low, high = of_paired(primary, pair.one, pair.other, pair.n, level)
         rows.append(
             {
                 "family_a": pair.a, "family_b": pair.b, "task": cohort.task.name, "metric": primary.name,
@@ -161,36 +166,28 @@ def _ranked(p_values: Sequence[float]) -> list[int]:
     return sorted(defined, key=lambda at: p_values[at])
 
 
-def _carried(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, Carried]:
-    column = replicates.columns[replicates.at(primary.name)]
-    carriers = {family: Carriers.of(cohort, family) for family in replicates.families}
-    return {family: own.carried(column) for family, own in carriers.items()}
+def _estimates(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, Estimate]:
+    at = replicates.at(primary.name)
+    return {
+        family: Estimate.of(replicates, place, at, Carriers.of(cohort, family))
+        for place, family in enumerate(replicates.families)
+    }
 
 
 def _pair(
     cohort: Cohort,
     replicates: Replicates,
-    carried: Mapping[str, Carried],
+    estimates: Mapping[str, Estimate],
     primary: MetricEntry,
     a: str,
     b: str,
     seed: int,
 ) -> _Pair:
     """Return the paired difference, over the folds and seeds that both families finished."""
-    shared = cohort.runs(a) & cohort.runs(b)
+    shared, n_resamples = cohort.runs(a) & cohort.runs(b), replicates.values.shape[2]
     if not shared:
-        nowhere = np.full(replicates.values.shape[2], np.nan)
-        return _Pair(a, b, (nowhere, nowhere), (float("nan"), float("nan")), (0, 0), 0)
+        return _Pair(a, b, Estimate.unknown(n_resamples), Estimate.unknown(n_resamples))
     if cohort.runs(a) != cohort.runs(b):
         cohort = cohort.restricted((a, b), shared)
-        replicates = resample(cohort, replicates.values.shape[2], seed, metrics=(primary,))
-        carried = _carried(cohort, replicates, primary)
-    one, other = replicates.families.index(a), replicates.families.index(b)
-    at = replicates.at(primary.name)
-    return _Pair(
-        a, b,
-        (replicates.values[one, at], replicates.values[other, at]),
-        (float(replicates.estimate[one, at]), float(replicates.estimate[other, at])),
-        (carried[a].value, carried[b].value),
-        min(carried[a].difference, carried[b].difference),
-    )  # fmt: skip
+        estimates = _estimates(cohort, resample(cohort, n_resamples, seed, metrics=(primary,)), primary)
+    return _Pair(a, b, estimates[a], estimates[b])

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import BLOCK, draw, mean_where_defined
-from grandrounds.evaluate.bounds import of_balance, of_share
+from grandrounds.evaluate.bounds import of_balance, of_mean, of_share
 from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compiled import compiled
@@ -38,7 +38,6 @@ N_BINS = 10  # of the reliability curve
 
 _Row = dict[str, Any]
 _Heights = Callable[[Group, int, NDArray[np.uint8]], NDArray[np.float64]]
-_Ends = Callable[[NDArray[np.float64], int], NDArray[np.float64]]
 
 
 def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
@@ -63,8 +62,8 @@ def curves(cohort: Cohort, seed: int) -> pl.DataFrame:
     for family in cohort.families:
         groups = cohort.of(family)
         made = [
-            *_averaged("roc", _heights, _never_falling, groups, cohort.task, weights),
-            *_averaged("precision-recall", _precisions, _ends, groups, cohort.task, weights),
+            *_averaged("roc", _heights, groups, cohort.task, weights, rises=True),
+            *_averaged("precision-recall", _precisions, groups, cohort.task, weights),
             *_calibration(groups, cohort.task, weights),
             *_net_benefit(groups, cohort.task, weights),
             *_confusion(groups, cohort.task),
@@ -82,18 +81,22 @@ def _n_draws(cohort: Cohort) -> int:
 
 
 def _averaged(
-    curve: str, heights_of: _Heights, ends_of: _Ends, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8]
-) -> Iterator[_Row]:
+    curve: str, heights_of: _Heights, groups: tuple[Group, ...], task: Task, weights: NDArray[np.uint8],
+    *, rises: bool = False,
+) -> Iterator[_Row]:  # fmt: skip
     """Yield a curve on the grid, averaged over folds and seeds, and its mean over classes where there are several."""
-    drawn, carriers = [], list[int]()
+    drawn, ends = list[NDArray[np.float64]](), list[NDArray[np.float64]]()
     for klass, name in _shown(task):
         heights = [_in_parts(partial(heights_of, one, klass), len(one.patient), weights) for one in groups]
+        n_carriers = len(np.unique(np.concatenate([one.patient[one.label == klass] for one in groups])))
         drawn.append(mean_where_defined(heights))
-        carriers.append(len(np.unique(np.concatenate([one.patient[one.label == klass] for one in groups]))))
-        yield from _points(curve, name, GRID, drawn[-1], ends_of(drawn[-1], carriers[-1]))
+        ends.append(_ends(drawn[-1], n_carriers))
+        yield from _points(curve, name, GRID, drawn[-1], _never_falling(ends[-1]) if rises else ends[-1])
     if len(drawn) > 1:
-        mean = np.mean(drawn, axis=0)
-        yield from _points(curve, None, GRID, mean, ends_of(mean, min(carriers)))
+        of_classes = np.stack(drawn, axis=1)  # (points, K, 1 + R)
+        mean = [of_mean(one[:, 0], low_high, one[:, 1:])
+                for one, low_high in zip(of_classes, np.stack(ends, axis=1), strict=True)]  # fmt: skip
+        yield from _points(curve, None, GRID, of_classes.mean(axis=1), _never_falling(mean) if rises else mean)
 
 
 def _descent(
@@ -245,10 +248,10 @@ def _ends(heights: NDArray[np.float64], carriers: int | Sequence[int]) -> NDArra
     ]).reshape(-1, 2)  # fmt: skip
 
 
-def _never_falling(heights: NDArray[np.float64], carriers: int) -> NDArray[np.float64]:
-    """Return `_ends` of a ROC curve: what a point excludes is so on its farther side, too; it ends at 1."""
-    ends = _ends(heights, carriers)
-    ends[-1] = heights[-1, 0]
-    ends[:, 0] = np.fmax.accumulate(ends[:, 0])
-    ends[:, 1] = np.fmin.accumulate(ends[::-1, 1])[::-1]
-    return ends
+def _never_falling(ends: ArrayLike) -> NDArray[np.float64]:
+    """Return the ends (points, 2) of a ROC curve: it ends at 1, and what a point excludes is so on its farther side."""
+    band = np.array(ends)
+    band[-1] = np.where(np.isnan(band[-1]), np.nan, 1.0)
+    band[:, 0] = np.fmax.accumulate(band[:, 0])
+    band[:, 1] = np.fmin.accumulate(band[::-1, 1])[::-1]
+    return band

@@ -105,7 +105,7 @@ class _Number(NamedTuple):
 def _numbers(side: Side, drawn: Replicates, place: int, at: int) -> _Number:
     value, column, values = float(drawn.estimate[place, at]), drawn.columns[at], drawn.values[place, at]
     carriers = Carriers.of(side.cohort, drawn.families[place])
-    return _Number(value, bounds(drawn, place, at, carriers.number), values, column.entry)
+    return _Number(value, bounds(drawn, place, at, carriers), values, column.entry)
 
 
 def _compared(there: _Number, here: _Number | None) -> _Row:

@@ -58,7 +58,7 @@ def learning(
         for place, family in enumerate(drawn.families):
             y = float(drawn.estimate[place, at])
             if not np.isnan(y):
-                low, high = bounds(drawn, place, at, Carriers.of(cohort, family).number)
+                low, high = bounds(drawn, place, at, Carriers.of(cohort, family))
                 rows.append(
                     {"family": family, "task": task.name, "curve": LEARNING, "x": part.n_patients, "y": y,
                      "low": low, "high": high}

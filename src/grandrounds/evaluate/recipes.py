@@ -59,7 +59,7 @@ def _row(cohort: Cohort, replicates: Replicates, place: int, entry: MetricEntry)
     family, at = replicates.families[place], replicates.at(entry.name)
     column = replicates.columns[at]
     estimate = float(replicates.estimate[place, at])
-    low, high = bounds(replicates, place, at, Carriers.of(cohort, family).number)
+    low, high = bounds(replicates, place, at, Carriers.of(cohort, family))
     of_trials = replicates.by_group[place][:, list(column.cells)].mean(axis=1)
     defined = of_trials[np.isfinite(of_trials)]
     return {

@@ -79,7 +79,7 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
     carriers = Carriers.of(cohort, family)
     for at, column in enumerate(replicates.columns):
         estimate, values = replicates.estimate[place, at], replicates.values[place, at]
-        low, high = bounds(replicates, place, at, carriers.number)
+        low, high = bounds(replicates, place, at, carriers)
         measured = replicates.by_group[place][:, list(column.cells)]  # (groups, classes)
         parts = list[str]()
         if column.entry.ratio is None or not math.isfinite(estimate):  # a ratio is not averaged over folds

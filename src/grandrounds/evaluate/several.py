@@ -15,8 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -25,12 +23,13 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate import levels, too_few
-from grandrounds.evaluate.bootstrap import Behind, Column, Replicates, resample
-from grandrounds.evaluate.bounds import bounds
-from grandrounds.evaluate.carriers import Carried, Carriers
+from grandrounds.evaluate.bootstrap import Column, Replicates, resample
+from grandrounds.evaluate.bounds import bounds, of_mean
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
+from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, scored
 from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import lost
@@ -91,11 +90,11 @@ def judge_several(
     numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.col("metric").replace_strict(how)
     known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
     overall = tables.check(overall.with_columns(numbers, method=method, n_patients=known), tables.SCORES)
-    decisive = mean.columns[mean.at(entry.name)]
-    carried = {one: _fewest([Carriers.of(cohort, one) for cohort in kept], found, decisive) for one in families}
+    carriers = {one: [Carriers.of(cohort, one) for cohort in kept] for one in families}
+    estimates = {one: _estimate(found, carriers[one], one, entry) for one in families}
     judgement = Judgement(
         pl.concat([overall, *by_task]),
-        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed, carried=carried),
+        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed, estimates=estimates),
         tables.empty(tables.CURVES),
         (*_notes(cohorts, families),),
         selection(kept, entry, min(resamples, PICKS), seed, without=floors) if role != "valid" else None,
@@ -134,19 +133,15 @@ def _mean(found: Sequence[Replicates], families: Sequence[str]) -> Replicates:
         estimates.append(one.estimate[place])
         values.append(one.values[place])
     columns = tuple(Column(entry, None, (turn,)) for turn, entry in enumerate(shared))
-    behind: Behind = {
-        (measure, None): np.mean([_of(one, families, one.behind[measure, None]) for one in found], axis=0)
-        for entry in shared
-        for measure in entry.behind
-    }
-    return Replicates(
-        tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), (), MappingProxyType(behind)
-    )
+    return Replicates(tuple(families), columns, np.mean(estimates, axis=0), np.mean(values, axis=0), ())
 
 
-def _of(one: Replicates, families: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the values (F, 1 + R) of these families."""
-    return values[[one.families.index(name) for name in families]]
+def _estimate(found: Sequence[Replicates], carriers: Sequence[Carriers], family: str, entry: MetricEntry) -> Estimate:
+    """Return the mean over tasks of one metric of one family."""
+    return Estimate.mean([
+        Estimate.of(one, one.families.index(family), one.at(entry.name), own)
+        for one, own in zip(found, carriers, strict=True)
+    ])  # fmt: skip
 
 
 def _has(one: Replicates, entry: MetricEntry) -> bool:
@@ -159,12 +154,14 @@ def _rows(cohorts: Sequence[Cohort], found: Sequence[Replicates], mean: Replicat
                    for at, name in enumerate(group.sample)}  # fmt: skip
         carriers = [Carriers.of(cohort, family) for cohort in cohorts]
         for at, column in enumerate(mean.columns):
-            estimate = float(mean.estimate[place, at])
-            low, high = bounds(mean, place, at, partial(_n_carriers, carriers, found))
+            estimate, of_tasks = float(mean.estimate[place, at]), _estimate(found, carriers, family, column.entry)
+            ends = [
+                bounds(one, one.families.index(family), one.at(column.entry.name), own)
+                for one, own in zip(found, carriers, strict=True)
+            ]
+            low, high = of_mean([one.value for one in of_tasks.parts], ends, of_tasks.stacked)
             undefined = [
-                cohort.task.name
-                for cohort, one in zip(cohorts, found, strict=True)
-                if np.isnan(one.estimate[one.families.index(family), one.at(column.entry.name)])
+                cohort.task.name for cohort, one in zip(cohorts, of_tasks.parts, strict=True) if np.isnan(one.value)
             ]
             yield {
                 "family": family, "task": ALL_TASKS, "metric": column.entry.name, "unit": cohorts[0].unit,
@@ -179,17 +176,6 @@ def _why(undefined: Sequence[str], values: NDArray[np.float64]) -> Iterator[str]
     if undefined:
         yield f"undefined for {', '.join(undefined)}"
     yield from lost(values)
-
-
-def _fewest(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> Carried:
-    """Return how many patients carry an overall value in the task in which they are the fewest."""
-    overall = [one.columns[one.at(column.entry.name)] for one in found]
-    of_tasks = [own.carried(of_task) for own, of_task in zip(carriers, overall, strict=True)]
-    return Carried(*(min(numbers) for numbers in zip(*of_tasks, strict=True)))
-
-
-def _n_carriers(carriers: Sequence[Carriers], found: Sequence[Replicates], column: Column) -> int:
-    return _fewest(carriers, found, column).value
 
 
 def _lacking(cohorts: Sequence[Cohort], mean: Replicates) -> Iterator[dict[str, object]]:

@@ -28,6 +28,7 @@ from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry
 from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.compare import holm, holm_levels, judged
+from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.membership import METHOD, p_of_difference, roll
 from grandrounds.evaluate.score import score
 from grandrounds.evaluate.slices import Slice
@@ -52,15 +53,14 @@ class _Test:
 
     family: str
     slice: Slice
-    estimates: tuple[float, float]  # in the slice, and in the rest
-    values: tuple[NDArray[np.float64], NDArray[np.float64]]  # (R,) of each, of the bootstrap
-    n_carriers: tuple[int, int]
+    inside: Estimate
+    outside: Estimate
     p: float
 
     @property
     def estimate(self) -> float:
         """Slice minus rest."""
-        return self.estimates[0] - self.estimates[1]
+        return self.inside.value - self.outside.value
 
 
 def subgroups(
@@ -152,20 +152,13 @@ def _tests(
     who = roll(cohort, part.samples)
     for family in drawn[0].families:
         if family in drawn[1].families:
-            (one, values, n), (other, others, m) = (
-                _side(*each, family, primary) for each in zip(sides, drawn, strict=True)
-            )
+            inside, outside = (_side(*each, family, primary) for each in zip(sides, drawn, strict=True))
             p = p_of_difference(cohort, who, family, primary, PERMUTATIONS, seed)
-            yield _Test(family, part, (one, other), (values, others), (n, m), p)
+            yield _Test(family, part, inside, outside, p)
 
 
-def _side(
-    cohort: Cohort, drawn: Replicates, family: str, primary: MetricEntry
-) -> tuple[float, NDArray[np.float64], int]:
-    """Return the value of one side, its resamples, and how many patients carry it."""
-    place, at = drawn.families.index(family), drawn.at(primary.name)
-    n_carriers = Carriers.of(cohort, family).number(drawn.columns[at])
-    return float(drawn.estimate[place, at]), drawn.values[place, at], n_carriers
+def _side(cohort: Cohort, drawn: Replicates, family: str, primary: MetricEntry) -> Estimate:
+    return Estimate.of(drawn, drawn.families.index(family), drawn.at(primary.name), Carriers.of(cohort, family))
 
 
 def _compared(
@@ -182,7 +175,8 @@ def _compared(
         p, level = adjusted[place[question]], levels[place[question]]
         low, high = np.nan, np.nan
         if not np.isnan(one.estimate):
-            low, high = of_paired(primary, one.values, one.estimates, one.n_carriers, 2 * min(one.n_carriers), level)
+            n = 2 * min(one.inside.carried.value, one.outside.carried.value)
+            low, high = of_paired(primary, one.inside, one.outside, n, level)
         yield {
             "family_a": family, "family_b": family, "task": cohort.task.name, "metric": primary.name,
             "unit": cohort.unit, "difference": one.estimate, "low": low, "high": high, "p_adjusted": p,

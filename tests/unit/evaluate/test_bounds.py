@@ -7,12 +7,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from grandrounds.evaluate import METRICS, delong
-from grandrounds.evaluate.bounds import of_difference, of_paired, of_ratio, of_share
+from grandrounds.evaluate.bounds import of_mean, of_paired, of_ratio, of_share
+from grandrounds.evaluate.carriers import Carried
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.differences import interval_of
+from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.judge import judge
 from grandrounds.tables import Task
 
@@ -188,17 +190,86 @@ def test_a_kappa_of_chance_is_not_at_the_end_of_its_scale():
     """A difference of two families that guess is what its paired resamples say, as it is of two of an AUC of 0.5."""
     random = np.random.default_rng(3)
     entry = METRICS.get("kappa")
-    values = random.normal(0.0, 0.08, 2000), random.normal(0.02, 0.08, 2000)
-    ends = interval_of(values[0] - values[1], -0.02, 60)
+    one, other = (Estimate(value, random.normal(value, 0.08, 2000), Carried(60, 60)) for value in (0.0, 0.02))
+    ends = interval_of(one.resamples - other.resamples, -0.02, 60)
 
-    assert of_paired(entry, values, (0.0, 0.02), (60, 60), 60, 0.05) == pytest.approx(ends)
+    assert of_paired(entry, one, other, 60, 0.05) == pytest.approx(ends)
 
 
 def test_a_difference_that_excludes_0_stays_as_it_was():
     """The wider bounds near the end never take away what the paired resamples show."""
     random = np.random.default_rng(0)
-    one, other = np.minimum(1.0, random.normal(0.99, 0.01, 2000)), random.normal(0.7, 0.02, 2000)
-    own = of_share(0.99, one, 50), of_share(0.7, other, 50)
-    low, high = of_difference(one, other, own, (0.99, 0.7), 50, 0.05)
+    one = Estimate(0.99, np.minimum(1.0, random.normal(0.99, 0.01, 2000)), Carried(50, 50))
+    other = Estimate(0.7, random.normal(0.7, 0.02, 2000), Carried(50, 50))
+    ends = of_paired(METRICS.get("accuracy"), one, other, 50, 0.05)
 
-    assert (low, high) == interval_of(one - other, 0.29, 50)
+    assert ends == interval_of(one.resamples - other.resamples, 0.29, 50)
+
+
+def rare(false_calls: int, family: str = "one") -> pl.DataFrame:
+    """Return predictions of 190 well patients, of whom some are called ill, and of ten ill ones, all called so."""
+    truth = np.arange(200) >= 190
+    called = truth | (np.arange(200) < false_calls)
+    return read(np.where(called, 0.8, 0.1), truth.astype(int), family)
+
+
+def test_balanced_accuracy_knows_that_ten_ill_patients_say_little():
+    """No resample misses one of the ten, but sensitivity may be 0.69: the mean with specificity may be half as far."""
+    scores = judge(rare(false_calls=10), TASK, resamples=500).scores
+    row, ill, well = (
+        overall(scores, *of) for of in (("balanced_accuracy",), ("recall", "ill"), ("recall", "well"))
+    )  # fmt: skip
+    reach = np.hypot(*(one["estimate"] - one["low"] for one in (ill, well))) / 2
+
+    assert ill["low"] == pytest.approx(0.025 ** (1 / 10))
+    assert row["low"] == pytest.approx(row["estimate"] - reach, abs=0.003)
+    assert row["high"] < 1
+
+
+def test_ten_ill_patients_do_not_show_that_two_families_are_equivalent():
+    """Neither missed one of the ten, and false calls differ by one in 190; but sensitivities may differ by more."""
+    both = pl.concat([rare(10, "a"), rare(11, "b")])
+    found = judge(both, TASK, primary="balanced_accuracy", margin=0.02, resamples=500).comparisons
+    decisive = found.row(0, named=True)
+    assert (decisive["metric"], decisive["verdict"]) == ("balanced_accuracy", "undecided")
+    assert decisive["high"] > 0.1
+
+
+def test_a_macro_auc_of_a_class_of_five_may_be_a_fifth_lower():
+    """Five patients of the third class are all ranked first, so that its AUC may be 0.48; the others' are known."""
+    random = np.random.default_rng(1)
+    truth = np.repeat([0, 1, 2], [100, 100, 5])
+    scores = np.eye(3)[truth] + 0.6 * random.normal(size=(205, 3))
+    scores[:, 2] = np.where(truth == 2, 5, -5)
+    probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    names = [f"p{at}" for at in range(205)]
+    rows = pl.DataFrame({
+        "family": "one", "sample": names, "patient": names, "label": np.array(GRADES.classes)[truth],
+        **{f"prob_{name}": probs[:, at] for at, name in enumerate(GRADES.classes)},
+    })  # fmt: skip
+    found = judge(rows, GRADES, resamples=500).scores
+    macro, third = overall(found, "auc"), overall(found, "auc", "severe")
+
+    assert (third["estimate"], third["low"]) == (1.0, pytest.approx(0.025 ** (1 / 5)))
+    assert macro["estimate"] - macro["low"] == pytest.approx((1 - third["low"]) / 3, abs=0.01)
+
+
+@settings(deadline=None)
+@given(*(st.integers(0, 40) for _ in range(2)))
+def test_a_mean_of_two_shares_has_newcombes_interval(hits, others):
+    """With Wilson's bounds it is a half, and half of what statsmodels says of one less what the other leaves of 1."""
+    shares = [one / 40 for one in (hits, others)]
+    ends = [proportion_confint(one, 40, method="wilson") for one in (hits, others)]
+    expected = confint_proportions_2indep(hits, 40, 40 - others, 40, method="newcomb", compare="diff")
+
+    found = of_mean(shares, ends, np.ones((2, 9)))
+    assert found == pytest.approx(tuple(0.5 + one / 2 for one in expected))
+
+
+def test_a_mean_of_the_same_twice_is_the_same():
+    """Parts that vary together take nothing off each other's interval, those that vary apart do."""
+    values = np.random.default_rng(0).normal(0.8, 0.05, (2, 500))
+    same, apart = of_mean([0.8] * 2, [(0.6, 0.9)] * 2, values[[0, 0]]), of_mean([0.8] * 2, [(0.6, 0.9)] * 2, values)
+
+    assert same == pytest.approx((0.6, 0.9))
+    assert apart == pytest.approx((0.8 - 0.2 / np.sqrt(2), 0.8 + 0.1 / np.sqrt(2)), abs=0.01)
