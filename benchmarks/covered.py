@@ -12,7 +12,7 @@ METHODS = ("shown", "percentiles")
 
 
 def held(cohort, entries, truth, seed, draws):
-    """Return whether the interval that is shown and percentiles hold each true value, (metrics, methods).
+    """Return whether the interval that is shown and percentiles hold each true value, (metrics, methods); NaN for none.
 
     Args:
         cohort: Of one family.
@@ -25,11 +25,12 @@ def held(cohort, entries, truth, seed, draws):
     at = [drawn.at(entry.name) for entry in entries]
     carriers = Carriers.of(cohort, cohort.families[0])
     ends = np.array([[bounds(drawn, 0, one, carriers), interval(drawn.values[0, one])] for one in at])
-    return (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
+    inside = (ends[..., 0] <= truth[:, None]) & (truth[:, None] <= ends[..., 1])
+    return np.where(np.isnan(ends).any(axis=2), np.nan, inside)
 
 
 def coverage(n, study, entries, truth, draws):
-    """Return the share of n studies whose intervals hold the truth, (metrics, methods).
+    """Return the share of n studies whose intervals hold the truth, of those that give one, (metrics, methods).
 
     Args:
         n: How many.
@@ -38,4 +39,4 @@ def coverage(n, study, entries, truth, draws):
         truth: As for `held`.
         draws: As for `held`.
     """
-    return np.mean([held(study(seed), entries, truth, seed, draws) for seed in range(n)], axis=0)
+    return np.nanmean([held(study(seed), entries, truth, seed, draws) for seed in range(n)], axis=0)

@@ -71,7 +71,18 @@ def of_estimate(entry: MetricEntry, estimate: Estimate, level: float = 0.05) -> 
     if estimate.parts:
         ends = [of_estimate(entry, one, level) for one in estimate.parts]
         return of_mean([one.value for one in estimate.parts], ends, estimate.stacked)
-    return on_scale(entry, estimate.value, estimate.resamples, estimate.carried.value, level)
+    low, high = on_scale(entry, estimate.value, estimate.resamples, estimate.carried.value, level)
+    return _with_unseen(entry, estimate, (low, high)) if entry.of_counts else (low, high)
+
+
+def _with_unseen(entry: MetricEntry, estimate: Estimate, ends: Bounds) -> Bounds:
+    """Return the interval with what misses and hits that were not seen may add; nothing where it is chance's."""
+    value, never_varies = estimate.value, bool(np.nanstd(estimate.resamples) < _NOTHING)
+    if never_varies and entry.scale[0] < value < entry.scale[1] - _NOTHING:
+        return ends
+    reaches = [0.0 if never_varies else abs(value - end) for end in ends]  # then the ends are all that is unseen
+    down, up = (float(np.hypot(seen, unseen)) for seen, unseen in zip(reaches, estimate.unseen, strict=True))
+    return max(value - down, entry.scale[0]), min(value + up, entry.scale[1])
 
 
 def on_scale(
@@ -231,8 +242,8 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
     """Return the interval of a paired difference of one metric; NaN where it is undefined.
 
     These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
-    scale in so many resamples that its own percentiles stop there, what follows from the intervals of the two is added,
-    unless the difference excludes 0 without it.
+    scale in so many resamples that its own percentiles stop there, or rests on a class of which no miss was seen, what
+    follows from the intervals of the two is added, unless the difference excludes 0 without it.
 
     Args:
         entry: The metric.
@@ -242,8 +253,10 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
         level: What is left out.
     """
     low, high = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
-    at_end = max(_at_end(entry, side) for side in (one, other))
-    if entry.carried_by is None or np.isnan(low) or at_end <= farther(level, n) / 2 or low > 0 or high < 0:
+    at_end = max(_at_end(entry, side) for side in (one, other)) > farther(level, n) / 2
+    if entry.carried_by is None or np.isnan(low) or low > 0 or high < 0:
+        return low, high
+    if not at_end and not any((*one.unseen, *other.unseen)):
         return low, high
     tie = _ties(np.stack([one.resamples, other.resamples]))[0, 1]
     own = of_estimate(entry, one, level), of_estimate(entry, other, level)

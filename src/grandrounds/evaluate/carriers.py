@@ -36,11 +36,13 @@ class Carriers:
         task: What was to be told.
         everyone: All of its patients.
         by_side: Each way in which a class has patients to the numbers of them, (K,).
+        calls: (K, K) rows by true class and class called.
     """
 
     task: Task
     everyone: int
     by_side: Mapping[str, NDArray[np.int64]]
+    calls: NDArray[np.float64]
 
     @classmethod
     def of(cls, cohort: Cohort, family: str) -> Self:
@@ -54,7 +56,9 @@ class Carriers:
         sides = {
             "class": inside, "others": outside, "both": np.minimum(inside, outside), "called": yes, "uncalled": no,
         }  # fmt: skip
-        return cls(cohort.task, len(np.unique(patient)), MappingProxyType(sides))
+        calls = np.zeros((n_classes, n_classes))
+        np.add.at(calls, (label, called), 1.0)
+        return cls(cohort.task, len(np.unique(patient)), MappingProxyType(sides), calls)
 
     def number(self, column: Column) -> int:
         """Return how many patients carry a number: of several classes, the fewest.

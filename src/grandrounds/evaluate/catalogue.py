@@ -46,6 +46,8 @@ class MetricEntry:
             those that are called the class or not. Where its interval is the bootstrap's, it is made on the log odds of
             how far up its scale the value is. None: percentiles are the interval.
         scale: Least and greatest value.
+        of_counts: Whether it follows from how often which class is called what, so that what misses that were not seen
+            would do to it can be worked out.
         by_chance: Where a value adds up distances from what is right, so that drawing alone lifts it above 0:
             `"module:function"` from a `Tally` to what drawing alone makes of it, (R,). None: it is no such value.
         ratio: Where a value is a ratio of two shares, from whose intervals its own follows: what stands above and below
@@ -71,6 +73,7 @@ class MetricEntry:
     influence: str | None = None
     carried_by: Literal["everyone", "class", "others", "both", "called", "uncalled"] | None = None
     scale: tuple[float, float] = (0.0, 1.0)
+    of_counts: bool = False
     by_chance: str | None = None
     ratio: tuple[Rate, Rate] | None = None
     balance: tuple[str, str] | None = None
@@ -194,6 +197,7 @@ METRICS: Registry[MetricEntry] = Registry(
             "agreement beyond chance, disagreements weighted by the squared distance of the classes",
             f"{_MODULE}:quadratic_kappa", "labels", "Cohen, Psychological Bulletin 70:213 (1968)",
             undefined="chance alone would agree fully", kinds=("ordinal",), carried_by="everyone", scale=(-1.0, 1.0),
+            of_counts=True,
         ),
         MetricEntry(
             "npv", "negative predictive value",
@@ -228,12 +232,13 @@ METRICS: Registry[MetricEntry] = Registry(
             "correlation of true and called class, -1 to 1; undefined where either never varies",
             f"{_MODULE}:mcc", "labels", "Gorodkin, Computational Biology and Chemistry 28:367 (2004)",
             undefined="all samples are of one class or called one", carried_by="everyone", scale=(-1.0, 1.0),
+            of_counts=True,
         ),
         MetricEntry(
             "kappa", "Cohen's kappa",
             "agreement of true and called class beyond what their frequencies alone would give",
             f"{_MODULE}:kappa", "labels", "Cohen, Educational and Psychological Measurement 20:37 (1960)",
-            undefined="chance alone would agree fully", carried_by="everyone", scale=(-1.0, 1.0),
+            undefined="chance alone would agree fully", carried_by="everyone", scale=(-1.0, 1.0), of_counts=True,
         ),
         MetricEntry(
             "calibration_slope", "calibration slope",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate.bootstrap import Replicates
 from grandrounds.evaluate.carriers import Carried, Carriers
+from grandrounds.evaluate.unseen import reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,14 @@ class Estimate:
         resamples: (R,) under the draws.
         carried: How many patients carry it, and a difference from it.
         parts: What it is the mean of; none for a value that is no mean of others.
+        unseen: How far misses and hits that were not seen may take it down and up, see `unseen`.
     """
 
     value: float
     resamples: NDArray[np.float64]
     carried: Carried
     parts: tuple[Self, ...] = ()
+    unseen: tuple[float, float] = (0.0, 0.0)
 
     @property
     def stacked(self) -> NDArray[np.float64]:
@@ -53,6 +56,7 @@ class Estimate:
         return cls(
             float(drawn.estimate[place, at]), drawn.values[place, at], carriers.carried(column),
             tuple(cls.of(drawn, place, one, carriers) for one in of_classes),
+            reach(column.entry, carriers) if column.entry.of_counts else (0.0, 0.0),
         )  # fmt: skip
 
     @classmethod

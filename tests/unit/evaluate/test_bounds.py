@@ -11,11 +11,12 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from grandrounds.evaluate import METRICS, delong
 from grandrounds.evaluate.bounds import of_mean, of_paired, of_ratio, of_share
-from grandrounds.evaluate.carriers import Carried
-from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.carriers import Carried, Carriers
+from grandrounds.evaluate.cohort import Cohort, Group, assemble
 from grandrounds.evaluate.differences import interval_of
 from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.judge import judge
+from grandrounds.evaluate.unseen import reach
 from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("well", "ill"), positive="ill")
@@ -54,9 +55,10 @@ def test_sixty_patients_without_a_miss_have_clopper_and_pearsons_bound():
 
 
 @pytest.mark.parametrize("task", [TASK, GRADES])
-def test_agreement_beyond_chance_reaches_as_far_on_its_scale_of_minus_1_to_1(task):
-    """Kappa and Matthews correlation of 1: 60 patients leave out as much of their scale as of that of a share."""
-    truth = np.arange(60) % len(task.classes)
+def test_agreement_without_a_miss_reaches_as_far_as_misses_of_everybody_would_take_it(task):
+    """Of 60 patients 6 % may be missed: that is so much of what kappa and Matthews correlation have above chance."""
+    n = len(task.classes)
+    truth = np.arange(60) % n
     probs = {f"prob_{name}": np.where(truth == at, 0.8, 0.1) for at, name in enumerate(task.classes)}
     names = [f"p{at}" for at in range(60)]
     rows = pl.DataFrame({"sample": names, "patient": names, "label": np.array(task.classes)[truth], **probs})
@@ -65,10 +67,36 @@ def test_agreement_beyond_chance_reaches_as_far_on_its_scale_of_minus_1_to_1(tas
     scores = judge(rows, task, resamples=200).scores
     low, _ = proportion_confint(60, 60, method="beta")
 
-    for metric in ("kappa", "mcc", *(["quadratic_kappa"] if task is GRADES else [])):
+    for metric in ("kappa", "mcc"):
         row = overall(scores, metric)
-        assert (row["low"], row["estimate"], row["high"]) == (pytest.approx(2 * low - 1), pytest.approx(1), 1.0)
+        assert row["low"] == pytest.approx(1 - (1 - low) * n / (n - 1), abs=2e-3)
+        assert (row["estimate"], row["high"]) == (pytest.approx(1), 1.0)
         assert "log odds" in row["method"]
+
+
+def test_unseen_misses_go_as_far_as_those_that_were_seen():
+    """Nobody of the last grade was missed; a quadratic kappa may be lower by the more, the farther others were off."""
+    grades = Task(kind="ordinal", classes=("none", "mild", "severe", "worst"))
+    truth, names = np.repeat([0, 1, 2, 3], [40, 40, 40, 6]), [f"p{at}" for at in range(126)]
+
+    def reached(apart: int) -> float:
+        called = np.where(np.arange(126) < 3, truth + apart, truth)
+        group = Group("one", 0, 0, 0, truth, np.eye(4)[called], np.arange(126), tuple(names))
+        down, up = reach(METRICS.get("quadratic_kappa"), Carriers.of(Cohort(grades, tuple(names), (group,)), "one"))
+        assert up == 0
+        return down
+
+    assert reached(3) > 1.5 * reached(2) > 2 * reached(1) > 0
+
+
+@pytest.mark.parametrize("metric", ["kappa", "mcc"])
+def test_agreement_knows_that_ten_ill_patients_say_little(metric):
+    """No miss of ten was seen: three may be missed, and agreement is not shown to be better than it is then."""
+    row = overall(judge(rare(false_calls=10), TASK, resamples=500).scores, metric)
+    worse = read(
+        np.where((np.arange(200) < 10) | (np.arange(200) >= 193), 0.8, 0.1), (np.arange(200) >= 190).astype(int)
+    )  # fmt: skip
+    assert row["low"] < overall(judge(worse, TASK, resamples=500).scores, metric)["estimate"]
 
 
 def test_likelihood_ratios_without_a_miss_follow_from_sensitivity_and_specificity():
