@@ -1,7 +1,8 @@
 """How often 95 % intervals of agreement beyond chance hold the true value, up to where hardly anybody is missed.
 
-Result    quadratic weighted kappa 94.7 to 98.5 %, kappa 92.6 to 97.1 %, Matthews correlation 92.5 to 96.5 %;
-          percentiles down to 47.3 %; 193 s on a busy machine
+Result    quadratic weighted kappa 94.7 to 98.5 %, kappa 92.7 to 97.4 %, Matthews correlation 92.6 to 97.4 %;
+          percentiles down to 47.3 %; 289 s on a busy machine. Of rare findings 94.5 to 97.4 %, percentiles
+          70.0 to 94.6 %; 77 s on another
 Hardware  two cores of an AMD EPYC, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/agreement_coverage.py [studies]

@@ -1,6 +1,7 @@
 """How often 95 % intervals of means over classes hold the true value, where a class is rare or hardly ever missed.
 
-Result    RESULT
+Result    the shown interval 93.7 to 98.6 %, that of the mean itself 81.5 to 99.7 %, percentiles 41.5 to 94.8 %; 169 s
+          on a busy machine
 Hardware  two cores of an AMD EPYC, no GPU, other work running beside it
 n         1,000 simulated studies for each line
 Run       python benchmarks/macro_coverage.py [studies]

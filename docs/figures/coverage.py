@@ -25,7 +25,7 @@ def columns(page: str) -> Iterator[tuple[str, str, list[float]]]:
         for head, *cells in zip(*lines, strict=True):
             number, _, method = head.rpartition(", ")
             if method in STYLES:
-                yield number, method, [float(cell.removesuffix(" %")) for cell in cells]
+                yield number, method, [float(cell.removesuffix(" %")) for cell in cells if cell != "–"]
 
 
 def draw(page: Path = PAGE, out: Path = OUT) -> Path:
