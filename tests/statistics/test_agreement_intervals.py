@@ -30,7 +30,7 @@ def test_the_truth_is_that_of_many_patients(simulation):
 
 @pytest.mark.parametrize("setting", [(500, 0.02, 0.9, 0.999), (60, 0.1, 0.85, 0.99)])
 def test_a_rare_finding_of_which_none_was_missed_is_covered(simulation, setting):
-    """Ten or six patients with the finding, 100 studies: in a third of them none was missed, which no resample knows."""
+    """Ten or six patients with the finding, 100 studies: in many none was missed, which no resample knows."""
     shown, percentiles = simulation.rare_coverage(100, setting, draws=300).T
     assert (shown >= 0.92).all()
     assert (percentiles < 0.88).all()

@@ -150,14 +150,19 @@ def _n_valid(rows: pl.DataFrame) -> float:
 
 def scored(cohort: Cohort, replicates: Replicates, *, patient_known: bool) -> pl.DataFrame:
     """Return the scores table with the words for how each interval was made."""
-    drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
     scores = score(
-        cohort, replicates, method=f"{drawn}, {PERCENTILE}, {replicates.values.shape[2]} resamples",
+        cohort, replicates, method=resampled(PERCENTILE, replicates.values.shape[2], patient_known=patient_known),
         refitted=[one for one in metrics_for(cohort.task) if one.influence],
         refitted_method=f"{'cluster-sandwich' if patient_known else 'sandwich'} error, t"
         + ("" if patient_known else ", assumes independent images"),
     )  # fmt: skip
     return scores if patient_known else scores.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
+
+
+def resampled(made: str, n: int, *, patient_known: bool) -> str:
+    """Return the words for an interval that so many resamples gave."""
+    drawn = "patient-clustered bootstrap" if patient_known else "bootstrap, assumes independent images"
+    return f"{drawn}, {made}, {n} resamples"
 
 
 def _anew(intervals: pl.DataFrame, scores: pl.DataFrame, entry: MetricEntry) -> Iterator[str]:

@@ -20,8 +20,8 @@ from grandrounds.evaluate.sandwich import sandwich
 from grandrounds.wording import percent
 
 # How an interval came from resamples, in the column `method`.
-PERCENTILE, ON_LOG_ODDS, FROM_CHANCE, FROM_RATES = (
-    "percentile", "t on log odds", "from chance up", "from those of two shares",
+PERCENTILE, ON_LOG_ODDS, FROM_CHANCE, FROM_RATES, FROM_CLASSES = (
+    "percentile", "t on log odds", "from chance up", "from those of two shares", "from those of the classes",
 )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def _resampled(cohort: Cohort, replicates: Replicates, place: int, method: str) 
         parts += lost(values)
         if math.isinf(high):
             parts.append(f"no upper bound: infinite in {percent(np.isinf(values).mean(), 1)} of the resamples")
-        how = method.replace(PERCENTILE, _made(column.entry))
+        how = method.replace(PERCENTILE, _made(column))
         yield _Value(column.entry.name, column.label, estimate, low, high, how, ". ".join(parts) or None)
 
 
@@ -98,10 +98,13 @@ def lost(values: NDArray[np.float64]) -> Iterator[str]:
         yield f"undefined in {percent(share, 1)} of the resamples, which the interval leaves out"
 
 
-def _made(entry: MetricEntry) -> str:
-    """Return how the interval of a metric comes from its resamples."""
+def _made(column: Column) -> str:
+    """Return how the interval of a number comes from its resamples."""
+    entry = column.entry
     if entry.by_percentiles:
         return PERCENTILE
+    if column.is_mean:
+        return FROM_CLASSES
     if entry.ratio or entry.balance:
         return FROM_RATES
     return FROM_CHANCE if entry.by_chance else ON_LOG_ODDS

@@ -30,10 +30,12 @@ from grandrounds.evaluate.catalogue import ALL_TASKS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, among, assemble, checked
 from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.estimates import Estimate
-from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, scored
+from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, resampled, scored
 from grandrounds.evaluate.optimism import selection
 from grandrounds.evaluate.score import lost
 from grandrounds.tables import Role, Task
+
+FROM_TASKS = "from those of the tasks"  # how the interval of a mean is made, in the column `method`
 
 
 def all_tasks(tasks: Sequence[Task]) -> Task:
@@ -86,10 +88,10 @@ def judge_several(
     by_task = [scored(cohort, one, patient_known=patient_known) for cohort, one in zip(cohorts, found, strict=True)]
     rows = [*_rows(cohorts, found, mean), *_lacking(cohorts, mean)]
     overall = pl.DataFrame(rows, schema_overrides=dict(tables.SCORES.columns), infer_schema_length=None)
-    how = dict(by_task[0].filter(pl.col("label").is_null()).select("metric", "method").iter_rows())
-    numbers, method = pl.col("estimate", "low", "high").fill_nan(None), pl.col("metric").replace_strict(how)
+    how = resampled(FROM_TASKS, resamples, patient_known=patient_known)
+    numbers = pl.col("estimate", "low", "high").fill_nan(None)
     known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
-    overall = tables.check(overall.with_columns(numbers, method=method, n_patients=known), tables.SCORES)
+    overall = tables.check(overall.with_columns(numbers, method=pl.lit(how), n_patients=known), tables.SCORES)
     carriers = {one: [Carriers.of(cohort, one) for cohort in kept] for one in families}
     estimates = {one: _estimate(found, carriers[one], one, entry) for one in families}
     judgement = Judgement(

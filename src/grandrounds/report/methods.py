@@ -111,7 +111,8 @@ def evaluation(ranked: Ranked) -> str:
     first = (
         f"The primary metric was {ranked.words(content.primary)}; differences within ±{content.margin:g} were declared "
         f"to be of no account. Intervals (95 %) come from {draws}bootstrap draws of {unit}, those of values with two "
-        "ends on the log odds with Student's t."
+        "ends on the log odds with Student's t, and of means over classes or tasks from those of their parts (Zou, "
+        "Statistics in Medicine 28:1319, 2009)."
     )
     methods_used = decisive(content.comparisons)["method"].drop_nulls().unique(maintain_order=True).to_list()
     if not methods_used:
