@@ -72,17 +72,16 @@ def of_estimate(entry: MetricEntry, estimate: Estimate, level: float = 0.05) -> 
         ends = [of_estimate(entry, one, level) for one in estimate.parts]
         return of_mean([one.value for one in estimate.parts], ends, estimate.stacked)
     low, high = on_scale(entry, estimate.value, estimate.resamples, estimate.carried.value, level)
-    return _with_unseen(entry, estimate, (low, high)) if entry.of_counts else (low, high)
+    return _with_unseen(entry, estimate, (low, high)) if any(estimate.unseen) else (low, high)
 
 
 def _with_unseen(entry: MetricEntry, estimate: Estimate, ends: Bounds) -> Bounds:
-    """Return the interval with what misses and hits that were not seen may add; nothing where it is chance's."""
-    value, never_varies = estimate.value, bool(np.nanstd(estimate.resamples) < _NOTHING)
-    if never_varies and entry.scale[0] < value < entry.scale[1] - _NOTHING:
-        return ends
-    reaches = [0.0 if never_varies else abs(value - end) for end in ends]  # then the ends are all that is unseen
-    down, up = (float(np.hypot(seen, unseen)) for seen, unseen in zip(reaches, estimate.unseen, strict=True))
-    return max(value - down, entry.scale[0]), min(value + up, entry.scale[1])
+    """Return the interval with what misses and hits that were not seen may add."""
+    value, (least, most) = estimate.value, entry.scale
+    varies = bool(np.nanstd(estimate.resamples) > _NOTHING)
+    seen = [abs(value - end) if varies else 0.0 for end in ends]  # without a draw that differs all is unseen
+    down, up = (float(np.hypot(one, unseen)) for one, unseen in zip(seen, estimate.unseen, strict=True))
+    return max(value - down, least), min(value + up, most)
 
 
 def on_scale(

@@ -60,6 +60,11 @@ class Carriers:
         np.add.at(calls, (label, called), 1.0)
         return cls(cohort.task, len(np.unique(patient)), MappingProxyType(sides), calls)
 
+    @property
+    def calls_one(self) -> bool:
+        """Whether one class is called whatever is shown, so that what rests on calls is at chance for certain."""
+        return int((self.calls.sum(axis=0) > 0).sum()) < 2
+
     def number(self, column: Column) -> int:
         """Return how many patients carry a number: of several classes, the fewest.
 

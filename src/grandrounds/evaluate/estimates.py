@@ -51,12 +51,13 @@ class Estimate:
             at: Of the column.
             carriers: Of the family.
         """
-        column = drawn.columns[at]
-        of_classes = [drawn.at(column.entry.of_class, label) for label in carriers.task.classes if column.is_mean]
+        column, by_calls = drawn.columns[at], drawn.columns[at].entry.needs == "labels"
+        has_parts = column.is_mean and not (by_calls and carriers.calls_one)
+        of_classes = [drawn.at(column.entry.of_class, label) for label in carriers.task.classes if has_parts]
         return cls(
             float(drawn.estimate[place, at]), drawn.values[place, at], carriers.carried(column),
             tuple(cls.of(drawn, place, one, carriers) for one in of_classes),
-            reach(column.entry, carriers) if column.entry.of_counts else (0.0, 0.0),
+            reach(column.entry, carriers) if column.entry.of_counts and not carriers.calls_one else (0.0, 0.0),
         )  # fmt: skip
 
     @classmethod

@@ -206,9 +206,9 @@ def test_with_a_row_a_patient_it_is_near_delongs_interval_on_the_log_odds():
     assert row["high"] == pytest.approx(high, abs=0.004)
 
 
-@pytest.mark.parametrize(("metric", "chance"), [("auc", 0.5), ("kappa", 0.0)])
+@pytest.mark.parametrize(("metric", "chance"), [("auc", 0.5), ("kappa", 0.0), ("balanced_accuracy", 0.5)])
 def test_what_never_varies_is_known(metric, chance):
-    """Chance is chance whoever is drawn: the prior's AUC and its kappa have no error."""
+    """Chance is chance whoever is drawn: the prior's AUC, its kappa and its balanced accuracy have no error."""
     truth = np.arange(40) % 2
     row = overall(judge(read(np.full(40, 0.3), truth), TASK, resamples=200).scores, metric)
     assert (row["low"], row["estimate"], row["high"]) == (chance, chance, chance)
