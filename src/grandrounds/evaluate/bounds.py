@@ -242,7 +242,8 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
 
     These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
     scale in so many resamples that its own percentiles stop there, or rests on a class of which no miss was seen, what
-    follows from the intervals of the two is added, unless the difference excludes 0 without it.
+    follows from the intervals of the two is added, unless the difference excludes 0 without it. Of two means that is
+    asked of the parts that are at the end in all resamples, since all others move the mean.
 
     Args:
         entry: The metric.
@@ -252,23 +253,41 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
         level: What is left out.
     """
     low, high = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
-    at_end = max(_at_end(entry, side) for side in (one, other)) > farther(level, n) / 2
     if entry.carried_by is None or np.isnan(low) or low > 0 or high < 0:
         return low, high
-    if not at_end and not any((*one.unseen, *other.unseen)):
+    pairs = list(zip(one.parts, other.parts, strict=False))
+    if pairs:
+        asked = any(_at_end(entry, *pair) == 1 for pair in pairs)
+    else:
+        asked = _at_end(entry, one, other) > farther(level, n) / 2 or any((*one.unseen, *other.unseen))
+    if not asked:
         return low, high
-    tie = _ties(np.stack([one.resamples, other.resamples]))[0, 1]
-    own = of_estimate(entry, one, level), of_estimate(entry, other, level)
-    by_own = from_own((one.value, other.value), own, tie)
+    by_own = (_by_parts if pairs else _by_own)(entry, one, other, level)
     return min(low, by_own[0]), max(high, by_own[1])
 
 
-def _at_end(entry: MetricEntry, estimate: Estimate) -> float:
-    """Return in which share of the resamples a value reaches an end of its scale, of a mean the part that does most."""
-    if estimate.parts:
-        return max(_at_end(entry, one) for one in estimate.parts)
-    share = _share(entry, estimate.resamples[~np.isnan(estimate.resamples)])
-    return float((np.minimum(share, 1 - share) < _NOTHING).mean()) if len(share) else 0.0
+def _by_own(entry: MetricEntry, one: Estimate, other: Estimate, level: float) -> Bounds:
+    """Return the interval of a paired difference that follows from the intervals of the two."""
+    tie = _ties(np.stack([one.resamples, other.resamples]))[0, 1]
+    own = of_estimate(entry, one, level), of_estimate(entry, other, level)
+    return from_own((one.value, other.value), own, tie)
+
+
+def _by_parts(entry: MetricEntry, one: Estimate, other: Estimate, level: float) -> Bounds:
+    """Return the interval of a paired difference of two means that follows from those of their parts."""
+    pairs, ends = list(zip(one.parts, other.parts, strict=True)), list[Bounds]()
+    for a, b in pairs:
+        n = min(a.carried.difference, b.carried.difference)
+        moves = _at_end(entry, a, b) < 1
+        ends.append(interval_of(a.resamples - b.resamples, a.value - b.value, n, level) if moves
+                    else _by_own(entry, a, b, level))  # fmt: skip
+    return of_mean([a.value - b.value for a, b in pairs], ends, one.stacked - other.stacked)
+
+
+def _at_end(entry: MetricEntry, *estimates: Estimate) -> float:
+    """Return in which share of the resamples values reach an end of their scale; of the one that does so most."""
+    shares = [_share(entry, one.resamples[~np.isnan(one.resamples)]) for one in estimates]
+    return max(float((np.minimum(one, 1 - one) < _NOTHING).mean()) if len(one) else 0.0 for one in shares)
 
 
 def from_own(estimates: tuple[float, float], own: tuple[Bounds, Bounds], tie: float = 0.0) -> Bounds:
