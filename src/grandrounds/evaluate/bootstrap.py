@@ -49,9 +49,9 @@ class Column:
     cells: tuple[int, ...]
 
     @property
-    def is_mean(self) -> bool:
-        """Whether it is the mean over classes."""
-        return len(self.cells) > 1
+    def mean_of(self) -> str | None:
+        """The metric over whose classes it is the mean, see `MetricEntry.of_class`; None for any other number."""
+        return self.entry.of_class if len(self.cells) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def left_out(
 def _entries(cohort: Cohort, metrics: Sequence[MetricEntry]) -> tuple[MetricEntry, ...]:
     wanted = tuple(metrics) or tuple(one for one in metrics_for(cohort.task) if one.influence is None)
     rates = [METRICS.get(rate.metric) for one in wanted for rate in one.ratio or ()]
-    of_classes = [METRICS.get(one.of_class) for one in wanted]
+    of_classes = [METRICS.get(one.mean_of) for one in wanted if one.mean_of]
     return tuple(dict.fromkeys((*wanted, *rates, *of_classes)))
 
 

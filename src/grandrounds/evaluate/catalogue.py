@@ -85,9 +85,9 @@ class MetricEntry:
         return self.overall != "whole"
 
     @property
-    def of_class(self) -> str:
-        """The metric that a macro mean is made of."""
-        return self.mean_of or self.name
+    def of_class(self) -> str | None:
+        """The metric whose classes a macro mean is made of; None where nothing measures them one by one."""
+        return self.mean_of or (self.name if self.per_class else None)
 
     @property
     def by_percentiles(self) -> bool:

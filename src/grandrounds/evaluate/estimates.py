@@ -27,7 +27,8 @@ class Estimate:
         resamples: (R,) under the draws.
         carried: How many patients carry it, and a difference from it.
         parts: What it is the mean of; none for a value that is no mean of others.
-        unseen: How far misses and hits that were not seen may take it down and up, see `unseen`.
+        unseen: How far misses and hits that were not seen may take it down and up, at 95 % whatever is asked of the
+            rest, see `unseen`.
     """
 
     value: float
@@ -51,14 +52,16 @@ class Estimate:
             at: Of the column.
             carriers: Of the family.
         """
-        column, by_calls = drawn.columns[at], drawn.columns[at].entry.needs == "labels"
-        has_parts = column.is_mean and not (by_calls and carriers.calls_one)
-        of_classes = [drawn.at(column.entry.of_class, label) for label in carriers.task.classes if has_parts]
-        return cls(
-            float(drawn.estimate[place, at]), drawn.values[place, at], carriers.carried(column),
-            tuple(cls.of(drawn, place, one, carriers) for one in of_classes),
-            reach(column.entry, carriers) if column.entry.of_counts and not carriers.calls_one else (0.0, 0.0),
-        )  # fmt: skip
+        column = drawn.columns[at]
+        by_chance = column.entry.needs == "labels" and carriers.calls_one
+        parts, unseen = tuple[Self, ...](), (0.0, 0.0)
+        if column.mean_of and not by_chance:
+            of_classes = [drawn.at(column.mean_of, label) for label in carriers.task.classes]
+            parts = tuple(cls.of(drawn, place, one, carriers) for one in of_classes)
+        if column.entry.of_counts and not by_chance:
+            unseen = reach(column.entry, carriers)
+        value, resamples = float(drawn.estimate[place, at]), drawn.values[place, at]
+        return cls(value, resamples, carriers.carried(column), parts, unseen)
 
     @classmethod
     def mean(cls, parts: Sequence[Self]) -> Self:

@@ -103,11 +103,11 @@ def _made(column: Column) -> str:
     entry = column.entry
     if entry.by_percentiles:
         return PERCENTILE
-    if column.is_mean:
-        return FROM_CLASSES
+    if entry.by_chance:
+        return FROM_CHANCE
     if entry.ratio or entry.balance:
         return FROM_RATES
-    return FROM_CHANCE if entry.by_chance else ON_LOG_ODDS
+    return FROM_CLASSES if column.mean_of else ON_LOG_ODDS
 
 
 def _refitted(cohort: Cohort, family: str, entry: MetricEntry, method: str) -> Iterator[_Value]:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from grandrounds.evaluate import METRICS, delong
-from grandrounds.evaluate.bounds import of_mean, of_paired, of_ratio, of_share
+from grandrounds.evaluate.bootstrap import resample
+from grandrounds.evaluate.bounds import bounds, of_mean, of_paired, of_ratio, of_share
 from grandrounds.evaluate.carriers import Carried, Carriers
+from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort, Group, assemble
 from grandrounds.evaluate.differences import interval_of
 from grandrounds.evaluate.estimates import Estimate
@@ -252,6 +254,19 @@ def test_balanced_accuracy_knows_that_ten_ill_patients_say_little():
     assert ill["low"] == pytest.approx(0.025 ** (1 / 10))
     assert row["low"] == pytest.approx(row["estimate"] - reach, abs=0.003)
     assert row["high"] < 1
+
+
+def test_a_macro_metric_of_another_package_needs_no_classes_in_the_table():
+    """Where nothing measures its classes one by one, its mean speaks for itself."""
+    cohort = assemble(rare(false_calls=10), TASK)
+    theirs = MetricEntry(
+        "mean_npv", "mean NPV", "mean over classes", "grandrounds.evaluate.metrics:npv", "labels", "a package",
+        overall="macro", carried_by="everyone",
+    )  # fmt: skip
+    drawn = resample(cohort, 200, 0, metrics=(theirs,))
+    low, high = bounds(drawn, 0, drawn.at("mean_npv"), Carriers.of(cohort, "one"))
+
+    assert low < drawn.estimate[0, 0] < high
 
 
 def test_ten_ill_patients_do_not_show_that_two_families_are_equivalent():
