@@ -93,13 +93,16 @@ def on_scale(
     return least + length * low, least + length * high
 
 
-def of_mean(values: ArrayLike, ends: ArrayLike, resamples: NDArray[np.float64]) -> Bounds:
+def of_mean(
+    values: ArrayLike, ends: ArrayLike, resamples: NDArray[np.float64], weights: ArrayLike | None = None
+) -> Bounds:
     """Return the interval of a mean that follows from those of its parts.
 
     Args:
         values: (K,) of the parts.
         ends: (K, 2) their intervals.
         resamples: (K, R) which say how the parts vary together.
+        weights: (K,) which sum to 1; None where all weigh the same.
 
     Reference: Zou, Statistics in Medicine 28:1319 (2009), for sums.
 
@@ -108,8 +111,9 @@ def of_mean(values: ArrayLike, ends: ArrayLike, resamples: NDArray[np.float64]) 
     (0.788, 0.95)
     """
     at, (low, high) = np.asarray(values), np.asarray(ends).T
-    ties, mean = _ties(resamples), float(at.mean())
-    down, up = (float(np.sqrt(max(reach @ ties @ reach, 0.0))) / len(at) for reach in (at - low, high - at))
+    share = np.full(len(at), 1 / len(at)) if weights is None else np.asarray(weights)
+    ties, mean = _ties(resamples), float(share @ at)
+    down, up = (float(np.sqrt(max(reach @ ties @ reach, 0.0))) for reach in (share * (at - low), share * (high - at)))
     return mean - down, mean + up
 
 

@@ -7,19 +7,22 @@ classes calls from one half on. Accuracy is that of all classes together; with m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grandrounds.evaluate import elsewhere
 from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.bounds import Bounds
 from grandrounds.evaluate.catalogue import METRICS, positive_of
 from grandrounds.evaluate.cohort import Group
+from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.one_of_several import MOST_PROBABLE
 from grandrounds.evaluate.prevalence import npv_at, part, ppv_at
-from grandrounds.evaluate.rules import Measure, Reading, Rule, Values, by_patient
+from grandrounds.evaluate.rules import Measure, Numbers, Reading, Rule, Values, by_patient
 from grandrounds.evaluate.thresholds import (
     Operating,
     for_price,
@@ -82,7 +85,9 @@ def _as_stated(reading: Reading, klass: int, label: str) -> Rule:
         _rates(rows.judged, klass, rows.judged.probs.argmax(axis=1) == klass, reading) for rows in reading.trials
     )
     half = HALF if len(reading.task.classes) == 2 else None
-    return Rule(MOST_PROBABLE, label, "none", measures, half, undefined=_reasons(label))
+    return Rule(
+        MOST_PROBABLE, label, "none", measures, half, undefined=_reasons(label), follows=_following(reading.aims)
+    )
 
 
 def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[str, float], setter: _Setter) -> Rule:
@@ -104,7 +109,7 @@ def _set(reading: Reading, klass: int, label: str, words: str, promised: dict[st
     threshold = float(np.mean(found)) if found and not never else None
     return Rule(
         words, label, reading.calibration, tuple(measures) or (_undefined(reading),), threshold, promised,
-        _reasons(label), tuple(notes),
+        _reasons(label), tuple(notes), follows=_following(reading.aims),
     )  # fmt: skip
 
 
@@ -138,6 +143,19 @@ def _rates(group: Group, klass: int, called: NDArray[np.bool_], reading: Reading
         return found
 
     return Measure(cells, rates)
+
+
+def _following(aims: Aims) -> Mapping[str, Callable[[Numbers], Bounds]]:
+    """Return how intervals at the declared prevalence follow from those of sensitivity and specificity."""
+    prevalence = aims.prevalence
+    if prevalence is None:
+        return {}
+
+    def of(bounds: Callable[[Estimate, Estimate, float], Bounds]) -> Callable[[Numbers], Bounds]:
+        return lambda numbers: bounds(numbers["recall"], numbers["specificity"], prevalence)
+
+    named = {"accuracy": elsewhere.of_accuracy, "precision": elsewhere.of_ppv, "npv": elsewhere.of_npv}
+    return {f"{name}{_AT_PREVALENCE}": of(bounds) for name, bounds in named.items()}
 
 
 def _reasons(label: str) -> dict[str, str]:

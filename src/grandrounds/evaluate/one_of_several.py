@@ -11,19 +11,23 @@ Cohen, Psychological Bulletin 70:213 (1968), the weighted kappa.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grandrounds.evaluate.bounds import Bounds, of_estimate
+from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, positive_of
-from grandrounds.evaluate.cohort import Group
+from grandrounds.evaluate.cohort import Cohort, Group
 from grandrounds.evaluate.metrics import nearness
 from grandrounds.evaluate.prevalence import part
-from grandrounds.evaluate.rules import Measure, Reading, Rule, Values, by_patient
+from grandrounds.evaluate.rules import Measure, Numbers, Reading, Rule, Values, by_patient
+from grandrounds.evaluate.unseen import reach
 from grandrounds.shapes import ClassIndex, Probs
 
 MOST_PROBABLE, NEAREST = "most probable class", "grade nearest to the expected one"
-_KAPPA = "quadratic_kappa"
+_KAPPA = METRICS.get("quadratic_kappa")
 
 
 def one_of_several(reading: Reading) -> Iterator[Rule]:
@@ -63,10 +67,25 @@ def _squares(n_classes: int) -> NDArray[np.int64]:
 def _rule(
     words: str, caller: Callable[[Probs], ClassIndex], reading: Reading, probs: Sequence[Probs], calibration: str
 ) -> Rule:
-    measures = tuple(
-        _agreement(rows.judged, caller(one), reading) for rows, one in zip(reading.trials, probs, strict=True)
+    calls = [caller(one) for one in probs]
+    judged = [rows.judged for rows in reading.trials]
+    measures = tuple(_agreement(*one, reading) for one in zip(judged, calls, strict=True))
+
+    def of_kappa(numbers: Numbers) -> Bounds:
+        everyone, unseen = numbers["accuracy"].carried, _unseen(judged, calls, reading)
+        return of_estimate(_KAPPA, replace(numbers[_KAPPA.name], carried=everyone, unseen=unseen))
+
+    return Rule(
+        words, None, calibration, measures, undefined={_KAPPA.name: _KAPPA.undefined}, follows={_KAPPA.name: of_kappa}
     )
-    return Rule(words, None, calibration, measures, undefined={_KAPPA: METRICS.get(_KAPPA).undefined})
+
+
+def _unseen(judged: Sequence[Group], calls: Sequence[ClassIndex], reading: Reading) -> tuple[float, float]:
+    """Return how far misses and hits that were not seen among these calls may take kappa down and up."""
+    surely = np.eye(len(reading.task.classes))
+    called = tuple(replace(group, probs=surely[one]) for group, one in zip(judged, calls, strict=True))
+    carriers = Carriers.of(Cohort(reading.task, (), called), reading.family)
+    return (0.0, 0.0) if carriers.calls_one else reach(_KAPPA, carriers)
 
 
 def _agreement(group: Group, called: ClassIndex, reading: Reading) -> Measure:
@@ -81,7 +100,7 @@ def _agreement(group: Group, called: ClassIndex, reading: Reading) -> Measure:
     def agree(sums: NDArray[np.float64]) -> dict[str, Values]:
         table = sums.reshape(n_classes, n_classes, -1)  # true class, called class, R
         hits = table.trace()
-        kappa = {_KAPPA: nearness(squares @ sums, table.sum(axis=1), table.sum(axis=0))} if ordered else {}
+        kappa = {_KAPPA.name: nearness(squares @ sums, table.sum(axis=1), table.sum(axis=0))} if ordered else {}
         return kappa | {"accuracy": part(hits, table.sum(axis=(0, 1)) - hits)}
 
     return Measure(cells, agree)

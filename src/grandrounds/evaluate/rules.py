@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate.aims import Aims
 from grandrounds.evaluate.bootstrap import BLOCK, draw, interval, mean_where_defined
-from grandrounds.evaluate.bounds import of_share, on_scale
-from grandrounds.evaluate.catalogue import METRICS
+from grandrounds.evaluate.bounds import Bounds, of_share
+from grandrounds.evaluate.carriers import Carried
 from grandrounds.evaluate.crossfit import Recalibrated, Rows
+from grandrounds.evaluate.estimates import Estimate
 from grandrounds.tables import Task
 
 Values: TypeAlias = NDArray[np.float64]  # (R,)
+Numbers: TypeAlias = Mapping[str, Estimate]  # what one rule gives, by metric
 _SHARES = frozenset(
     {"accuracy", "recall", "specificity", "precision", "npv", "coverage", "decided", "right_if_decided"}
 )
-_AGREEMENT = METRICS.get("quadratic_kappa")
 
 
 class Measure(NamedTuple):
@@ -79,6 +80,8 @@ class Rule:
         undefined: Metric to the reason why it may be undefined.
         notes: What a reader must know.
         chosen_on: The role that it was set on; None for that of thresholds.
+        follows: Metric to how its interval follows from what else the rule gives; others are shares, or percentiles.
+        behind: Metrics that no table shows and others follow from.
     """
 
     rule: str
@@ -90,6 +93,8 @@ class Rule:
     undefined: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
     chosen_on: str | None = None
+    follows: Mapping[str, Callable[[Numbers], Bounds]] = field(default_factory=lambda: MappingProxyType({}))
+    behind: frozenset[str] = frozenset()
 
 
 def by_patient(amounts: NDArray[Any], patient: NDArray[np.int64], n_patients: int) -> NDArray[np.float64]:
@@ -121,39 +126,42 @@ def measured(rules: Sequence[Rule], n_patients: int, resamples: int, seed: int) 
         yield [*_rows(rule, found, np.concatenate(parts, axis=1)[:, :resamples])]
 
 
-def _bounds(metric: str, estimate: float, values: Values, alone: Sequence[Mapping[str, Values]]) -> tuple[float, float]:
-    """Return the interval of one number; NaN where no resample differs and no count of patients says how far it may be.
+def _numbers(rule: Rule, by_trial: NDArray[np.float64], drawn: NDArray[np.float64]) -> dict[str, Estimate]:
+    """Return what a rule gives, from the values of its trials (trials, metrics, 1) and the resamples (metrics, R)."""
+    alone = [measure.read(measure.cells) for measure in rule.measures]  # who has no value alone carries none
+    values = mean_where_defined([*by_trial])[:, 0]
+    carried = [int(np.any([~np.isnan(trial[metric]) for trial in alone], axis=0).sum()) for metric in alone[0]]
+    return {
+        metric: Estimate(float(value), resamples, Carried(n, n))
+        for metric, value, resamples, n in zip(alone[0], values, drawn, carried, strict=True)
+    }
 
-    Args:
-        metric: Its name.
-        estimate: Its value.
-        values: (R,) resamples.
-        alone: Trial by trial, what each patient would give alone: who has no value carries none.
-    """
-    if np.isnan(estimate):
+
+def _bounds(rule: Rule, metric: str, numbers: Numbers) -> Bounds:
+    """Return the interval of one number; NaN where no resample differs and nothing says how far it may be."""
+    one = numbers[metric]
+    if np.isnan(one.value):
         return np.nan, np.nan
+    if metric in rule.follows:
+        low, high = rule.follows[metric](numbers)
+        return min(low, one.value), max(high, one.value)  # the mean over trials is not what their mean shares give
     if metric in _SHARES:
-        return of_share(estimate, values, _n_carriers(metric, alone))
-    if metric == _AGREEMENT.name:
-        return on_scale(_AGREEMENT, estimate, values, _n_carriers("accuracy", alone))
-    low, high = interval(values)
+        return of_share(one.value, one.resamples, one.carried.value)
+    low, high = interval(one.resamples)
     return (low, high) if low < high else (np.nan, np.nan)
 
 
-def _n_carriers(metric: str, alone: Sequence[Mapping[str, Values]]) -> int:
-    return int(np.any([~np.isnan(trial[metric]) for trial in alone], axis=0).sum())
-
-
 def _rows(rule: Rule, found: list[dict[str, Values]], drawn: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
-    alone = [measure.read(measure.cells) for measure in rule.measures]
-    for at, metric in enumerate(found[0]):
-        by_trial = np.array([one[metric][0] for one in found])
-        estimate = by_trial[~np.isnan(by_trial)].mean() if not np.isnan(by_trial).all() else np.nan
-        low, high = _bounds(metric, estimate, drawn[at], alone)
-        notes = [*rule.notes, *_gaps(rule, metric, by_trial), *_broken(rule, metric, high)]
+    by_trial = np.stack([np.stack([*one.values()]) for one in found])  # (trials, metrics, 1)
+    numbers = _numbers(rule, by_trial, drawn)
+    for at, (metric, number) in enumerate(numbers.items()):
+        if metric in rule.behind:
+            continue
+        low, high = _bounds(rule, metric, numbers)
+        notes = [*rule.notes, *_gaps(rule, metric, by_trial[:, at]), *_broken(rule, metric, high)]
         yield {
             "rule": rule.rule, "label": rule.label, "calibration": rule.calibration, "threshold": rule.threshold,
-            "metric": metric, "estimate": estimate, "low": low, "high": high, "note": ". ".join(notes) or None,
+            "metric": metric, "estimate": number.value, "low": low, "high": high, "note": ". ".join(notes) or None,
             "chosen_on": rule.chosen_on,
         }  # fmt: skip
 

@@ -9,10 +9,16 @@ from statsmodels.stats.proportion import proportion_confint
 from grandrounds import tables
 from grandrounds.errors import BadSpec
 from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.bootstrap import resample
+from grandrounds.evaluate.catalogue import METRICS
+from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.decide import decide
-from grandrounds.evaluate.prevalence import moved
+from grandrounds.evaluate.prevalence import moved, npv_at, ppv_at
+from grandrounds.evaluate.score import score
 from grandrounds.evaluate.thresholds import for_price, for_sensitivity, for_specificity, operating
 from grandrounds.specs import parse
+
+AT_PREVALENCE = ("npv_at_prevalence", "accuracy_at_prevalence", "precision_at_prevalence")
 
 
 def settled(frame):
@@ -142,17 +148,21 @@ def test_grades_are_called_by_the_nearest_to_the_expected_one_as_well(both, thre
     assert rule(found, "grade", "accuracy")["estimate"] != rule(found, "most", "accuracy")["estimate"]
 
 
-def test_grades_called_without_an_error_have_an_interval_all_the_same(both, three):
-    """Kappa of 1 reaches as far down its scale of -1 to 1 as so many patients allow, here and among the scores."""
+@pytest.mark.parametrize("never_missed", [("fibrosis",), ("normal", "emphysema", "fibrosis")])
+def test_grades_without_a_miss_leave_agreement_open(both, three, never_missed):
+    """The kappa of the calls as stated has the interval that the table of scores gives it, also without an error."""
     task = three.replaced(kind="ordinal")
-    rows = both(task, {"cnn": 1.0})
-    right = {f"prob_{name}": pl.when(pl.col("label") == name).then(0.8).otherwise(0.1) for name in task.classes}
-    rows = rows.with_columns(**right)
-    n_patients = rows.filter(role="test")["patient"].n_unique()
-    least, _ = proportion_confint(n_patients, n_patients, method="beta")
+    rows, hit = both(task, {"cnn": 1.5}, n_folds=1), pl.col("label").is_in(never_missed)
+    stated = {name: pl.when(hit).then(pl.col("label") == name).otherwise(f"prob_{name}") for name in task.classes}
+    rows = rows.with_columns(**{f"prob_{name}": one.cast(pl.Float64) for name, one in stated.items()})
+    cohort = assemble(rows, task)
+    drawn = resample(cohort, 300, 0, metrics=[METRICS.get("quadratic_kappa")])
+    scored = score(cohort, drawn, method="").row(0, named=True)
+    given = rule(decide(rows, task, resamples=300).decisions, "most probable", "quadratic_kappa")
 
-    kappa = rule(decide(rows, task, resamples=100).decisions, "most", "quadratic_kappa")
-    assert (kappa["low"], kappa["estimate"], kappa["high"]) == pytest.approx((2 * least - 1, 1.0, 1.0))
+    numbers = ("estimate", "low", "high")
+    assert [given[one] for one in numbers] == pytest.approx([scored[one] for one in numbers])
+    assert given["low"] < given["estimate"]
 
 
 def test_the_tables_keep_their_schema_and_say_where_rules_come_from(both, two):
@@ -288,6 +298,41 @@ def test_predictive_values_follow_bayes_at_the_declared_prevalence(both, two):
         assert rule(frame, name, "npv_at_prevalence")["estimate"] == pytest.approx(npv)
         right = 0.02 * sensitivity + 0.98 * specificity
         assert rule(frame, name, "accuracy_at_prevalence")["estimate"] == pytest.approx(right)
+
+
+def test_a_finding_that_was_never_missed_leaves_the_negative_predictive_value_open(both, two):
+    """Sensitivity of so few patients may be lower, and what follows from it at a prevalence with it."""
+    frame = both(two, {"cnn": 1.5}, n_folds=1)
+    found = pl.when(pl.col("label") == "malignant").then(0.9).otherwise(pl.col("prob_malignant"))
+    frame = frame.with_columns(prob_malignant=found).with_columns(prob_benign=1 - pl.col("prob_malignant"))
+    n = frame.filter(role="test", label="malignant")["patient"].n_unique()
+    least, _ = proportion_confint(n, n, method="beta")
+    rows = decide(frame, two, Aims(prevalence=0.2), resamples=300).decisions
+    row = {name: rule(rows, "most probable", name) for name in ("specificity", *AT_PREVALENCE)}
+    surely = row["specificity"]["estimate"]
+
+    npv, accuracy, ppv = (row[name] for name in AT_PREVALENCE)
+    assert npv["estimate"] == npv["high"] == 1.0
+    assert npv_at(least, row["specificity"]["low"], 0.2) < npv["low"] <= npv_at(least, surely, 0.2)
+    assert accuracy["low"] <= 0.2 * least + 0.8 * surely < accuracy["estimate"] < accuracy["high"] < 1
+    assert ppv["low"] <= ppv_at(least, surely, 0.2) < ppv["estimate"] < ppv["high"]
+
+
+def test_with_many_patients_what_follows_at_a_prevalence_is_what_resamples_say(both, two):
+    """The intervals that follow from others agree with percentiles of patients drawn here, where those are good."""
+    frame = both(two, {"cnn": 1.5}, n_test=900, n_each=1, n_folds=1)
+    rows = decide(frame, two, Aims(prevalence=0.3), resamples=1000).decisions
+    test = frame.filter(role="test")
+    ill, called = (test["label"] == "malignant").to_numpy(), (test["prob_malignant"] > 0.5).to_numpy()
+    rng, drawn = np.random.default_rng(5), []
+    for _ in range(2000):
+        at = rng.integers(len(ill), size=len(ill))
+        rates = called[at][ill[at]].mean(), 1 - called[at][~ill[at]].mean()
+        drawn.append((npv_at(*rates, 0.3), 0.3 * rates[0] + 0.7 * rates[1], ppv_at(*rates, 0.3)))
+
+    for name, values in zip(AT_PREVALENCE, np.transpose(drawn), strict=True):
+        row = rule(rows, "most probable", name)
+        assert (row["low"], row["high"]) == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.006)
 
 
 def test_the_most_accurate_threshold_says_at_which_prevalence(both, two):
