@@ -29,7 +29,7 @@ def of_ppv(sensitivity: Estimate, specificity: Estimate, prevalence: float) -> B
     >>> from grandrounds.evaluate.carriers import Carried
     >>> surely = Estimate(1.0, np.ones(99), Carried(60, 60))
     >>> [round(end, 3) for end in of_ppv(surely, surely, 0.1)]
-    [0.643, 1.0]
+    [0.65, 1.0]
     """
     low, high = of_ratio(_own(sensitivity), _rest(specificity))
     return _among(low, prevalence), _among(high, prevalence)
