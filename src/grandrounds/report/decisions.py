@@ -30,13 +30,14 @@ _CAPTIONS = {
 _WORDS = {
     "recall": "Sensitivity",
     "precision": "Positive predictive value",
-    "precision_at_prevalence": "PPV at the declared prevalence",
     "set_size": "Classes in a set",
     "decided": "Share decided",
     "right_if_decided": "Right among the decided",
-    "npv_at_prevalence": "NPV at the declared prevalence",
-    "accuracy_at_prevalence": "Accuracy at the declared prevalence",
+    "precision_at_prevalence": "PPV",  # short: three of them, and the caption says where, must fit a phone
+    "npv_at_prevalence": "NPV",
+    "accuracy_at_prevalence": "Accuracy",
 }
+_ELSEWHERE = "_at_prevalence"
 _AS_MIXED = "Accuracy as test is mixed"  # beside the one at the declared prevalence, which may be far from it
 _Rows = list[dict[str, Any]]
 
@@ -62,8 +63,8 @@ def _tables(ranked: Ranked, family: str) -> Iterator[Table]:
     frame = ranked.content.decisions.filter(pl.col("family") == family)
     words = {"accuracy": _AS_MIXED} if "accuracy_at_prevalence" in frame["metric"] else {}
     for row in frame.iter_rows(named=True):
-        elsewhere = row["metric"].endswith("_at_prevalence")  # in a table of its own, or one would be too wide
-        rules.setdefault((row["rule"], row["label"], row["calibration"], elsewhere), []).append(row)
+        at = (row["rule"], row["label"], row["calibration"], _elsewhere(row))  # in a table of its own, or one is too wide
+        rules.setdefault(at, []).append(row)
     alike: dict[tuple[str, ...], list[_Rows]] = {}
     for rows in rules.values():
         alike.setdefault(tuple(row["metric"] for row in rows), []).append(rows)
@@ -78,7 +79,7 @@ def _caption(metrics: Sequence[str]) -> str:
 
 
 def _table(caption: str, heads: Sequence[str], rules: Sequence[_Rows]) -> Table:
-    thresholds = any(rows[0]["threshold"] is not None for rows in rules)
+    thresholds = any(rows[0]["threshold"] is not None and not _elsewhere(rows[0]) for rows in rules)
     noted = any(row["note"] for rows in rules for row in rows)
     columns = (
         Column("Rule", numeric=False), *([Column("Threshold", "set on other cases")] if thresholds else []),
@@ -92,6 +93,11 @@ def _table(caption: str, heads: Sequence[str], rules: Sequence[_Rows]) -> Table:
         for rows in rules
     )  # fmt: skip
     return Table(caption, columns, cells)
+
+
+def _elsewhere(row: dict[str, Any]) -> bool:
+    """Return whether a row tells of the declared prevalence, in a table after the one that holds its threshold."""
+    return str(row["metric"]).endswith(_ELSEWHERE)
 
 
 def _head(row: dict[str, Any]) -> Cell:

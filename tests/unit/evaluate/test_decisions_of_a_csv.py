@@ -33,7 +33,7 @@ def test_a_csv_with_valid_gets_decisions_in_table_and_page(csv):
     assert "Sensitivity at least 0.8, malignant" in text
     assert "on valid, cross-fitted by patient" in text
     assert "Accuracy as test is mixed" in text
-    assert "Accuracy at the declared prevalence" in text
+    assert "what that would be worth at the declared prevalence" in text
 
 
 def test_a_csv_without_valid_says_why_there_are_none(csv):
