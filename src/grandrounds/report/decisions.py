@@ -63,8 +63,8 @@ def _tables(ranked: Ranked, family: str) -> Iterator[Table]:
     frame = ranked.content.decisions.filter(pl.col("family") == family)
     words = {"accuracy": _AS_MIXED} if "accuracy_at_prevalence" in frame["metric"] else {}
     for row in frame.iter_rows(named=True):
-        at = (row["rule"], row["label"], row["calibration"], _elsewhere(row))  # in a table of its own, or one is too wide
-        rules.setdefault(at, []).append(row)
+        # What holds elsewhere has a table of its own, or one would be too wide.
+        rules.setdefault((row["rule"], row["label"], row["calibration"], _elsewhere(row)), []).append(row)
     alike: dict[tuple[str, ...], list[_Rows]] = {}
     for rows in rules.values():
         alike.setdefault(tuple(row["metric"] for row in rows), []).append(rows)
