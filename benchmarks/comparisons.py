@@ -31,6 +31,7 @@ from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.contrast import DECIDING
 from grandrounds.evaluate.opinions import DELONG, opinions
 from grandrounds.evaluate.optimism import selection
+from grandrounds.evaluate.pairs import paired
 from grandrounds.evaluate.power import detectable
 from grandrounds.tables import Task
 
@@ -82,7 +83,8 @@ def told_apart(frame, seed, draws=DRAWS):
     """Return for each method whether it tells the two families apart at 5 %, and the bootstrap's standard error."""
     cohort = assemble(frame, TASK)
     drawn = resample(cohort, draws, seed, metrics=(AUC,), threads=1)
-    decided = compare(cohort, drawn, AUC, 0.02, seed)
+    pairs = paired(cohort, drawn, AUC, seed)
+    decided = compare(cohort, pairs, AUC, 0.02)
     beside = opinions(cohort, AUC, 0.02, draws, seed, practical=True)
     found = {
         DECIDING: decided["p_adjusted"][0] <= 0.05,

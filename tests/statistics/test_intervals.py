@@ -10,6 +10,7 @@ from grandrounds.evaluate.bootstrap import interval, resample
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.compare import compare
+from grandrounds.evaluate.pairs import paired
 from grandrounds.evaluate.several import judge_several
 from grandrounds.tables import Task
 
@@ -52,7 +53,7 @@ def _false_alarms(n, n_families):
     for seed in range(n):
         cohort = assemble(_study(seed, n_families, n_folds=3), TASK)
         replicates = resample(cohort, 512, seed, metrics=(METRICS.get("auc"),), threads=1)
-        table = compare(cohort, replicates, METRICS.get("auc"), 0.02, seed)
+        table = compare(cohort, paired(cohort, replicates, METRICS.get("auc"), seed), METRICS.get("auc"), 0.02)
         alarms += table["verdict"].is_in(["better", "worse"]).any()
     return alarms / n
 

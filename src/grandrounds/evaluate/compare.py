@@ -12,87 +12,33 @@ Reference: Holm, Scandinavian Journal of Statistics 6:65 (1979).
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from grandrounds import tables
-from grandrounds.evaluate import too_few
-from grandrounds.evaluate.bootstrap import Replicates, resample
 from grandrounds.evaluate.bounds import of_paired
-from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.contrast import DECIDING
 from grandrounds.evaluate.differences import p_of
-from grandrounds.evaluate.estimates import Estimate
+from grandrounds.evaluate.pairs import Pair
 
 ALPHA = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    a: str
-    b: str
-    one: Estimate
-    other: Estimate
-
-    @property
-    def differences(self) -> NDArray[np.float64]:
-        """One minus the other, (R,)."""
-        return self.one.resamples - self.other.resamples
-
-    @property
-    def estimate(self) -> float:
-        """One minus the other."""
-        return self.one.value - self.other.value
-
-    @property
-    def n(self) -> int:
-        """Patients on whom the difference rests."""
-        return min(self.one.carried.difference, self.other.carried.difference)
-
-    @property
-    def has_error(self) -> bool:
-        """Whether the resamples say how far off the difference may be: a handful of patients on one side do not."""
-        fewest = min(self.one.carried.value, self.other.carried.value)
-        return self.known and fewest >= too_few.FEWEST and bool(np.nanstd(self.differences) > 0)
-
-    @property
-    def known(self) -> bool:
-        """Whether any resample is defined."""
-        return bool(~np.isnan(self.differences).all())
-
-
-def compare(
-    cohort: Cohort,
-    replicates: Replicates,
-    primary: MetricEntry,
-    margin: float,
-    seed: int,
-    *,
-    against: str | None = None,
-    estimates: Mapping[str, Estimate] | None = None,
-) -> pl.DataFrame:
+def compare(cohort: Cohort, pairs: Sequence[Pair], primary: MetricEntry, margin: float) -> pl.DataFrame:
     """Return the comparisons table on the primary metric; its column `error` is the standard error of a difference.
 
     It is null where the resamples cannot tell: where none differs, or where a handful of patients carry the metric.
 
     Args:
         cohort: What was judged.
-        replicates: Its resamples; reused, not drawn again.
+        pairs: Its families side by side, see `paired`.
         primary: The metric.
         margin: Differences within this much, in units of the metric, count as equal.
-        seed: Of the draws that made `replicates`; needed where two families did not finish the same folds.
-        against: The family that every other one is compared with; None for every pair.
-        estimates: Each family's value, where it is none of the replicates', as a mean over tasks is.
     """
-    estimates = estimates or _estimates(cohort, replicates, primary)
-    pairs = [_pair(cohort, replicates, estimates, primary, a, b, seed) for a, b in _named(replicates.families, against)]
     raw = [p_of(pair.differences, pair.estimate, pair.n) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
@@ -107,12 +53,6 @@ def compare(
         )  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns) | {"error": pl.Float64()})
     return tables.check(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), tables.COMPARISONS)
-
-
-def _named(families: Sequence[str], against: str | None) -> Iterable[tuple[str, str]]:
-    if against is None:
-        return itertools.combinations(families, 2)
-    return ((one, against) for one in families if one != against)
 
 
 def judged(low: float, high: float, p_adjusted: float, margin: float, sign: int) -> str:
@@ -164,30 +104,3 @@ def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
 def _ranked(p_values: Sequence[float]) -> list[int]:
     defined = [at for at, p in enumerate(p_values) if p == p]  # noqa: PLR0124  (NaN is what differs from itself)
     return sorted(defined, key=lambda at: p_values[at])
-
-
-def _estimates(cohort: Cohort, replicates: Replicates, primary: MetricEntry) -> dict[str, Estimate]:
-    at = replicates.at(primary.name)
-    return {
-        family: Estimate.of(replicates, place, at, Carriers.of(cohort, family))
-        for place, family in enumerate(replicates.families)
-    }
-
-
-def _pair(
-    cohort: Cohort,
-    replicates: Replicates,
-    estimates: Mapping[str, Estimate],
-    primary: MetricEntry,
-    a: str,
-    b: str,
-    seed: int,
-) -> _Pair:
-    """Return the paired difference, over the folds and seeds that both families finished."""
-    shared, n_resamples = cohort.runs(a) & cohort.runs(b), replicates.values.shape[2]
-    if not shared:
-        return _Pair(a, b, Estimate.unknown(n_resamples), Estimate.unknown(n_resamples))
-    if cohort.runs(a) != cohort.runs(b):
-        cohort = cohort.restricted((a, b), shared)
-        estimates = _estimates(cohort, resample(cohort, n_resamples, seed, metrics=(primary,)), primary)
-    return _Pair(a, b, estimates[a], estimates[b])

@@ -29,6 +29,7 @@ from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.curves import curves
 from grandrounds.evaluate.opinions import opinions
 from grandrounds.evaluate.optimism import selection
+from grandrounds.evaluate.pairs import paired
 from grandrounds.evaluate.score import PERCENTILE, score
 from grandrounds.evaluate.setting import Recalibration
 from grandrounds.evaluate.shipping import best_of
@@ -109,7 +110,8 @@ def judge(
     by = {one: levels.rules(rows, task, one, entry, aggregation) for one in dict.fromkeys((*ladder, declared))}
     cohorts = {one: assemble(levels.lift(rows, task, one, by[one]), task, role, one) for one in by}
     cohort, replicates = cohorts[declared], resample(cohorts[declared], resamples, seed)
-    comparisons, picked = compare(cohort, replicates, entry, margin, seed), None
+    pairs = paired(cohort, replicates, entry, seed)
+    comparisons, picked = compare(cohort, pairs, entry, margin), None
     scores, others = [scored(cohort, replicates, patient_known=patient_known)], tables.empty(tables.INTERVALS)
     if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
         further = opinions(cohort, entry, margin, resamples, seed, practical=practical)

@@ -20,6 +20,7 @@ from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, primary_for
 from grandrounds.evaluate.cohort import Cohort, assemble
 from grandrounds.evaluate.compare import compare
+from grandrounds.evaluate.pairs import paired
 from grandrounds.tables import Role, Task
 
 RESAMPLES = 2000
@@ -47,11 +48,11 @@ def compared(
     cohort = assemble(predictions, task, role)
     replicates = resample(cohort, RESAMPLES, seed, metrics=tuple(dict.fromkeys((entry, log_loss))))
     rows = [_row(cohort, replicates, place, entry) for place in range(len(replicates.families))]
-    pairs = compare(cohort, replicates, entry, margin, seed, against=usual) if usual in cohort.families else None
+    pairs = paired(cohort, replicates, entry, seed, against=usual) if usual in cohort.families else []
     frame = pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None))
-    if pairs is None or pairs.is_empty():
+    if not pairs:
         return frame.with_columns(pl.lit(None).alias(name) for name in (*_DIFFERENCE.values(), "verdict"))
-    told = pairs.select("family_a", "verdict", *_DIFFERENCE).rename(_DIFFERENCE)
+    told = compare(cohort, pairs, entry, margin).select("family_a", "verdict", *_DIFFERENCE).rename(_DIFFERENCE)
     return frame.join(told, left_on="family", right_on="family_a", how="left", maintain_order="left")
 
 

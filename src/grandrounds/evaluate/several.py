@@ -32,6 +32,7 @@ from grandrounds.evaluate.compare import compare
 from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.judge import PICKS, Judgement, estimates_only, resampled, scored
 from grandrounds.evaluate.optimism import selection
+from grandrounds.evaluate.pairs import paired
 from grandrounds.evaluate.score import lost
 from grandrounds.tables import Role, Task
 
@@ -94,9 +95,10 @@ def judge_several(
     overall = tables.check(overall.with_columns(numbers, method=pl.lit(how), n_patients=known), tables.SCORES)
     carriers = {one: [Carriers.of(cohort, one) for cohort in kept] for one in families}
     estimates = {one: _estimate(found, carriers[one], one, entry) for one in families}
+    whole = replace(kept[0], task=all_tasks(tasks))
     judgement = Judgement(
         pl.concat([overall, *by_task]),
-        compare(replace(kept[0], task=all_tasks(tasks)), mean, entry, margin, seed, estimates=estimates),
+        compare(whole, paired(whole, mean, entry, seed, estimates=estimates), entry, margin),
         tables.empty(tables.CURVES),
         (*_notes(cohorts, families),),
         selection(kept, entry, min(resamples, PICKS), seed, without=floors) if role != "valid" else None,

@@ -11,13 +11,14 @@ from grandrounds.evaluate import compare
 from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.pairs import paired
 
 AUC = METRICS.get("auc")
 
 
 def _compared(frame, task, primary=AUC, margin=0.02, resamples=1000):
     cohort = assemble(frame, task)
-    return compare.compare(cohort, resample(cohort, resamples, 0), primary, margin, 0)
+    return compare.compare(cohort, paired(cohort, resample(cohort, resamples, 0), primary, 0), primary, margin)
 
 
 @settings(deadline=None, max_examples=15)  # statsmodels collects garbage at each call
