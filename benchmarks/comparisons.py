@@ -85,7 +85,7 @@ def told_apart(frame, seed, draws=DRAWS):
     drawn = resample(cohort, draws, seed, metrics=(AUC,), threads=1)
     pairs = paired(cohort, drawn, AUC, seed)
     decided = compare(cohort, pairs, AUC, 0.02)
-    beside = opinions(cohort, AUC, 0.02, draws, seed, practical=True)
+    beside = opinions(cohort, pairs, AUC, 0.02, draws, seed, practical=True)
     found = {
         DECIDING: decided["p_adjusted"][0] <= 0.05,
         PLAIN: p_value(drawn.values[0, 0] - drawn.values[1, 0]) <= 0.05,

@@ -244,10 +244,8 @@ def _exact(estimate: float, n: int, level: float) -> Bounds:
 def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level: float) -> Bounds:
     """Return the interval of a paired difference of one metric; NaN where it is undefined.
 
-    These are percentiles of the paired differences, see `differences`. Where one of the two reaches the end of its
-    scale in so many resamples that its own percentiles stop there, or rests on a class of which no miss was seen, what
-    follows from the intervals of the two is added, unless the difference excludes 0 without it. Of two means that is
-    asked of the parts that are at the end in all resamples, since all others move the mean.
+    These are percentiles of the paired differences, see `differences`, and no shorter than what the resamples leave
+    open, see `no_shorter`.
 
     Args:
         entry: The metric.
@@ -256,16 +254,36 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
         n: Patients on whom the difference rests.
         level: What is left out.
     """
-    low, high = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
+    own = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
+    return no_shorter(own, entry, one, other, n, level)
+
+
+def no_shorter(found: Bounds, entry: MetricEntry, one: Estimate, other: Estimate, n: int, level: float) -> Bounds:
+    """Return an interval of a paired difference by any method, with what draws from those who were seen leave open.
+
+    Where one of the two reaches the end of its scale in so many resamples that its own percentiles stop there, or rests
+    on a class of which no miss was seen, what follows from the intervals of the two is added, unless the difference
+    excludes 0 without it. Of two means that is asked of the parts that are at the end in all resamples, since all
+    others move the mean.
+
+    Args:
+        found: The interval; NaN stays.
+        entry: The metric.
+        one: The one, with its resamples.
+        other: The other, of the same draws.
+        n: Patients on whom the difference rests.
+        level: What is left out.
+    """
+    low, high = found
     if entry.carried_by is None or np.isnan(low) or low > 0 or high < 0:
-        return low, high
+        return found
     pairs = list(zip(one.parts, other.parts, strict=False))
     if pairs:
         asked = any(_at_end(entry, *pair) == 1 for pair in pairs)
     else:
         asked = _at_end(entry, one, other) > farther(level, n) / 2 or any((*one.unseen, *other.unseen))
     if not asked:
-        return low, high
+        return found
     by_own = (_by_parts if pairs else _by_own)(entry, one, other, level)
     return min(low, by_own[0]), max(high, by_own[1])
 

@@ -114,7 +114,7 @@ def judge(
     comparisons, picked = compare(cohort, pairs, entry, margin), None
     scores, others = [scored(cohort, replicates, patient_known=patient_known)], tables.empty(tables.INTERVALS)
     if role != "valid":  # valid only chooses: it needs neither second opinions nor other levels nor a correction
-        further = opinions(cohort, entry, margin, resamples, seed, practical=practical)
+        further = opinions(cohort, pairs, entry, margin, resamples, seed, practical=practical)
         comparisons = pl.concat([comparisons, further], how="diagonal")
         picked = selection([cohort], entry, min(resamples, PICKS), seed, without=floors)
         higher = [one for name, one in cohorts.items() if name != declared]

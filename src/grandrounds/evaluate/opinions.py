@@ -4,13 +4,17 @@ Clustered DeLong where the primary metric is the AUC of a binary task; McNemar, 
 whatever the primary metric is; a permutation of patients; and where it is asked for, how probable it is that a
 difference matters. Each pair is compared on the folds and seeds that both families finished. Holm's correction is
 applied within each method, but not to probabilities of the Bayesian one.
+
+Where a family hardly ever errs, neither the variance of its placements nor any weights of those who were seen say how
+often it will. DeLong's interval and the Bayesian draws then reach as far as the deciding interval does, so that nobody
+is called equivalent for want of errors.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple
 
 import polars as pl
@@ -18,37 +22,38 @@ import polars as pl
 from grandrounds import tables
 from grandrounds.cores import processors
 from grandrounds.evaluate import delong, permutation, rope
-from grandrounds.evaluate.bootstrap import layout
-from grandrounds.evaluate.carriers import Carriers
+from grandrounds.evaluate.bootstrap import interval
 from grandrounds.evaluate.catalogue import MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
 from grandrounds.evaluate.compare import ALPHA, holm, holm_levels, judged
 from grandrounds.evaluate.contrast import Contrast
 from grandrounds.evaluate.mcnemar import mcnemar
+from grandrounds.evaluate.pairs import Pair
 
 DELONG = "DeLong, clustered (Obuchowski)"
 
 
-class _Pair(NamedTuple):
-    a: str
-    b: str
+class _Shared(NamedTuple):
+    pair: Pair
     cohort: Cohort  # the two families on the runs that both finished
 
 
 class _Opinion(NamedTuple):
-    pair: _Pair
+    pair: Pair
     method: str
     metric: str
     contrast: Callable[[float], Contrast]  # by the level that its interval leaves out
 
 
 def opinions(
-    cohort: Cohort, primary: MetricEntry, margin: float, draws: int, seed: int, *, practical: bool = False
-) -> pl.DataFrame:
+    cohort: Cohort, pairs: Sequence[Pair], primary: MetricEntry, margin: float, draws: int, seed: int, *,
+    practical: bool = False,
+) -> pl.DataFrame:  # fmt: skip
     """Return further rows of the comparisons table.
 
     Args:
         cohort: What was judged.
+        pairs: Its families side by side, see `paired`.
         primary: The metric that decides.
         margin: Differences within this much count as equal; for the metric that decides, no other.
         draws: Permutations, and draws of the posterior.
@@ -56,45 +61,47 @@ def opinions(
         practical: Whether the Bayesian rows are wanted; they bring the columns `p_better`, `p_equivalent` and
             `p_worse`: the probabilities that a is better by more than the margin, within it, and worse.
     """
-    pairs = [*_pairs(cohort)]
+    shared = [*_sharing(cohort, pairs)]
     with ThreadPoolExecutor(processors()) as pool:
-        permuted = pool.map(lambda pair: _permuted(pair, primary, draws, seed), pairs)
+        permuted = pool.map(lambda one: _permuted(one, primary, draws, seed), shared)
     methods = [
-        [*_delong(pairs, primary)],
-        [_Opinion(pair, *_mcnemar(pair)) for pair in pairs],
-        [_Opinion(pair, permutation.METHOD, primary.name, found) for pair, found in zip(pairs, permuted, strict=True)],
+        [*_delong(shared, primary)],
+        [_Opinion(one.pair, *_mcnemar(*one)) for one in shared],
+        [_Opinion(one.pair, permutation.METHOD, primary.name, it) for one, it in zip(shared, permuted, strict=True)],
     ]
     rows = [row for method in methods for row in _rows(method, primary, margin)]
     frames = [_frame(rows, cohort)]
     if practical:
-        frames.append(_frame([*_practical(pairs, primary, margin, draws, seed)], cohort))
+        frames.append(_frame([*_practical(shared, primary, margin, draws, seed)], cohort))
     return pl.concat(frames, how="diagonal")
 
 
-def _pairs(cohort: Cohort) -> Iterator[_Pair]:
-    for a, b in itertools.combinations(cohort.families, 2):
-        if shared := cohort.runs(a) & cohort.runs(b):
-            yield _Pair(a, b, cohort.restricted((a, b), shared))
-
-
-def _delong(pairs: Sequence[_Pair], primary: MetricEntry) -> Iterator[_Opinion]:
+def _sharing(cohort: Cohort, pairs: Sequence[Pair]) -> Iterator[_Shared]:
     for pair in pairs:
-        positive = positive_of(pair.cohort.task)
-        if primary.name == "auc" and positive is not None:
-            found = delong.pooled(pair.cohort, (pair.a, pair.b), pair.cohort.task.classes.index(positive))
+        if runs := cohort.runs(pair.a) & cohort.runs(pair.b):
+            yield _Shared(pair, cohort.restricted((pair.a, pair.b), runs))
 
-            def contrast(level: float, found: delong.Areas = found) -> Contrast:
-                return delong.difference(found, 0, 1, level)
+
+def _delong(shared: Sequence[_Shared], primary: MetricEntry) -> Iterator[_Opinion]:
+    for pair, cohort in shared:
+        positive = positive_of(cohort.task)
+        if primary.name == "auc" and positive is not None:
+            found = delong.pooled(cohort, (pair.a, pair.b), cohort.task.classes.index(positive))
+
+            def contrast(level: float, found: delong.Areas = found, pair: Pair = pair) -> Contrast:
+                own = delong.difference(found, 0, 1, level)
+                low, high = pair.no_shorter((own.low, own.high), primary, level)
+                return replace(own, low=low, high=high)
 
             yield _Opinion(pair, DELONG, primary.name, contrast)
 
 
-def _mcnemar(pair: _Pair) -> tuple[str, str, Callable[[float], Contrast]]:
-    return mcnemar(pair.cohort, pair.a, pair.b)[0], "accuracy", lambda level: mcnemar(*pair[2:], *pair[:2], level)[1]
+def _mcnemar(pair: Pair, cohort: Cohort) -> tuple[str, str, Callable[[float], Contrast]]:
+    return mcnemar(cohort, pair.a, pair.b)[0], "accuracy", lambda level: mcnemar(cohort, pair.a, pair.b, level)[1]
 
 
-def _permuted(pair: _Pair, primary: MetricEntry, draws: int, seed: int) -> Callable[[float], Contrast]:
-    found = permutation.permutation(pair.cohort, pair.a, pair.b, primary, draws, seed)
+def _permuted(shared: _Shared, primary: MetricEntry, draws: int, seed: int) -> Callable[[float], Contrast]:
+    found = permutation.permutation(shared.cohort, shared.pair.a, shared.pair.b, primary, draws, seed)
     return lambda _: found
 
 
@@ -114,14 +121,14 @@ def _rows(method: Sequence[_Opinion], primary: MetricEntry, margin: float) -> It
 
 
 def _practical(
-    pairs: Sequence[_Pair], primary: MetricEntry, margin: float, draws: int, seed: int
+    shared: Sequence[_Shared], primary: MetricEntry, margin: float, draws: int, seed: int
 ) -> Iterator[dict[str, object]]:
-    for pair in pairs:
-        drawn = rope.posterior(pair.cohort, primary, draws, seed)
-        column = layout(pair.cohort.task, (primary,))[0]
-        n = min(Carriers.of(pair.cohort, one).carried(column).difference for one in (pair.a, pair.b))
+    for pair, cohort in shared:
+        drawn = rope.posterior(cohort, primary, draws, seed)
         differences = drawn[pair.a] - drawn[pair.b]
-        found = rope.practical(rope.stretched(differences, n, seed), margin, 1 if primary.better == "higher" else -1)
+        spread = rope.stretched(differences, pair.n, seed)
+        reach = pair.no_shorter(interval(spread), primary, ALPHA)
+        found = rope.practical(rope.reaching(spread, reach), margin, 1 if primary.better == "higher" else -1)
         yield {
             "family_a": pair.a, "family_b": pair.b, "metric": primary.name, "difference": float(differences.mean()),
             "low": found.low, "high": found.high, "verdict": found.word, "method": rope.METHOD,

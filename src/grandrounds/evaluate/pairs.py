@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, resample
+from grandrounds.evaluate.bounds import Bounds, no_shorter
 from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
@@ -47,6 +48,10 @@ class Pair:
     def n(self) -> int:
         """Patients on whom the difference rests."""
         return min(self.one.carried.difference, self.other.carried.difference)
+
+    def no_shorter(self, found: Bounds, entry: MetricEntry, level: float) -> Bounds:
+        """Return an interval of the difference by any method, no shorter than what draws leave open, see `bounds`."""
+        return no_shorter(found, entry, self.one, self.other, self.n, level)
 
     @property
     def has_error(self) -> bool:

@@ -12,7 +12,8 @@ anew.
 
 The shares of few patients are too sure of themselves: they take the spread among those who were seen for that among
 all. A mean of which neither is known has Student's t for its posterior, so each draw is set as much farther out, or
-nearer in, as a spread that so many patients would show by chance.
+nearer in, as a spread that so many patients would show by chance. And shares of those who were seen know of no error
+that was not: where hardly any was, the draws are set out to where the deciding interval ends.
 
 Assumes: patients are independent of one another; the fitted models are given.
 
@@ -86,6 +87,24 @@ def stretched(differences: NDArray[np.float64], n: int, seed: int) -> NDArray[np
     shown = seeds.generator(seed, "spread").chisquare(freedom, len(differences)) / freedom
     centre = np.nanmean(differences) if not np.isnan(differences).all() else 0.0
     return np.asarray(centre + (differences - centre) * np.sqrt((freedom + 2) / freedom / shown))
+
+
+def reaching(differences: NDArray[np.float64], ends: tuple[float, float]) -> NDArray[np.float64]:
+    """Return draws of a difference whose central 95 % reach as far as these ends on either side, (R,).
+
+    Args:
+        differences: (R,) draws that differ.
+        ends: Not nearer to their mean than theirs are.
+
+    >>> interval(reaching(np.arange(-19.0, 20.0), (-38.0, 19.0)))
+    (-38.0, 19.0)
+    """
+    centre, own = np.nanmean(differences), interval(differences)
+    if not own[0] < centre < own[1]:
+        return differences
+    down, up = ((end - centre) / (at - centre) for end, at in zip(ends, own, strict=True))
+    apart = differences - centre
+    return np.asarray(centre + apart * np.where(apart < 0, down, up))
 
 
 def practical(differences: NDArray[np.float64], margin: float, sign: int) -> Practical:

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as theirs
 
 from grandrounds.evaluate import delong, permutation, rope
+from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.compare import holm
@@ -17,8 +18,14 @@ from grandrounds.evaluate.contrast import DECIDING, decisive
 from grandrounds.evaluate.judge import judge
 from grandrounds.evaluate.mcnemar import CLUSTERED, EXACT, clustered, exact, mcnemar
 from grandrounds.evaluate.opinions import DELONG, opinions
+from grandrounds.evaluate.pairs import paired
 
 AUC, ACCURACY = METRICS.get("auc"), METRICS.get("accuracy")
+
+
+def _opinions(cohort, primary, draws):
+    pairs = paired(cohort, resample(cohort, draws, 0, metrics=(primary,)), primary, 0)
+    return opinions(cohort, pairs, primary, 0.02, draws, 0)
 
 
 def _right(cohort, family):
@@ -162,7 +169,7 @@ def test_draws_that_are_all_alike_say_nothing():
 def test_holm_stays_within_a_method(predictions, two):
     """The adjusted p of DeLong are Holm's over DeLong's alone."""
     cohort = assemble(predictions(two, {"a": 0.0, "b": 0.7, "c": 1.5}), two)
-    table = opinions(cohort, AUC, 0.02, 200, 0).filter(pl.col("method") == DELONG)
+    table = _opinions(cohort, AUC, 200).filter(pl.col("method") == DELONG)
     raw = [
         delong.difference(delong.pooled(cohort, pair, 1), 0, 1).p
         for pair in table.select("family_a", "family_b").iter_rows()
@@ -184,7 +191,7 @@ def test_second_opinions_stand_beside_the_deciding_rows(predictions, two):
 def test_several_classes_and_a_loss_have_no_delong(predictions, three):
     """DeLong is left out where it does not apply; where lower is better the permutation turns its word."""
     cohort = assemble(predictions(three, {"weak": 0.0, "strong": 3.0}), three)
-    found = opinions(cohort, METRICS.get("brier"), 0.02, 400, 0)
+    found = _opinions(cohort, METRICS.get("brier"), 400)
     assert found["method"].to_list() == [CLUSTERED, permutation.METHOD]
     assert found["verdict"].to_list() == ["worse", "worse"]
     assert found["difference"][1] > 0
@@ -194,8 +201,8 @@ def test_pairs_without_a_common_fold_have_no_opinion(predictions, two):
     """Families that finished other folds are left out, and one-class folds leave nulls and no warning."""
     frame = predictions(two, {"a": 1.0, "b": 1.0})
     apart = frame.filter((pl.col("family") == "a") == (pl.col("fold") == 0))
-    assert opinions(assemble(apart, two), AUC, 0.02, 50, 0).is_empty()
-    one_class = opinions(assemble(frame.filter(pl.col("label") == "benign"), two), AUC, 0.02, 50, 0)
+    assert _opinions(assemble(apart, two), AUC, 50).is_empty()
+    one_class = _opinions(assemble(frame.filter(pl.col("label") == "benign"), two), AUC, 50)
     assert one_class.filter(pl.col("metric") == "auc")["difference"].to_list() == [None, None]
 
 
@@ -204,3 +211,23 @@ def test_valid_needs_no_second_opinion(predictions, two):
     found = judge(predictions(two, {"a": 0.0, "b": 3.0}, role="valid"), two, resamples=100, role="valid")
     assert found.comparisons["method"].unique().to_list() == [DECIDING]
     assert found.selection is None
+
+
+def test_second_opinions_know_what_their_draws_cannot_tell(two):
+    """Ten ill without a miss and one image out of order: nobody is called equivalent, and intervals reach as far."""
+    ill, order = np.arange(200) < 10, np.arange(200) / 2000
+    perfect = np.where(ill, 0.9, 0.1) + order
+    nearly = np.where(np.arange(200) == 50, 0.901, perfect)  # above one of the ten
+    table = {"sample": [f"s{i}" for i in range(200)], "label": np.where(ill, "malignant", "benign").tolist()}
+    frames = [
+        pl.DataFrame({**table, "patient": table["sample"], "fold": 0, "prob_benign": 1 - p, "prob_malignant": p})
+        for p in (perfect, nearly)
+    ]
+    named = pl.concat([frame.with_columns(family=pl.lit(name)) for frame, name in zip(frames, "ab", strict=True)])
+    found = judge(named, two, resamples=400, practical=True).comparisons.filter(metric="auc")
+    reach = dict(found.select("method", pl.min_horizontal(-pl.col("low"), "high")).drop_nulls().iter_rows())
+
+    assert found["verdict"].to_list() == ["undecided"] * 4
+    assert reach[DELONG] == pytest.approx(reach[DECIDING], rel=0.1)
+    assert reach[rope.METHOD] == pytest.approx(reach[DECIDING], rel=0.1)
+    assert found["p_equivalent"].drop_nulls().item() < 0.95
