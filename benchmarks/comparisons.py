@@ -37,7 +37,7 @@ from grandrounds.tables import Task
 
 TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
 AUC = METRICS.get("auc")
-BASE = 0.75  # AUC of the second family
+BASE = 0.75  # AUC of the first family
 SHARED, OWN, NOISE = 1.0, 0.7, 1.0  # standard deviations: of a patient, of a patient for one family, of a row
 DRAWS = 512
 N_EQUALS = 5  # families of which the best is picked
@@ -56,7 +56,7 @@ FIGURE = Path(__file__).parent.parent / "docs" / "images" / "power.svg"
 
 
 def study(seed, n_patients, n_each, n_folds, difference=0.0, n_equals=2):
-    """Return the predictions of families that are equal in truth but for the first, whose AUC is `difference` more."""
+    """Return the predictions of families that are equal in truth but for the first: others have `difference` less."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(n_patients), n_each)
     truth = rng.permutation(n_patients)[patient] % 2
@@ -64,7 +64,7 @@ def study(seed, n_patients, n_each, n_folds, difference=0.0, n_equals=2):
     spread = np.sqrt(2 * (SHARED**2 + OWN**2 + NOISE**2))
     frames = []
     for turn in range(n_equals):
-        shift = ndtri(BASE + (difference if turn == 0 else 0.0)) * spread
+        shift = ndtri(BASE - (difference if turn else 0.0)) * spread
         own = OWN * rng.normal(size=n_patients)[patient] + NOISE * rng.normal(size=len(patient))
         positive = 1 / (1 + np.exp(-(shift * (truth - 0.5) + shared + own)))
         columns = {
@@ -131,7 +131,7 @@ def power(n):
     for n_patients in CURVE:
         measured = [rates(n, (n_patients, 6, 3), one) for one in DIFFERENCES]
         shares = [share[DECIDING] for share, _ in measured]
-        reach = detectable(measured[0][1], n_patients, n_tests=1)
+        reach = detectable(measured[0][1], n_patients, n_tests=1, shares=(BASE, BASE))
         found[n_patients] = shares, reach
         cells = " | ".join(f"{one:.0%}".replace("%", " %") for one in shares)
         print(f"| {n_patients} | {cells} | {reach:.3f} |")

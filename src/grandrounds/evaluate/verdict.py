@@ -71,7 +71,7 @@ def verdict(
         undecided_with=_with(words, "undecided"),
         cheapest=_cheapest(by_test, cost_s), ships=chosen.family if chosen else None,
         miscalibrated=tuple(one for one, good in calibrated.items() if not good),
-        reach=tuple(_reach(comparisons, scores, leader, margin)), selection=selection,
+        reach=tuple(_reach(comparisons, scores, entry, leader, margin)), selection=selection,
         no_better_than_floor=tuple(_no_better(comparisons, tuple(on_test), floors)),
     )  # fmt: skip
     return found.replaced(sentences=(
@@ -96,21 +96,33 @@ def _no_better(comparisons: pl.DataFrame, families: Sequence[str], floors: Seque
             yield from ((one, floor) for one in others if against(comparisons, one, floor) != "better")
 
 
-def _reach(comparisons: pl.DataFrame, scores: pl.DataFrame, leader: str, margin: float) -> Iterator[Reach]:
+def _reach(
+    comparisons: pl.DataFrame, scores: pl.DataFrame, entry: MetricEntry, leader: str, margin: float
+) -> Iterator[Reach]:
     """Yield what the set could have shown of the leader and each family that it was compared with."""
     if "error" not in comparisons.columns:
         return
+    up, length = _up(scores, entry), entry.scale[1] - entry.scale[0] if entry.carried_by else 1.0
     sizes = {family: size for family, *size in scores.select("family", "n_patients", "n_samples").iter_rows()}
     for a, b, error in comparisons.select("family_a", "family_b", "error").iter_rows():
         other = b if a == leader else a
         if leader in (a, b) and other in sizes and error:  # without an error the two never differed
             n_patients, n_samples = sizes[other]
-            n = n_patients or n_samples
+            known = error / length, n_patients or n_samples
+            tests, shares = comparisons.height, (up[leader], up[other]) if up else None
             yield Reach(
-                family=other, n_tests=comparisons.height, detectable=detectable(error, n, comparisons.height),
+                family=other, n_tests=tests, detectable=length * detectable(*known, tests, shares),
                 n_patients=n_patients, n_samples=n_samples,
-                needed=patients_needed(error, n, margin, comparisons.height) if margin else None,
+                needed=patients_needed(*known, margin / length, tests, shares) if margin else None,
             )  # fmt: skip
+
+
+def _up(scores: pl.DataFrame, entry: MetricEntry) -> dict[str, float]:
+    """Return how far each family is from the worse end of the metric's scale to the better; empty without ends."""
+    if entry.carried_by is None:
+        return {}
+    worst, best = entry.scale if entry.better == "higher" else reversed(entry.scale)
+    return {family: (value - worst) / (best - worst) for family, value in _estimates(scores, entry.name).items()}
 
 
 def _estimates(scores: pl.DataFrame, metric: str) -> dict[str, float]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 from statsmodels.stats.power import tt_solve_power
 
@@ -59,6 +61,30 @@ def test_floors_and_the_unfinished_are_not_picked(predictions, two):
     cohort = assemble(frame, two)
     assert selection([cohort], ACCURACY, 50, 0, without=["prior"]).families == ("a", "b")
     assert selection([cohort], ACCURACY, 50, 0, without=["prior", "b"]) is None
+
+
+@settings(deadline=None)
+@given(error=st.floats(1e-4, 0.2), better=st.floats(0.5, 1), behind=st.floats(0, 0.4), n=st.integers(10, 1000))
+def test_what_a_bounded_metric_would_show_stays_within_its_scale(error, better, behind, n):
+    """From the better family down there is only so much room; more patients show less, and the middle is as it was."""
+    shares = (better, better - behind)
+    found = power.detectable(error, n, 1, shares)
+    alone = power.detectable(error, n, 1)
+
+    assert 0 <= found <= better
+    assert power.detectable(error / 10, n, 1, shares) <= found
+    assert power.detectable(1e-6, n, 1, (0.5, 0.5)) == pytest.approx(power.detectable(1e-6, n, 1), rel=1e-3)
+    if behind == 0 and better > 0.9 and alone < 0.3:
+        assert found >= alone
+
+
+def test_near_its_end_a_scale_hides_what_a_worse_family_would_show():
+    """At an AUC of 0.99 the same error leaves more open, and takes more patients, than at 0.8."""
+    high, low = ((0.99, 0.99), (0.8, 0.8))
+
+    assert power.detectable(0.005, 200, 1, high) > 1.5 * power.detectable(0.005, 200, 1, low)
+    assert power.patients_needed(0.005, 200, 0.01, 1, high) > 1.5 * power.patients_needed(0.005, 200, 0.01, 1, low)
+    assert 0.01 < power.detectable(0.005, 200, 1, (1.0, 0.99)) < 1
 
 
 @pytest.mark.parametrize(("n", "nearly"), [(12, 0.04), (150, 0.01)])
