@@ -2,7 +2,7 @@
 
 Result    false alarms at 5 %: 3.6 to 6.5 % for every method by patient, 18 to 22 % by row, 4.4 to 7.9 % for plain
           percentiles by patient
-          difference in AUC found with 80 % power: 0.137, 0.093 and 0.065 with 60, 120 and 240 patients
+          difference in AUC called detectable with 80 % power: 0.159, 0.104 and 0.070 with 60, 120 and 240 patients
           about 20 minutes in all on a busy machine
 Hardware  two cores of an AMD EPYC, no GPU
 n         1,000 simulated studies for each line of the table, 400 for each point of the curve

@@ -1,6 +1,8 @@
 """How near the difference that a report calls detectable is to the one that such studies show in four of five.
 
-Result    ?
+Result    called detectable with 10 to 120 patients who have the finding, AUC 0.75 to 0.99: 0.93 to 1.11 times what four
+          of five studies show, and 2.4 times with 12 of 60 and 0.99; by the error alone 0.24 to 0.94 times
+          about 12 minutes beside other work
 Hardware  two cores of an AMD EPYC, no GPU
 n         200 simulated studies for each number
 Run       python benchmarks/detectable.py [studies]
