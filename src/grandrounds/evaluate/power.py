@@ -38,7 +38,7 @@ def detectable(
         error: Standard error of the difference with `n_patients`.
         n_patients: How many there were.
         n_tests: How many comparisons are corrected for.
-        shares: How far up a scale from 0 to 1 the better family is, and the other; None for a scale without ends.
+        shares: How far up a scale from 0 to 1 either family is; None for a scale without ends.
         power: Share of studies.
 
     >>> round(detectable(0.01, 1000, n_tests=1), 3), round(detectable(0.01, 12, n_tests=1), 3)
@@ -50,7 +50,7 @@ def detectable(
     middle = sum(shares) / 2 if shares else 0.0
     if not shares or not 0 < middle < 1:
         return reach
-    better = shares[0] if shares[0] < 1 else middle  # whoever misses nobody has no log odds
+    better = max(shares) if max(shares) < 1 else middle  # whoever misses nobody has no log odds
     return better - float(expit(logit(better) - reach / (middle * (1 - middle))))
 
 
