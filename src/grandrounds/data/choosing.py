@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from grandrounds.data.series_spec import SeriesSpec
-from grandrounds.wording import many
 
-MOST_NAMES = 12
 OUTDONE = "another series of the exam has thinner slices, or more of them"
 
 
@@ -40,28 +38,6 @@ def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
     return fitting.with_columns(
         chosen=pl.col("reason").is_null(), reason=pl.col("reason").fill_null(pl.lit(_praise(spec)))
     )
-
-
-def descriptions(series: pl.DataFrame) -> str:
-    """Return how series are described, and of how many patients, most first; empty where no two patients share a word.
-
-    Descriptions are typed at the scanner, and some hold a name. What one patient alone has is therefore counted only.
-
-    Args:
-        series: One row per series, with `patient` and `description`.
-
-    >>> descriptions(pl.DataFrame({"patient": ["a", "b", "b"], "description": ["AX T1", "AX T1", "for Dr. Who"]}))
-    'AX T1 (2 patients), and 1 that one patient alone has'
-    """
-    of = series.filter(pl.col("description").fill_null("") != "").group_by("description")
-    found = of.agg(pl.col("patient").n_unique().alias("n")).sort(pl.col("n"), "description", descending=[True, False])
-    shared = found.filter(pl.col("n") > 1)
-    if shared.is_empty():
-        return ""
-    names, (first, *others) = shared["description"].to_list()[:MOST_NAMES], shared["n"].to_list()[:MOST_NAMES]
-    told = [f"{name} ({n})" for name, n in zip(names, [many(first, "patient"), *others], strict=True)]
-    rest = ((shared.height - len(names), "more"), (found.height - shared.height, "that one patient alone has"))
-    return ", ".join([*told, *(f"and {n} {what}" for n, what in rest if n)])
 
 
 def part_in(description: object, parts: Sequence[str]) -> int | None:

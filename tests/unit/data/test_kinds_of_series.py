@@ -9,7 +9,7 @@ from grandrounds import api
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.data.series_spec import SeriesSpec
-from grandrounds.errors import BadData, BadSpec
+from grandrounds.errors import BadSpec
 from grandrounds.serve import bundle
 from grandrounds.serve.exams import found_in
 from grandrounds.serve.predictor import Predictor
@@ -71,18 +71,6 @@ def test_who_reads_one_series_of_an_exam_is_told_of_the_others(export):
     assert "--series.pick all" in one
     assert "--series.kinds" in one
     assert "--series." not in apart
-
-
-def test_who_does_not_know_the_series_of_an_export_is_told_what_they_are_called(export):
-    """Most patients first; what one patient's series alone is called may be anything, a name too, and is not said."""
-    with pytest.raises(BadData, match="no series fits") as refused:
-        open_dataset(export, SourceOptions(series=SeriesSpec(description="sagittal")))
-    notes = " ".join(open_dataset(export, SourceOptions(unit="volume")).notes)
-    called = "AX T1 (3 patients), AX T2 FAT SAT (3), scout (3), AX T2 haste (2), and 1 that one patient alone has"
-
-    assert called in notes
-    assert called in str(refused.value.remedy)
-    assert "repeated" not in notes + str(refused.value)
 
 
 def test_all_series_of_a_kind_are_read_where_that_is_asked_for(export):
