@@ -103,8 +103,7 @@ def judge(
         BadData: The predictions cannot be judged; the message says why.
         BadSpec: The primary metric is unknown or not for this task.
     """
-    entry = primary_for(task, primary)
-    rows = checked(predictions, task, {role, "valid"})
+    entry, rows = primary_for(task, primary), checked(predictions, task, {role, "valid"})
     declared = levels.settled(unit, rows, task)
     ladder = [one for one in levels.ladder(rows, task) if one != "patient" or patient_known]
     by = {one: levels.rules(rows, task, one, entry, aggregation) for one in dict.fromkeys((*ladder, declared))}

@@ -88,23 +88,29 @@ def judge_several(
     kept = [cohort.restricted(families, cohort.runs(families[0])) for cohort in cohorts]
     by_task = [scored(cohort, one, patient_known=patient_known) for cohort, one in zip(cohorts, found, strict=True)]
     rows = [*_rows(cohorts, found, mean), *_lacking(cohorts, mean)]
-    overall = pl.DataFrame(rows, schema_overrides=dict(tables.SCORES.columns), infer_schema_length=None)
-    how = resampled(FROM_TASKS, resamples, patient_known=patient_known)
-    numbers = pl.col("estimate", "low", "high").fill_nan(None)
-    known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
-    overall = tables.check(overall.with_columns(numbers, method=pl.lit(how), n_patients=known), tables.SCORES)
+    overall = _overall(rows, resamples, patient_known=patient_known)
     carriers = {one: [Carriers.of(cohort, one) for cohort in kept] for one in families}
     estimates = {one: _estimate(found, carriers[one], one, entry) for one in families}
     whole = replace(kept[0], task=all_tasks(tasks))
+    pairs = paired(whole, mean, entry, seed, estimates=estimates)
     judgement = Judgement(
         pl.concat([overall, *by_task]),
-        compare(whole, paired(whole, mean, entry, seed, estimates=estimates), entry, margin),
+        compare(whole, pairs, entry, margin),
         tables.empty(tables.CURVES),
         (*_notes(cohorts, families),),
         selection(kept, entry, min(resamples, PICKS), seed, without=floors) if role != "valid" else None,
         cohorts[0].unit,
     )
     return judgement if len(everybody) >= too_few.FEWEST else estimates_only(judgement, len(everybody))
+
+
+def _overall(rows: Sequence[dict[str, object]], resamples: int, *, patient_known: bool) -> pl.DataFrame:
+    """Return the scores table of the means, with the words for how each interval was made."""
+    frame = pl.DataFrame(rows, schema_overrides=dict(tables.SCORES.columns), infer_schema_length=None)
+    how = resampled(FROM_TASKS, resamples, patient_known=patient_known)
+    numbers = pl.col("estimate", "low", "high").fill_nan(None)
+    known = pl.col("n_patients") if patient_known else pl.lit(None, dtype=pl.Int64())
+    return tables.check(frame.with_columns(numbers, method=pl.lit(how), n_patients=known), tables.SCORES)
 
 
 def _cohort(
