@@ -19,21 +19,11 @@ import sys
 import time
 
 import numpy as np
-import polars as pl
-from scipy.special import expit, ndtri
+from two_families import AUC, side_by_side
 
-from grandrounds.evaluate.bootstrap import resample
-from grandrounds.evaluate.catalogue import METRICS
-from grandrounds.evaluate.cohort import assemble
 from grandrounds.evaluate.compare import compare
-from grandrounds.evaluate.pairs import paired
 from grandrounds.evaluate.power import POWER, detectable
-from grandrounds.tables import Task
 
-TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
-AUC = METRICS.get("auc")
-TIE = 0.5  # correlation of what the families make of an image of a class
-DRAWS = 512
 SETTINGS = ((60, 12), (200, 10), (200, 40), (240, 120))  # patients, of whom so many have the finding
 AREAS = (0.99, 0.9, 0.75)
 STEPS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3)
@@ -41,29 +31,14 @@ STEPS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0
 
 def compared(seed, n_patients, n_ill, areas):
     """Return the row that decides on two families of these AUCs, and their values, in one simulated study."""
-    rng = np.random.default_rng(seed)
-    ill = np.arange(n_patients) < n_ill
-    common, frames = np.sqrt(TIE) * rng.normal(size=n_patients), []
-    for family, area in zip("ab", areas, strict=True):
-        own = np.sqrt(1 - TIE) * rng.normal(size=n_patients)
-        yes = expit(ndtri(area) * np.sqrt(2) * (ill - 0.5) + common + own)
-        columns = {
-            "sample": [f"s{i:04d}" for i in range(n_patients)],
-            "patient": [f"p{i:04d}" for i in range(n_patients)],
-            "label": np.array(TASK.classes)[ill.astype(int)],
-            "prob_no": 1 - yes,
-            "prob_yes": yes,
-        }
-        frames.append(pl.DataFrame(columns).with_columns(family=pl.lit(family), fold=0))
-    cohort = assemble(pl.concat(frames), TASK)
-    pairs = paired(cohort, resample(cohort, DRAWS, seed, metrics=(AUC,), threads=1), AUC, seed)
+    cohort, pairs = side_by_side(seed, n_patients, n_ill, areas)
     return compare(cohort, pairs, AUC, 0.0).row(0, named=True), (pairs[0].one.value, pairs[0].other.value)
 
 
 def said(n, n_patients, n_ill, area):
     """Return what n studies of equal families call detectable, and what the error alone makes of it, (2, n)."""
     found = [compared(seed, n_patients, n_ill, (area, area)) for seed in range(n)]
-    known = [(row["error"], n_patients, 1, tuple(sorted(values)[::-1])) for row, values in found if row["error"]]
+    known = [(row["error"], n_patients, 1, values) for row, values in found if row["error"]]
     return np.array([[detectable(*one) for one in known], [detectable(*one[:3]) for one in known]])
 
 

@@ -4,12 +4,12 @@ Result    families 0.03 apart in AUC, 0.99 and 0.96, with a margin of 0.02, ten 
           called equivalent by the deciding method in 0.0 to 1.6 %, by DeLong 0.0 to 2.3 % (as published 1.3 to 9.4 %),
           by the Bayesian bootstrap 0.0 to 5.0 % (from its draws alone 1.6 to 9.8 %); about 5 minutes beside other work
 Hardware  two cores of an AMD EPYC, no GPU
-n         1,000 simulated studies for each line of the table
+n         1,000 simulated studies for each column of the tables
 Run       python benchmarks/equivalence.py [studies]
 
 Of few patients with a finding a good family often misses none. Then draws of those who were seen hardly differ, and
 neither do the placements from which DeLong's variance comes. Beside the methods as they stand are DeLong's interval as
-it was published, and what the Bayesian draws alone say. Prints a table of docs/explanation/verdicts.md.
+it was published, and what the Bayesian draws alone say. Prints two tables of docs/explanation/verdicts.md.
 """
 
 from __future__ import annotations
@@ -19,52 +19,24 @@ import time
 
 import numpy as np
 import polars as pl
-from scipy.special import expit, ndtri
+from two_families import AUC, DRAWS, side_by_side
 
 from grandrounds.evaluate import delong, rope
-from grandrounds.evaluate.bootstrap import interval, resample
-from grandrounds.evaluate.catalogue import METRICS
-from grandrounds.evaluate.cohort import assemble
+from grandrounds.evaluate.bootstrap import interval
 from grandrounds.evaluate.compare import compare, judged
 from grandrounds.evaluate.contrast import DECIDING
 from grandrounds.evaluate.opinions import DELONG, opinions
-from grandrounds.evaluate.pairs import paired
-from grandrounds.tables import Task
 
-TASK = Task(kind="binary", classes=("no", "yes"), positive="yes")
-AUC = METRICS.get("auc")
 AREAS, MARGIN = (0.99, 0.96), 0.02
 APART = AREAS[0] - AREAS[1]
-TIE = 0.5  # correlation of what the families make of an image of a class
-DRAWS = 512
 SETTINGS = ((60, 12), (200, 10), (200, 20), (200, 40), (500, 10))  # patients, of whom so many have the finding
 PUBLISHED, ALONE = "DeLong, as published", "Bayesian bootstrap, draws alone"
 METHODS = (DECIDING, DELONG, PUBLISHED, rope.METHOD, ALONE)
 
 
-def study(seed, n_patients, n_ill):
-    """Return the predictions of two families, an image of each patient."""
-    rng = np.random.default_rng(seed)
-    ill = np.arange(n_patients) < n_ill
-    common, frames = np.sqrt(TIE) * rng.normal(size=n_patients), []
-    for family, area in zip("ab", AREAS, strict=True):
-        own = np.sqrt(1 - TIE) * rng.normal(size=n_patients)
-        yes = expit(ndtri(area) * np.sqrt(2) * (ill - 0.5) + common + own)
-        columns = {
-            "sample": [f"s{i:04d}" for i in range(n_patients)],
-            "patient": [f"p{i:04d}" for i in range(n_patients)],
-            "label": np.array(TASK.classes)[ill.astype(int)],
-            "prob_no": 1 - yes,
-            "prob_yes": yes,
-        }
-        frames.append(pl.DataFrame(columns).with_columns(family=pl.lit(family), fold=0))
-    return pl.concat(frames)
-
-
-def said(frame, seed):
-    """Return what each method says of the two families, with its interval."""
-    cohort = assemble(frame, TASK)
-    pairs = paired(cohort, resample(cohort, DRAWS, seed, metrics=(AUC,), threads=1), AUC, seed)
+def said(seed, n_patients, n_ill):
+    """Return what each method says of the two families of a simulated study, with its interval."""
+    cohort, pairs = side_by_side(seed, n_patients, n_ill, AREAS)
     beside = opinions(cohort, pairs, AUC, MARGIN, DRAWS, seed, practical=True)
     rows = pl.concat([compare(cohort, pairs, AUC, MARGIN), beside], how="diagonal").filter(metric="auc")
     found = {method: rest for method, *rest in rows.select("method", "verdict", "low", "high").iter_rows()}
@@ -78,7 +50,7 @@ def said(frame, seed):
 
 def wrong(n, setting):
     """Return in which share of n studies each method says equivalent, and its interval holds the true difference."""
-    found = [said(study(seed, *setting), seed) for seed in range(n)]
+    found = [said(seed, *setting) for seed in range(n)]
     shares = {}
     for method in METHODS:
         words, lows, highs = zip(*(one[method] for one in found), strict=True)
