@@ -6,7 +6,7 @@ difference matters. Each pair is compared on the folds and seeds that both famil
 applied within each method, but not to probabilities of the Bayesian one.
 
 Where a family hardly ever errs, neither the variance of its placements nor any weights of those who were seen say how
-often it will. DeLong's interval and the Bayesian draws then reach as far as the deciding interval does, so that nobody
+often it will. DeLong's interval and the Bayesian draws are then lengthened as the deciding interval is, so that nobody
 is called equivalent for want of errors.
 """
 

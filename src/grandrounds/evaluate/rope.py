@@ -13,7 +13,7 @@ anew.
 The shares of few patients are too sure of themselves: they take the spread among those who were seen for that among
 all. A mean of which neither is known has Student's t for its posterior, so each draw is set as much farther out, or
 nearer in, as a spread that so many patients would show by chance. And shares of those who were seen know of no error
-that was not: where hardly any was, the draws are set out to where the deciding interval ends.
+that was not: where hardly any was, the draws are set out to what the deciding method leaves open.
 
 Assumes: patients are independent of one another; the fitted models are given.
 
