@@ -121,14 +121,17 @@ def nested(values: Values) -> Values:
     return found
 
 
-def value_in(params: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
-    """Return what a name with dots stands for in tables of parameters; None where it is not said.
+def value_in(params: Spec | Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    """Return what a name with dots stands for among parameters; None where it is not said.
 
     >>> value_in({"of": {"learning_rate": 0.001}}, "of.learning_rate")
     0.001
     """
     first, dot, rest = name.partition(".")
-    found = params.get(first)
+    said = params.model_dump(mode="json") if isinstance(params, Spec) else params
+    found = said.get(first)
+    if dot and first == "of" and "member" in said:  # it holds only what is no default of that family
+        return value_in(families.params_of(said["member"], found), rest)
     if not dot:
         return found
     return value_in(found, rest) if isinstance(found, Mapping) else None

@@ -170,8 +170,7 @@ def _order(tuning: Tuning, row: Row) -> tuple[bool, float, float]:
 
 def _flat(tuning: Tuning, row: Row) -> Row:
     """Return a row of the table: the value of each parameter that any recipe changes, and what was measured."""
-    usual = tuning.base.model_dump(mode="json")
     names = dict.fromkeys(name for values in tuning.tried for name in values)
-    own = {name: row["tried"].get(name, value_in(usual, name)) for name in names}
+    own = {name: row["tried"].get(name, value_in(tuning.base, name)) for name in names}
     own = {name: str(value) if isinstance(value, list | dict | tuple) else value for name, value in own.items()}
     return own | {name: row[name] for name in row if name != "tried"} | {PLACE: tuning.tried.index(row["tried"])}

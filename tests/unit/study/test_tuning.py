@@ -164,15 +164,19 @@ def test_of_a_table_of_parameters_only_what_differs_is_written(archive, tmp_path
 
 
 def test_parameters_of_what_a_family_is_made_of_are_tried_by_name_with_a_dot(archive, tmp_path):
-    """The table has them under that name, the recipe in the table where they belong, and others there stay."""
+    """The table has them under that name, the recipe in the table where they belong, and others there stay.
+
+    What is not said stands in the table as the member's default, and in no recipe.
+    """
     ask = Ask(name="tuning", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
     base = params_of("ensemble:thumbnail", {"n_members": 2, "of": {"penalties": [0.1]}})
     tried = [{"of.side_px": 4}, {}, {"of.side_px": 2}]
     found = tune(ask, tmp_path, Tuning("ensemble:thumbnail", base, tried, usual=1, seeds=1))
 
-    assert set(found.table["of.side_px"]) == {2, 4, None}
+    default = params_of("thumbnail").side_px
+    assert set(found.table["of.side_px"]) == {2, 4, default}
     assert found.table["mean"].n_unique() == 3
-    best = {} if found.table["of.side_px"][0] is None else {"side_px": found.table["of.side_px"][0]}
+    best = {} if found.table["of.side_px"][0] == default else {"side_px": found.table["of.side_px"][0]}
     assert recipes.read(found.recipe).params == {"n_members": 2, "of": {"penalties": [0.1], **best}}
 
 
