@@ -21,6 +21,7 @@ from grandrounds.data.draft import Draft, free_name, official_role
 from grandrounds.data.exports import table_in
 from grandrounds.data.options import SourceOptions
 from grandrounds.data.series_spec import SeriesSpec
+from grandrounds.data.series_words import what_they_are_called
 from grandrounds.data.spellings import spelling
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
@@ -61,7 +62,7 @@ def draft(source: Path, options: SourceOptions, crew: Crew = ALONE) -> Draft:
     is_read = pl.col("chosen") & pl.col("is_named")
     read = chosen.filter(is_read)
     if read.is_empty():
-        raise BadData("no series fits what was asked", where=source, remedy="; ".join(_reasons(chosen)))
+        raise BadData("no series fits what was asked", where=source, remedy=" ".join(_why_none(chosen)))
     rows, files = _rows(tree, read, labelled.clinical, options)
     return Draft(
         name=source.resolve().stem,
@@ -227,6 +228,17 @@ def _ways(chosen: pl.DataFrame, spec: SeriesSpec) -> Iterator[str]:
             "--series.pick all reads every series of an exam; --series.kinds and --series.channels tell them apart by "
             "parts of their descriptions."
         )
+        yield from _descriptions(chosen)
+
+
+def _descriptions(chosen: pl.DataFrame) -> Iterator[str]:
+    if names := what_they_are_called(chosen.filter("is_named")):
+        yield f"Series are called: {names}."
+
+
+def _why_none(chosen: pl.DataFrame) -> Iterator[str]:
+    yield from _reasons(chosen)
+    yield from _descriptions(chosen)
 
 
 def _before(tree: Tree, chosen: pl.DataFrame, named: Path | None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from grandrounds import api
 from grandrounds.data import SourceOptions, open_dataset
 from grandrounds.data.pacs_copy import SeriesFacts, write_series
 from grandrounds.data.series_spec import SeriesSpec
-from grandrounds.errors import BadSpec
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.serve import bundle
 from grandrounds.serve.exams import found_in
 from grandrounds.serve.predictor import Predictor
@@ -71,6 +71,18 @@ def test_who_reads_one_series_of_an_exam_is_told_of_the_others(export):
     assert "--series.pick all" in one
     assert "--series.kinds" in one
     assert "--series." not in apart
+
+
+def test_who_does_not_know_the_series_of_an_export_is_told_what_they_are_called(export):
+    """Most patients first, in words that are known; whatever else a description holds may be a name and is not said."""
+    with pytest.raises(BadData, match="no series fits") as refused:
+        open_dataset(export, SourceOptions(series=SeriesSpec(description="sagittal")))
+    notes = " ".join(open_dataset(export, SourceOptions(unit="volume")).notes)
+    told = "ax t1 (3 patients), ax t2 fat sat (3), scout (3), ax t2 haste (2), ax t2 … (1)"
+
+    assert told in notes
+    assert told in str(refused.value.remedy)
+    assert "repeated" not in notes + str(refused.value)
 
 
 def test_all_series_of_a_kind_are_read_where_that_is_asked_for(export):
