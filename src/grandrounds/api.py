@@ -217,6 +217,7 @@ def rereport(
         _check_alone([paths[0], *(one for one in paths if not one.is_dir())], columns, judge)
         gather.check_run(paths[0], "report")
         folder = out or paths[0].with_name("+".join(one.name for one in paths))
+    _refuse_study_in(folder, paths)
     if len(paths) == 1 and paths[0].is_dir():
         shown = content(paths[0], folder)
     else:
@@ -252,6 +253,16 @@ def audit(
     from grandrounds import others  # noqa: PLC0415  (brings numba; only judging needs it)
 
     return others.audited(paths, columns or Columns(), judge or JudgeSpec())
+
+
+def _refuse_study_in(folder: Path, reported: Sequence[Path]) -> None:
+    """Refuse to write over the tables of a study that is not the one that is reported."""
+    own = len(reported) == 1 and reported[0].resolve() == folder.resolve()
+    if (folder / STUDY).exists() and not own:
+        raise BadSpec(
+            "a study is kept in this folder, and its tables would be lost", where=folder,
+            remedy="name another folder for the report with -o",
+        )  # fmt: skip
 
 
 def _check_alone(paths: Sequence[Path], *options: object) -> None:

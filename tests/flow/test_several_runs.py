@@ -94,3 +94,18 @@ def test_runs_that_do_not_go_together_are_refused(runs: list[Path], tmp_path: Pa
     with pytest.raises(BadSpec, match="brings its own columns"):
         api.rereport(runs, tmp_path / "page", judge=JUDGED)
     assert not (tmp_path / "page").exists()
+
+
+def test_a_report_is_not_written_over_a_study(runs: list[Path], tmp_path: Path) -> None:
+    """Neither where the folder is named, nor where a CSV is called as the folder of a run beside it."""
+    kept = tmp_path / "kept"
+    shutil.copytree(runs[0], kept)
+    before = (kept / "scores.parquet").read_bytes()
+    csv = tmp_path / "kept.csv"
+    tables.read(tables.PREDICTIONS, kept / "predictions.parquet").frame.write_csv(csv)
+
+    for given, out in ((csv, None), (csv, kept), (runs, kept), (runs[1], kept)):
+        with pytest.raises(BadSpec, match="a study is kept in this folder"):
+            api.rereport(given, out, judge=JUDGED if given == csv else None)
+    assert (kept / "scores.parquet").read_bytes() == before
+    assert api.rereport(csv, tmp_path / "page", judge=JUDGED).exists()
