@@ -17,6 +17,7 @@ from grandrounds.study.planning import plan_study, price_study
 from grandrounds.study.run import conclude, failed_in, is_finished, save_study, train
 from grandrounds.study.spec import Ask, Study
 from grandrounds.study.store import Store
+from grandrounds.study.touched import touched_since_read
 from grandrounds.study.workspace import Workspace, open_workspace
 from grandrounds.training import launched
 
@@ -73,6 +74,8 @@ def run(
     ask = what if isinstance(what, Ask) else what.asked()
     study = saved(ask, folder) if isinstance(what, Ask) else what
     if study is not None and is_done(study, folder) and not failed_in(folder):
+        if isinstance(what, Ask) and touched_since_read(ask.data, folder):  # who names data means them as they are
+            open_workspace(ask, folder, listener.says, pipeline=study.prepare, cache=cache)
         return outcome(study, folder, did_something=False)
     if ask.data.options.tasks:
         together = f"go on with all of them: grandrounds run {folder.parent}"

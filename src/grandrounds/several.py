@@ -23,6 +23,7 @@ from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.planning import price_study, toml
 from grandrounds.study.run import failed_in, save_study
 from grandrounds.study.spec import Ask, Study
+from grandrounds.study.touched import touched_since_read
 from grandrounds.study.workspace import Workspace
 from grandrounds.training import launched
 
@@ -82,7 +83,7 @@ def run(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path
     """
     listener, ask = listener or Silent(), _by_name(ask, folder)
     done, failed = _complete(ask, folder), dict[str, str]()
-    if len(done) < len(ask.data.options.tasks):
+    if len(done) < len(ask.data.options.tasks) or touched_since_read(ask.data, folder):
         planned = all((one / STUDY).exists() for one in tasks.folders(ask, folder).values())
         running.refuse_unplanned(planned=planned, folder=folder)
         with engine.workers(ask) as executor:

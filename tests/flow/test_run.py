@@ -79,6 +79,25 @@ def test_a_second_run_does_nothing(finished):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_data_that_changed_after_a_study_are_no_longer_its_own(archive, tmp_path):
+    """A file that was touched is read again; where labels differ the old answer is not given as the answer to these."""
+    shutil.copy(archive, tmp_path / "stripes.npz")
+    asked = ["run", "stripes.npz", "-o", "runs/mine", "--families", "prior", "--resamples", "200"]
+    grandrounds(*asked, cwd=tmp_path)
+    os.utime(tmp_path / "stripes.npz", (time.time() + 5, time.time() + 5))
+    assert "nothing was trained" in grandrounds(*asked, cwd=tmp_path)
+
+    with np.load(archive) as arrays:
+        changed = {name: arrays[name] for name in arrays}
+    changed["train_labels"] = 1 - changed["train_labels"]
+    np.savez(tmp_path / "stripes.npz", **changed)
+    os.utime(tmp_path / "stripes.npz", (time.time() + 60, time.time() + 60))
+    refused = grandrounds(*asked, cwd=tmp_path, check=1)
+
+    assert "images, labels or patients have changed" in " ".join(refused.split())
+    assert "nothing was trained" in grandrounds("run", "runs/mine", cwd=tmp_path)  # the study itself is still there
+
+
 def test_json_has_what_the_audits_found(archive, tmp_path):
     """A script that reads the answer also reads what speaks against it, as the table `findings` has it."""
     with np.load(archive) as arrays:  # images that name no patient are always a finding

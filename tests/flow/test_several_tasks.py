@@ -153,6 +153,20 @@ def test_a_finished_study_is_left_alone(films: Path, study: Path) -> None:
         api.run(asked(films).replaced(seeds=2), study)
 
 
+def test_labels_that_changed_after_all_tasks_were_judged_are_refused(films: Path, copied: Path) -> None:
+    """The page answers for the labels that were read, not for those that stand there now."""
+    table = pl.read_csv(films)
+    other = films.with_name("other.csv")
+    try:
+        ask = asked(films)
+        films.rename(other)
+        table.with_columns(nodule=pl.col("nodule").reverse()).write_csv(films)
+        with pytest.raises(BadSpec, match="have changed since"):
+            api.run(ask, copied)
+    finally:
+        other.replace(films)
+
+
 def test_the_folder_goes_on_where_it_stopped(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that lost a trial trains it again, to the same model, whatever becomes of another; who is done stays."""
 

@@ -1,0 +1,35 @@
+"""Whether the files of a study were touched after it read them; whether they changed only reading them again tells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from grandrounds.study.spec import DataSpec
+
+_WRITTEN_ON_READING = "labels.parquet"
+
+
+def touched_since_read(spec: DataSpec, folder: Path) -> bool:
+    """Return whether a file or folder that a study names was written after the run folder's copy of its labels.
+
+    Of a folder all that lies below counts, and that something was added to it or removed. Images that a table names
+    elsewhere do not.
+    """
+    read = _written(folder / _WRITTEN_ON_READING)
+    return any(_written(path) > read for named in (spec.source, spec.options.labels) if named for path in _all(named))
+
+
+def _all(named: str) -> Iterator[Path]:
+    top = Path(named)
+    yield top
+    for folder, folders, files in os.walk(top):
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:  # gone, or the name of a data set that is computed
+        return 0.0
