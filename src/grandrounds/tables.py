@@ -101,6 +101,7 @@ PROB = "prob_"  # predictions carry one column per class: prob_<class>
 IMAGES = "images"  # what the series of an exam is called where it has one alone, which nobody named
 OF_COLUMNS = "columns"  # what the clinical columns are called beside the series
 _META_KEY = "grandrounds"
+_WHOLE = re.compile(r"0*([0-9]+)(?:\.0+)?")
 _SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)
 
 
@@ -228,7 +229,11 @@ def classes_of(predictions: pl.DataFrame) -> tuple[str, ...]:
 def patient_keys(patients: pl.Series) -> pl.Series:
     """Return what tells patients apart: their ids without regard to case, padding, control characters, Unicode form.
 
-    Taking two patients for one never leaks; taking one patient for two may.
+    Of ids that are numbers leading zeros do not count either, nor the `.0` that a spreadsheet or a column with gaps
+    adds. Taking two patients for one never leaks; taking one patient for two may.
+
+    >>> patient_keys(pl.Series(["007", "7", "7.0", " Kim ", "KIM", "7a"])).to_list()
+    ['7', '7', '7', 'kim', 'kim', '7a']
     """
     names: list[str] = patients.unique().to_list()
     return patients.replace_strict(names, [_plain(name) for name in names], return_dtype=pl.String)
@@ -277,6 +282,12 @@ def patient_hashes(patients: pl.Series) -> pl.Series:
 
 
 def _plain(name: str) -> str:
+    text = _unpadded(name)
+    number = _WHOLE.fullmatch(text)
+    return number[1] if number else text
+
+
+def _unpadded(name: str) -> str:
     if name.isascii() and name.isprintable():  # as nearly all are; the rest takes ten times as long
         return " ".join(name.lower().split())
     text = unicodedata.normalize("NFKC", name).casefold()

@@ -105,7 +105,9 @@ def _unlabelled(cases: pl.DataFrame) -> list[str]:
 def _spellings(cases: pl.DataFrame) -> list[str]:
     spelt = cases["patient"].unique()
     n = spelt.len() - tables.patient_keys(spelt).n_unique()
-    return [f"{n} patient ids are another spelling of one met before: taken for the same patient."] if n else []
+    return (
+        [f"{many(n, 'patient id', 'are')} another spelling of one met before: taken for the same patient."] if n else []
+    )
 
 
 def _twins(cases: pl.DataFrame, spec: SplitSpec) -> list[str]:

@@ -177,7 +177,7 @@ def test_other_spellings_of_a_patient_are_told():
     """Somebody should look at the ids."""
     cases = cohort().with_columns(patient=pl.when(pl.col("case") == "a0-0").then(pl.lit(" A0")).otherwise("patient"))
 
-    assert draw(cases).notes == ("1 patient ids are another spelling of one met before: taken for the same patient.",)
+    assert draw(cases).notes == ("1 patient id is another spelling of one met before: taken for the same patient.",)
 
 
 def test_valid_needs_at_least_one_patient():

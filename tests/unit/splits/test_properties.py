@@ -121,6 +121,21 @@ def test_spellings_of_one_id_are_one_patient(name, spell):
     assert first == second
 
 
+@pytest.mark.parametrize("other", ["00007", "7.0", "７", " 7 "])
+def test_a_number_with_zeros_about_it_is_the_same_patient(other):
+    """Spreadsheets drop leading zeros, and a column of numbers with gaps gains decimals; whoever has both is one."""
+    rows = [(f"case {at}", "7" if at % 2 else other, "ab"[at % 2]) for at in range(4)]
+    rows += [(f"case {at}", f"{at}", "ab"[at % 2]) for at in range(10, 40)]
+    cases = pl.DataFrame(rows, schema=["case", "patient", "label"], orient="row")
+    plan = splits.draw(cases, SplitSpec(scheme="kfold"), 0, fingerprint="data")
+
+    assert any("1 patient id is another spelling" in note for note in plan.notes)
+    for fold in plan.folds():
+        assert plan.roles(fold).filter(pl.col("case").is_in([f"case {at}" for at in range(4)]))["role"].n_unique() == 1
+    hashes = tables.patient_hashes(pl.Series(["7", other]))
+    assert hashes[0] == hashes[1]
+
+
 def test_a_great_many_groups_are_dealt_by_the_same_rule(monkeypatch):
     """The compiled loop gives what the one for few groups gives."""
     counts = np.random.default_rng(0).integers(0, 4, (2_000, 3))
