@@ -62,7 +62,8 @@ def audit(tables: AuditTables) -> Finding:
     words, gap = _widest(places, shares, int(statistic.argmax()))
     if p > LEVEL:
         return Finding(
-            "passed", f"The roles differ in prevalence by no more than chance allows, at most by {percent(gap, 1)}."
+            "passed",
+            f"The roles differ in prevalence by no more than chance allows, at most by {100 * gap:.1f} points.",
         )
     if gap < SMALL:
         return Finding("tip", f"The roles differ in prevalence by more than chance (p = {p:.3f}), but little: {words}.")

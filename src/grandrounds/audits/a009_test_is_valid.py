@@ -27,8 +27,8 @@ def audit(tables: AuditTables) -> Finding:
         .agg(pl.col("role").n_unique().alias("n_roles"), (pl.col("role") == "test").any().alias("tested"))
         .filter("tested")
     )
-    n_tested, n_shared = both.height, both.filter(pl.col("n_roles") > 1).height
-    if not n_shared:
+    n_tested, shared = both["case"].n_unique(), both.filter(pl.col("n_roles") > 1)
+    if shared.is_empty():
         return Finding("passed", f"No trial tests on what it was chosen on ({counted(n_tested, 'tested case')}).")
     per_trial = (
         both.group_by(_TRIAL, maintain_order=True)
@@ -41,8 +41,8 @@ def audit(tables: AuditTables) -> Finding:
     ]
     return Finding(
         "finding",
-        f"In {counted(per_trial.height, 'trial')} {n_shared:,} of {n_tested:,} tested cases stand in valid or calib "
-        "too, which choose the epoch, the threshold and the calibration: the score is that of the choice, not of new "
-        "patients.",
+        f"In {counted(per_trial.height, 'trial')} {shared['case'].n_unique():,} of {n_tested:,} tested cases stand in "
+        "valid or calib too, which choose the epoch, the threshold and the calibration: the score is that of the "
+        "choice, not of new patients.",
         tuple(lines),
     )

@@ -245,7 +245,7 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
     """Return the interval of a paired difference of one metric; NaN where it is undefined.
 
     These are percentiles of the paired differences, see `differences`, and no shorter than what the resamples leave
-    open, see `no_shorter`.
+    open, see `no_shorter`; nor longer than the scale, out of which *t* would go with next to no patients.
 
     Args:
         entry: The metric.
@@ -255,7 +255,9 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
         level: What is left out.
     """
     own = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
-    return no_shorter(own, entry, one, other, n, level)
+    low, high = no_shorter(own, entry, one, other, n, level)
+    most = entry.scale[1] - entry.scale[0]
+    return float(np.clip(low, -most, most)), float(np.clip(high, -most, most))
 
 
 def no_shorter(found: Bounds, entry: MetricEntry, one: Estimate, other: Estimate, n: int, level: float) -> Bounds:

@@ -273,4 +273,4 @@ def _one_patient(frame: pl.DataFrame) -> Iterator[str]:
     n = len(spelt) - tables.patient_keys(spelt).n_unique()
     if n:
         ids = "1 patient id differs" if n == 1 else f"{n:,} patient ids differ"
-        yield f"{ids} from another only in case, spaces, leading zeros or the like: both are taken for the same patient."
+        yield f"{ids} from another only in case, spaces, leading zeros or so: both are taken for the same patient."

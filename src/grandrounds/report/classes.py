@@ -115,9 +115,9 @@ def decision_curves(ranked: Ranked) -> Section | None:
             all_of_them = Curve(TREAT_ALL, lines[0].look, everybody) if everybody else None
             panels.append(plots.net_benefit(_against(label), lines, all_of_them))
     caption = (
-        "Decision curves: hits less false alarms, these at the odds of the threshold, per image. A family helps where "
-        "it lies above the dotted line (everybody is called) and above zero (nobody is). Read it at the thresholds "
-        "that somebody would act on; csv/curves.csv holds the bounds."
+        "Decision curves: hits less false alarms, these at the odds of the threshold, per "
+        f"{ranked.unit}. A family helps where it lies above the dotted line (everybody is called) and above zero "
+        "(nobody is). Read it at the thresholds that somebody would act on; csv/curves.csv holds the bounds."
     )
     legend = _legend(ranked, _present(ranked, frame))
     return Section("decision-curves", "Would acting on it help?", (Panels(caption, tuple(panels), legend),))

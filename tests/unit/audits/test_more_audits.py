@@ -211,6 +211,9 @@ def test_valid_rows_that_are_tested_are_counted_by_trial():
     assert row["sentence"].startswith("In 1 trial 1 of 2 tested cases stand in valid or calib too")
     assert row["rows"] == ["f, repeat 0, fold 0, seed 0: 1 of 2 tested cases"]
     assert answer("A009", predictions=predictions.filter(role="test"))["outcome"] == "not applicable"
+    another = predictions.with_columns(family=pl.lit("g"), trial=pl.lit("g-0"))
+    both = answer("A009", predictions=pl.concat([predictions, another]))
+    assert both["sentence"].startswith("In 2 trials 1 of 2 tested cases")  # people, not predictions
 
 
 def test_columns_that_give_the_label_away_are_listed():

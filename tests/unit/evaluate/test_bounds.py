@@ -236,6 +236,14 @@ def test_a_difference_that_excludes_0_stays_as_it_was():
     assert ends == interval_of(one.resamples - other.resamples, 0.29, 50)
 
 
+def test_no_difference_reaches_beyond_the_scale():
+    """One ill patient of twelve: *t* of so few goes far beyond what two values from 0 to 1 can differ by."""
+    random = np.random.default_rng(0)
+    one, other = (Estimate(value, random.uniform(0.2, 0.9, 200), Carried(2, 2)) for value in (0.9, 0.45))
+
+    assert of_paired(METRICS.get("auc"), one, other, 2, 0.05) == (-1.0, 1.0)
+
+
 def rare(false_calls: int, family: str = "one") -> pl.DataFrame:
     """Return predictions of 190 well patients, of whom some are called ill, and of ten ill ones, all called so."""
     truth = np.arange(200) >= 190
