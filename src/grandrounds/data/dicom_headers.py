@@ -20,6 +20,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from grandrounds.data.dicom_drawn import drawn
 from grandrounds.errors import BadData, Refusal
 from grandrounds.formats.dicom_elements import frames_of, items_of, number_of, numbers_of, syntax_of, tells, text_of
 from grandrounds.formats.dicom_head import check_head
@@ -95,12 +96,14 @@ _OF_FRAMES: Mapping[str, tuple[tuple[str, str], ...]] = MappingProxyType(
 _NO_AGENT = ("none", "no", "n", "not given", "without")  # where the standard wants an empty value
 _AGENTS = "ContrastBolusAgentSequence"  # of enhanced images; what it says of the agent stays there
 _WEIGHTING = "DiffusionBValue"  # tells acquisitions apart that share their number
+_CLASS = "SOPClassUID"
 _WORDS = (
     *(word for words in _TEXTS.values() for word in words),
     *_NUMBERS.values(),
     *(word for word, _ in _VECTORS.values()),
     "NumberOfFrames",
     _WEIGHTING,
+    _CLASS,
 )
 _TAGS: list[BaseTag | int] = [Tag(word) for word in (*_WORDS, *_GROUPS, _AGENTS)]
 _WANTED = wanted_of(_WORDS)
@@ -109,6 +112,7 @@ FACTS: Mapping[str, pl.DataType] = MappingProxyType(
         "path": pl.String(),
         "member": pl.String(),
         "frame": pl.Int64(),
+        "drawn": pl.String(),  # what it is that is no image, a key of `REASONS`
         **dict.fromkeys(_TEXTS, pl.String()),
         **dict.fromkeys(_NUMBERS, pl.Float64()),
         **dict.fromkeys(_VECTORS, pl.List(pl.Float64())),
@@ -117,7 +121,7 @@ FACTS: Mapping[str, pl.DataType] = MappingProxyType(
 
 
 def facts_of(path: Path, member: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the facts of each frame of a DICOM file, by the columns of `FACTS`.
+    """Yield the facts of each frame of a DICOM file, by the columns of `FACTS`; those of what is no image once.
 
     Raises:
         BadData: It is no DICOM file, is cut off, or holds no image; never with a value of the header.
@@ -148,7 +152,11 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
     is_beyond = length != _UNKNOWN_LENGTH and start + length > n_bytes
     if is_beyond and syntax_of(dataset) != DeflatedExplicitVRLittleEndian:
         raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
-    shared = {"path": str(path), "member": member} | _plain_facts(dataset)
+    what = drawn(text_of(dataset, _CLASS), text_of(dataset, "Modality"))
+    shared = {"path": str(path), "member": member, "drawn": what} | _plain_facts(dataset)
+    if what is not None:
+        yield shared | {"frame": None}
+        return
     n_frames = frames_of(dataset, n_bytes, path)
     groups = items_of(dataset, _GROUPS[1])
     if n_frames == 1 and not groups:

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import formats
+from grandrounds.data.dicom_drawn import REASONS
 from grandrounds.errors import Refusal
 
 FAULTS = {
@@ -66,6 +67,7 @@ class _Frames(NamedTuple):
     Args:
         facts: One row per frame.
         is_copy: Whether an earlier file of the series has the same SOPInstanceUID.
+        is_drawn: Whether it is no image, but drawn on images or computed from them.
         is_scout: Whether it is a localiser.
         alike: The same number for frames of one size, spacing and echo.
         acquisition: The same number for frames of one acquisition.
@@ -76,6 +78,7 @@ class _Frames(NamedTuple):
 
     facts: pl.DataFrame
     is_copy: NDArray[np.bool_]
+    is_drawn: NDArray[np.bool_]
     is_scout: NDArray[np.bool_]
     alike: NDArray[np.int64]
     acquisition: NDArray[np.int64]
@@ -110,6 +113,7 @@ def _frames(facts: pl.DataFrame) -> _Frames:
     spacing = (pl.col("pixel_mm").list.get(axis).round(3).alias(f"_{axis}") for axis in range(2))
     numbers = facts.select(
         is_copy=~pl.struct("uid", pl.col("sop").fill_null(place), "frame").is_first_distinct(),
+        is_drawn=pl.col("drawn").is_not_null(),
         is_scout=pl.col("image_type").fill_null("").str.to_uppercase().str.contains("LOCALIZER"),
         alike=pl.struct("height_px", "width_px", "echo", *spacing).rank("dense").cast(pl.Int64),
         acquisition=pl.col("acquisition").rank("dense").fill_null(0).cast(pl.Int64),
@@ -123,11 +127,13 @@ def _frames(facts: pl.DataFrame) -> _Frames:
 
 def _of_series(frames: _Frames, rows: _Rows, uid: str, faults: list[dict[str, Any]]) -> Iterator[_Stack]:
     copies, rows = _parted(rows, frames.is_copy)
+    drawn, rows = _parted(rows, frames.is_drawn)
     scouts, rows = _parted(rows, frames.is_scout)
     groups = _grouped(frames, rows)
     across = _off_axis(frames, groups)
     faults += [
         *(_fault(frames, at, None, "duplicate", "another file is the same instance, (0008,0018)") for at in copies),
+        *_drawn(frames, drawn, uid),
         *(_fault(frames, at, uid, "localiser", "a localiser is no part of the volume") for at in scouts),
         *(
             _fault(frames, at, uid, "off axis", "it lies across the other slices of its series")
@@ -138,6 +144,11 @@ def _of_series(frames: _Frames, rows: _Rows, uid: str, faults: list[dict[str, An
     stacks = [stack for at, group in enumerate(groups) if at not in across for stack in _stacks(frames, group)]
     for at, stack in enumerate(sorted(stacks, key=lambda one: -len(one))):
         yield _ordered(frames, stack, uid if at == 0 else f"{uid}#{at + 1}", faults)
+
+
+def _drawn(frames: _Frames, rows: _Rows, uid: str) -> Iterator[dict[str, Any]]:
+    for at, what in zip(rows, frames.facts["drawn"][rows], strict=True):
+        yield _fault(frames, at, uid, what, REASONS[what])
 
 
 def _parted(rows: _Rows, is_one: NDArray[np.bool_]) -> tuple[_Rows, _Rows]:
@@ -290,4 +301,4 @@ def _slices(facts: pl.DataFrame, stacks: Sequence[_Stack]) -> pl.DataFrame:
         (stack.series, stack.rows.tolist(), list(range(len(stack.rows))), stack.plane, stack.kind) for stack in stacks
     ]
     placed = pl.DataFrame(rows, schema=_PLACED, orient="row").explode("row", "order")
-    return facts[placed["row"]].drop("uid").hstack(placed.drop("row"))
+    return facts[placed["row"]].drop("uid", "drawn").hstack(placed.drop("row"))

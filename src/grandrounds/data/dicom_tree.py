@@ -77,7 +77,7 @@ def holds_dicom(root: Path) -> bool:
         if count >= 50:
             return False
         try:
-            if found.missing is None and next(facts_of(found.path, found.member), None) is not None:
+            if found.missing is None and next(facts_of(found.path, found.member))["drawn"] is None:
                 return True
         except BadData:
             continue

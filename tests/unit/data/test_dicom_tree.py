@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 
 from grandrounds import formats
-from grandrounds.data.dicom_tree import survey
+from grandrounds.data.dicom_tree import holds_dicom, survey
 from grandrounds.data.pacs_copy import AXIAL, CORONAL, INTERCEPT_HU, SAGITTAL, SeriesFacts, write_series, write_slice
 from grandrounds.formats import Part
 
@@ -99,6 +99,49 @@ def test_a_dicomdir_that_names_missing_or_foreign_files(tmp_path):
 
     assert faults_of(tree) == ["missing", "missing"]
     assert tree.counts == {"found": 6, "used": 4, "set aside": 0, "refused": 2}
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality", "fault"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.66.4", "SEG", "segmentation"),
+        ("1.2.840.10008.5.1.4.1.1.66.7", "SEG", "segmentation"),
+        ("1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE", "dose"),
+        ("1.2.840.10008.5.1.4.1.1.30", "MR", "parametric map"),
+        (None, "SEG", "segmentation"),
+        (None, "RTDOSE", "dose"),
+    ],
+)
+def test_what_has_pixels_and_is_no_image_is_set_aside(tmp_path, sop_class, modality, fault):
+    """Masks, doses and maps are as large as the images they belong to, and count once each, however many frames."""
+    facts = SeriesFacts("SIM-001")
+    write_series(tmp_path, facts, HU)
+    for at in range(2):
+        path = tmp_path / f"drawn{at}"
+        write_slice(path, SeriesFacts("SIM-001", number=2), HU[0], at, (0, 0, 5.0 * at))
+        one = pydicom.dcmread(path)
+        one.Modality, one.NumberOfFrames, one.PixelData = modality, 3, 3 * one.PixelData
+        if sop_class is None:
+            del one.SOPClassUID
+        else:
+            one.SOPClassUID = sop_class
+        one.save_as(path)
+    tree = survey(tmp_path)
+
+    assert tree.series["series"].to_list() == [facts.series_uid]
+    assert faults_of(tree) == [fault, fault]
+    assert tree.counts == {"found": 8, "used": 6, "set aside": 2, "refused": 0}
+
+
+def test_an_export_of_segmentations_alone_holds_no_images(tmp_path):
+    """Nothing in it could be classified."""
+    write_slice(tmp_path / "mask", SeriesFacts("SIM-001", extra={"Modality": "SEG"}), HU[0], 0, (0, 0, 0))
+    one = pydicom.dcmread(tmp_path / "mask")
+    one.SOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+    one.save_as(tmp_path / "mask")
+
+    assert not holds_dicom(tmp_path)
+    assert survey(tmp_path).series.is_empty()
 
 
 def test_a_series_that_mixes_volumes_is_parted(tmp_path):
