@@ -9,6 +9,7 @@ import polars as pl
 from grandrounds.data.series_spec import SeriesSpec
 
 OUTDONE = "another series of the exam has thinner slices, or more of them"
+EQUALLED = "another series of the exam, no thinner and no longer, comes first by UID"
 
 
 def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
@@ -23,20 +24,26 @@ def choose(series: pl.DataFrame, spec: SeriesSpec) -> pl.DataFrame:
     fitting = series.with_columns(reason=pl.Series(reasons, dtype=pl.String()), part=pl.Series(parts, dtype=pl.Int64()))
     fits = pl.col("reason").is_null()
     if spec.pick == "one" or spec.channels:
-        rank = (
-            pl.struct(pl.col("thickness_mm").fill_null(float("inf")), -pl.col("n_slices"), "series")
-            .rank("ordinal")
-            .over("exam", "part", fits)
-        )
-        best = fitting.with_columns(rank=rank)
-        reason = pl.when(fits & (pl.col("rank") > 1)).then(pl.lit(OUTDONE)).otherwise("reason")
-        fitting = best.with_columns(reason=reason).drop("rank")
+        fitting = _with_losers(fitting, fits)
     n_channels = pl.col("part").filter(fits).n_unique().over("exam")
     if spec.channels:
         lacks = pl.when(fits & (n_channels < len(spec.channels))).then(pl.lit("the exam lacks one of the channels"))
         fitting = fitting.with_columns(reason=lacks.otherwise("reason"))
     return fitting.with_columns(
         chosen=pl.col("reason").is_null(), reason=pl.col("reason").fill_null(pl.lit(_praise(spec)))
+    )
+
+
+def _with_losers(fitting: pl.DataFrame, fits: pl.Expr) -> pl.DataFrame:
+    """Return the series with the reason of those that lose to another one of their exam, and of their part."""
+    worth = pl.col("thickness_mm").fill_null(float("inf")), -pl.col("n_slices")
+    among = ["exam", "part", fits]
+    ranked = fitting.with_columns(
+        rank=pl.struct(*worth, "series").rank("ordinal").over(among), level=pl.struct(*worth).rank("min").over(among)
+    )
+    why = pl.when(pl.col("level") > 1).then(pl.lit(OUTDONE)).otherwise(pl.lit(EQUALLED))
+    return ranked.with_columns(reason=pl.when(fits & (pl.col("rank") > 1)).then(why).otherwise("reason")).drop(
+        "rank", "level"
     )
 
 

@@ -222,7 +222,7 @@ def _reasons(chosen: pl.DataFrame) -> list[str]:
 
 def _ways(chosen: pl.DataFrame, spec: SeriesSpec) -> Iterator[str]:
     """Yield how series would be read that lost to another one of their exam, where nobody told them apart."""
-    lost = chosen.filter(pl.col("is_named"), pl.col("reason") == choosing.OUTDONE)
+    lost = chosen.filter(pl.col("is_named"), pl.col("reason").is_in([choosing.OUTDONE, choosing.EQUALLED]))
     if not spec.parts and lost.height:
         yield (
             "--series.pick all reads every series of an exam; --series.kinds and --series.channels tell them apart by "

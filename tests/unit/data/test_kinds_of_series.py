@@ -73,6 +73,19 @@ def test_who_reads_one_series_of_an_exam_is_told_of_the_others(export):
     assert "--series." not in apart
 
 
+def test_of_equal_series_of_an_exam_none_is_said_to_be_better(tmp_path):
+    """The two views of a radiograph are as thick and as long as each other; the note says so, and how both are read."""
+    for patient in (1, 2):
+        write(tmp_path, patient, 1, "pa", n_slices=1)
+        write(tmp_path, patient, 2, "lateral", n_slices=1)
+    (tmp_path / "labels.csv").write_text("patient,finding\nSIM-1,absent\nSIM-2,present\n")
+    notes = " ".join(open_dataset(tmp_path).notes)
+
+    assert "2 series are not read: another series of the exam, no thinner and no longer, comes first by UID." in notes
+    assert "has thinner slices" not in notes
+    assert "--series.pick all" in notes
+
+
 def test_who_does_not_know_the_series_of_an_export_is_told_what_they_are_called(export):
     """Most patients first, in words that are known; whatever else a description holds may be a name and is not said."""
     with pytest.raises(BadData, match="no series fits") as refused:
