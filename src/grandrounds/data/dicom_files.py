@@ -12,6 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from grandrounds.data.exports import DICOMDIR
 from grandrounds.errors import BadData
+from grandrounds.formats.below import NOWHERE, files_below, leads_nowhere
 from grandrounds.formats.zipped import members_of
 
 
@@ -46,12 +47,13 @@ def files_of(root: Path) -> Iterator[Found]:
 
 def _of_folder(root: Path) -> Iterator[Found]:
     inside = root.resolve()
-    for path in sorted(root.rglob("*")):
-        if path.name.startswith(".") or path.name.upper() == DICOMDIR or not path.is_file():
+    for path in files_below(root):
+        if path.name.upper() == DICOMDIR:
             continue
-        if path.is_symlink() and not path.resolve().is_relative_to(inside):
-            continue
-        yield Found(path)
+        if leads_nowhere(path):
+            yield Found(path, None, NOWHERE)
+        elif not path.is_symlink() or path.resolve().is_relative_to(inside):
+            yield Found(path)
 
 
 def _of_dicomdir(root: Path) -> Iterator[Found]:

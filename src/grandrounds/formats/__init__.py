@@ -1,5 +1,6 @@
 """Image files in, `Image` out; one file per family of formats, sizes checked before anything is allocated."""
 
+from grandrounds.formats.below import files_below, is_left_behind, leads_nowhere
 from grandrounds.formats.listing import Where, images_in
 from grandrounds.formats.places import lying
 from grandrounds.formats.reading import names_image, read
@@ -9,7 +10,10 @@ __all__ = [
     "Part",
     "Where",
     "as_volume",
+    "files_below",
     "images_in",
+    "is_left_behind",
+    "leads_nowhere",
     "lying",
     "n_slices",
     "names_image",

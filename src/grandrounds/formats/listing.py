@@ -7,6 +7,7 @@ from pathlib import Path
 
 from grandrounds.errors import BadData
 from grandrounds.formats.arrays import header_of, members
+from grandrounds.formats.below import files_below, leads_nowhere
 from grandrounds.formats.reading import names_image
 
 
@@ -28,15 +29,16 @@ class Where:
 def images_in(path: Path) -> list[Where]:
     """Return every image of a file, archive or folder, in the order of their names; nothing is decoded.
 
-    Of an archive, the arrays called `…images` count, or all stacks of images where none is called so.
+    A link that leads nowhere is listed, and refused by whoever reads it. Of an archive, the arrays called `…images`
+    count, or all stacks of images where none is called so.
 
     Raises:
         BadData: There is nothing at that path.
     """
-    if not path.exists():
+    if not path.exists() and not leads_nowhere(path):
         raise BadData("there is no such file or folder", where=path, remedy="check the path")
     if path.is_dir():
-        return [Where(one) for one in sorted(path.rglob("*")) if one.is_file() and names_image(one)]
+        return [Where(one) for one in files_below(path) if names_image(one)]
     if path.suffix.lower() != ".npz":
         return [Where(path)]
     shapes = {name: header_of(path, name).shape for name in members(path)}

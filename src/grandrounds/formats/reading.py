@@ -9,6 +9,7 @@ import numpy as np
 
 from grandrounds import registry
 from grandrounds.errors import BadData, Refusal
+from grandrounds.formats.below import NOWHERE, leads_nowhere
 from grandrounds.formats.catalogue import FORMATS, FormatEntry
 from grandrounds.image import Geometry, Image
 
@@ -70,11 +71,14 @@ def read(
 
 
 def names_image(path: Path) -> bool:
-    """Whether the file's name, or its content where the name has no ending, says that one image is inside."""
+    """Whether the file's name, or its content where the name has no ending, says that one image is inside.
+
+    Of a link that leads nowhere and has no ending nobody can tell, so it counts.
+    """
     if path.name.startswith("."):
         return False
     if not path.suffix:
-        return any(entry.name != "npz" for entry in _by_content(_head(path)))
+        return leads_nowhere(path) or any(entry.name != "npz" for entry in _by_content(_head(path)))
     entry = _by_name(path)
     return entry is not None and entry.name != "npz"
 
@@ -110,6 +114,8 @@ def format_of(path: Path) -> FormatEntry:
     Raises:
         BadData: There is no such file, or it is of no format that is read.
     """
+    if leads_nowhere(path):
+        raise BadData(NOWHERE, where=path, remedy="fetch the content, for instance with datalad get or git annex get")
     if not path.exists():
         raise BadData("there is no such file", where=path, remedy="check the path")
     if path.is_dir():

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from grandrounds.data.spellings import plain
 from grandrounds.errors import BadSpec
-from grandrounds.formats import names_image
+from grandrounds.formats import files_below, names_image
 from grandrounds.tables import Role
 
 # What lies below classes under the same names: series, planes, sides and kinds of files.
@@ -78,8 +78,8 @@ def _below(found: Sequence[tuple[ClassFolder, Sequence[Path]]]) -> dict[str, set
     """Return the names inside outer folders of each name; nothing where one has images of its own, or no folder."""
     names: dict[str, set[str]] = {}
     for one, within in found:
-        holding = {plain(below.name) for below in within if any(map(names_image, below.rglob("*")))}
-        if not holding or any(names_image(file) for file in one.folder.iterdir() if file.is_file()):
+        holding = {plain(below.name) for below in within if any(map(names_image, files_below(below)))}
+        if not holding or any(names_image(file) for file in one.folder.iterdir() if not file.is_dir()):
             return {}
         names.setdefault(one.label, set()).update(holding)
     return names

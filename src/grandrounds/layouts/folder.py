@@ -18,14 +18,13 @@ from grandrounds.data.options import SourceOptions
 from grandrounds.data.patches import spread
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
-from grandrounds.formats import names_image
+from grandrounds.formats import files_below, is_left_behind, leads_nowhere, names_image
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.class_levels import ClassFolder, levelled
 from grandrounds.layouts.volumes import stem, with_slices
 from grandrounds.wording import many
 
-_IGNORED = frozenset({"__macosx"})
 _DICOM = ("", *FORMATS.get("dicom").suffixes)
 _MOST_HEADERS = 50  # of one folder: two patients in it show themselves well before
 _OF_TABLES = ("label", "join", "rater", "consensus")
@@ -87,7 +86,7 @@ def _patients_and_studies(folder: Path) -> tuple[set[str | None], set[str | None
     from grandrounds.data.dicom_headers import facts_of  # noqa: PLC0415  (as above)
 
     patients, studies = set[str | None](), set[str | None]()
-    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    files = [file for file in files_below(folder) if not leads_nowhere(file)]
     for file in spread(files, _MOST_HEADERS):
         try:
             facts = next(facts_of(file, None))
@@ -110,7 +109,7 @@ def _of_class_folders(source: Path, options: SourceOptions) -> Draft:
     rows: list[dict[str, str | None]] = []
     others: Counter[str] = Counter()
     for role, label, folder, site in classes.folders:
-        files = [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+        files = files_below(folder)
         images = [file for file in files if names_image(file)]
         others.update(file.suffix.lower() or "no ending" for file in files if not names_image(file))
         if not images:
@@ -129,11 +128,9 @@ def _of_class_folders(source: Path, options: SourceOptions) -> Draft:
 def _left_out(source: Path, taken: set[Path]) -> Iterator[str]:
     """Yield a sentence on images that lie in no class folder: beside them, or where the name of a part is unknown."""
     lost: Counter[str] = Counter()
-    for file in source.rglob("*"):
-        parts = file.relative_to(source).parts
-        if file in taken or parts[0].lower() in _IGNORED or any(part.startswith(".") for part in parts):
-            continue
-        if file.is_file() and names_image(file):
+    for file in files_below(source):
+        if file not in taken and names_image(file):
+            parts = file.relative_to(source).parts
             lost[parts[0] if len(parts) > 1 else ""] += 1
     for folder, n in sorted(lost.items()):
         where = f"in the folder {folder!r}" if folder else "beside the class folders"
@@ -148,7 +145,7 @@ def _class_folders(source: Path) -> Iterator[ClassFolder]:
     else:
         found = [ClassFolder(None, folder.name, folder) for folder in folders]
     if not found:
-        loose = any(names_image(file) for file in source.iterdir() if file.is_file())
+        loose = any(names_image(file) for file in source.iterdir() if not file.is_dir())
         tables = sorted(file.name for file in source.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
         raise BadData(
             "the images lie side by side, and nothing says their classes" if loose else "no images were found",
@@ -159,8 +156,9 @@ def _class_folders(source: Path) -> Iterator[ClassFolder]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    inner = (one for one in sorted(folder.iterdir()) if one.is_dir() and not one.name.startswith("."))
-    return [one for one in inner if one.name.lower() not in _IGNORED]
+    """Return the folders inside; a link back to what it lies in is none."""
+    inner = (one for one in sorted(folder.iterdir()) if one.is_dir() and not is_left_behind(one.name))
+    return [one for one in inner if not folder.resolve().is_relative_to(one.resolve())]
 
 
 def _stem(file: Path, source: Path) -> str:

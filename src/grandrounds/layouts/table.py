@@ -12,6 +12,7 @@ from grandrounds.data import joining
 from grandrounds.data.draft import COLUMN_OPTIONS, Draft, free_name, official_role, refusals, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.formats.below import NOWHERE, leads_nowhere
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import stem, with_slices
 
@@ -175,12 +176,17 @@ def _without_gaps(rows: pl.DataFrame, unlabelled: pl.Series) -> tuple[pl.DataFra
     partial = [name for name in ("patient", "case", "role") if name in rows.columns]
     partial = [name for name in partial if rows[name].null_count() < rows.height]
     checks += [(pl.col(name).is_null(), f"the row has no {name}, others have one") for name in partial]
-    exists = {path: Path(path).is_file() for path in rows["path"].drop_nulls().unique()}
-    absent = pl.col("path").replace_strict(exists, return_dtype=pl.Boolean(), default=True).not_()
-    checks.append((absent, "there is no such file"))
-    reason = pl.coalesce(pl.when(bad).then(pl.lit(why)) for bad, why in checks)
+    absent = {path: _why_absent(Path(path)) for path in rows["path"].drop_nulls().unique()}
+    why_absent = pl.col("path").replace_strict(absent, return_dtype=pl.String(), default=None)
+    reason = pl.coalesce(*(pl.when(bad).then(pl.lit(why)) for bad, why in checks), why_absent)
     rows = with_columns(rows).with_columns(reason.alias("reason"))
     refused = rows.filter(pl.col("reason").is_not_null()).with_columns(pl.col("path").fill_null(""))
     return rows.filter(pl.col("reason").is_null()).drop("reason"), refusals(
         refused.select("path", "member", "frame", "reason").rows()
     )
+
+
+def _why_absent(path: Path) -> str | None:
+    if path.is_file():
+        return None
+    return NOWHERE if leads_nowhere(path) else "there is no such file"

@@ -316,6 +316,18 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
     assert survey(tmp_path / "inside").counts["found"] == 6
 
 
+def test_a_link_that_leads_nowhere_is_a_missing_file(tmp_path):
+    """What git-annex has not fetched is told; what lies in its hidden folder does not count."""
+    write_series(tmp_path / "set", SeriesFacts("SIM-001"), HU)
+    write_series(tmp_path / "set/.git/annex", SeriesFacts("SIM-002", 2), HU)
+    (tmp_path / "set/lost.dcm").symlink_to(".git/annex/none")
+
+    tree = survey(tmp_path / "set")
+
+    assert (tree.counts["found"], tree.counts["used"], tree.counts["refused"]) == (7, 6, 1)
+    assert tree.faults["reason"].to_list() == ["the link leads nowhere"]
+
+
 def test_nothing_of_a_header_is_said_in_a_reason_or_a_warning(tmp_path, recwarn, caplog):
     """Faults tell what is wrong without quoting a value."""
     bad = SeriesFacts("SIM-SECRET", extra={"StudyDate": "not a date SECRET"})

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 
 from grandrounds import formats
 from grandrounds.errors import BadData
+from grandrounds.formats import Where
 
 
 def test_absent_empty_and_folder(tmp_path):
@@ -74,6 +75,17 @@ def test_images_under_a_path(tmp_path):
         ("test_images", 0),
         ("test_images", 1),
     ]
+
+
+def test_a_link_that_leads_nowhere_is_listed_and_refused(tmp_path):
+    """Whoever asks what lies in a folder hears of it, and reading says what to do."""
+    (tmp_path / "one.png").symlink_to("none.png")
+    (tmp_path / "@eaDir").mkdir()
+    Pillow.new("L", (4, 3)).save(tmp_path / "@eaDir" / "one.png")
+
+    assert formats.images_in(tmp_path) == formats.images_in(tmp_path / "one.png") == [Where(tmp_path / "one.png")]
+    with pytest.raises(BadData, match=r"leads nowhere(.|\n)*datalad get"):
+        formats.read(tmp_path / "one.png")
 
 
 def _huge_png() -> bytes:

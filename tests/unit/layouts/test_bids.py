@@ -208,7 +208,7 @@ def test_images_that_were_not_fetched_are_listed(brains):
     path.unlink()
     path.symlink_to("../../.git/annex/objects/xx/yy")
 
-    assert open_dataset(brains).bad.select("path", "reason").rows() == [(str(path), "there is no such file")]
+    assert open_dataset(brains).bad.select("path", "reason").rows() == [(str(path), "the link leads nowhere")]
 
 
 def test_a_participant_who_stands_twice(brains):

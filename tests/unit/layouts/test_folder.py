@@ -135,6 +135,48 @@ def test_images_that_are_in_no_part_are_counted(tmp_path, picture):
     ]
 
 
+def test_links_whose_content_was_not_fetched_are_bad(tmp_path, picture):
+    """As git-annex leaves them: each is listed with what to do, also one without an ending, and none is passed over."""
+    for name in ("benign/a", "benign/b", "malignant/a", "malignant/b"):
+        picture(f"set/{name}.png")
+    lost = [tmp_path / "set/benign" / name for name in ("c.png", "d")]
+    for link in lost:
+        link.symlink_to("../.git/annex/objects/none")
+
+    dataset = open_dataset(tmp_path / "set")
+
+    assert dataset.samples.height == 4
+    assert dataset.bad["path"].to_list() == [str(link) for link in lost]
+    assert all("leads nowhere" in reason for reason in dataset.bad["reason"])
+
+
+def test_what_programs_leave_behind_is_no_image(tmp_path, picture):
+    """Copies of a notebook, thumbnails and the dustbin of a server, and a link back to the folder itself."""
+    for name in ("a", ".ipynb_checkpoints/a-checkpoint", "@eaDir/a", "more/#recycle/a", "more/b"):
+        picture(f"set/benign/{name}.png")
+        picture(f"set/malignant/{name}.png")
+    for name in ("@eaDir", "#recycle"):
+        picture(f"set/{name}/a.png")
+    (tmp_path / "set/loop").symlink_to(".")
+
+    dataset = open_dataset(tmp_path / "set")
+
+    assert dataset.task.classes == ("benign", "malignant")
+    assert dataset.samples["sample"].to_list() == ["benign/a", "benign/more/b", "malignant/a", "malignant/more/b"]
+    assert not any("left out" in note for note in dataset.notes)
+
+
+def test_class_folders_may_be_links(tmp_path, picture):
+    """Only what leads back is no class."""
+    for name in ("one/a", "one/b", "two/a", "two/b"):
+        picture(f"elsewhere/{name}.png")
+    (tmp_path / "set").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "set" / name).symlink_to(tmp_path / "elsewhere" / name)
+
+    assert open_dataset(tmp_path / "set").task.classes == ("one", "two")
+
+
 def test_valid_serves_as_test(tmp_path, picture):
     """Without a test part, the validation part is the test, and a note says so."""
     for part in ("train", "val"):

@@ -90,10 +90,14 @@ def test_gaps_are_listed(write, tmp_path):
     with path.open("a") as file:
         file.write("img/none.png,benign,5\nimg/0.png,,6\n,benign,7\nimg/1.png,benign,\n")
 
+        file.write("img/lost.png,benign,8\n")
+    (tmp_path / "img/lost.png").symlink_to("nowhere.png")
+
     dataset = open_dataset(path)
 
     assert dataset.samples.height == 4
     reasons = dataset.bad["reason"].to_list()
+    assert reasons.pop() == "the link leads nowhere"
     assert reasons == [
         "there is no such file",
         "the row has no label",
