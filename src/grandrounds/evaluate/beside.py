@@ -62,7 +62,9 @@ def beside(cohort: Cohort, replicates: Replicates, n_valid: float) -> pl.DataFra
             ]
             if column.label is None:
                 of_groups = replicates.by_group[place][:, list(column.cells)].mean(axis=1)
-                found += _trained(groups, of_groups, n_valid, column.entry)
+                # A fold that a family lacks was tested by others, and its patients were trained on in its other folds.
+                ratio = retraining.tested_to_trained((*cohort.groups, *groups), n_valid)
+                found += _trained(groups, of_groups, ratio, column.entry)
             of = {"family": family, "metric": column.entry.name, "label": column.label}
             rows += [of | row for row in found]
     frame = pl.DataFrame(rows, schema_overrides=dict(tables.INTERVALS.columns))
@@ -99,22 +101,16 @@ def _shares(cohort: Cohort, groups: tuple[Group, ...], column: Column) -> Iterat
 
 
 def _trained(
-    groups: tuple[Group, ...], values: NDArray[np.float64], n_valid: float, entry: MetricEntry
+    groups: tuple[Group, ...], values: NDArray[np.float64], ratio: float, entry: MetricEntry
 ) -> Iterator[_Row]:
     yield {"method": FOLDS, **asdict(retraining.over_folds(groups, values))}
     yield {"method": SEEDS, **asdict(retraining.over_seeds(groups, values))}
-    ratio = retraining.tested_to_trained(groups, n_valid)
     found = retraining.anew(groups, values, ratio)
     note = f"patients tested by patients trained: {ratio:.2f}"
     if math.isnan(ratio) or found.n < 2:
         note = "cannot be estimated: it takes two folds or more that divide the patients"
-    row = {"method": ANEW, **asdict(found), "note": note}
-    # A t-interval knows no bounds: what is better when higher ends at 1 here, what is better when lower at 0.
-    if entry.better == "higher":
-        row["high"] = min(found.high, 1.0)
-    elif entry.better == "lower":
-        row["low"] = max(found.low, 0.0)
-    yield row
+    ends = np.clip([found.low, found.high], *entry.scale)  # a t-interval knows no bounds
+    yield {"method": ANEW, **asdict(found), "low": float(ends[0]), "high": float(ends[1]), "note": note}
 
 
 def _called(group: Group) -> NDArray[np.int64]:

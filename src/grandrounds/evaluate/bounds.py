@@ -256,7 +256,7 @@ def of_paired(entry: MetricEntry, one: Estimate, other: Estimate, n: int, level:
     """
     own = interval_of(one.resamples - other.resamples, one.value - other.value, n, level)
     low, high = no_shorter(own, entry, one, other, n, level)
-    most = entry.scale[1] - entry.scale[0]
+    most = _length(entry) if entry.carried_by else np.inf  # a metric that says nothing of who carries it has no scale
     return float(np.clip(low, -most, most)), float(np.clip(high, -most, most))
 
 

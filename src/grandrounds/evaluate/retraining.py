@@ -69,7 +69,7 @@ def tested_to_trained(groups: Sequence[Group], n_valid: float) -> float:
     """Return the patients tested on by those trained on, in a fold on average; NaN where folds do not divide them.
 
     Args:
-        groups: Of one family.
+        groups: Of one family; of others, too, where it lacks folds that they have, its own last.
         n_valid: Patients of valid in a fold, on average; they are not trained on.
     """
     folds = {group.cell: np.unique(group.patient) for group in groups}

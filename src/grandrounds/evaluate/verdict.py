@@ -240,12 +240,14 @@ def _power(found: Verdict, floors: Sequence[str]) -> Iterator[str]:
     reach = [one for one in found.reach if one.family in found.undecided_with and one.family not in floors]
     if not reach:
         return
-    n_patients, n_samples = reach[0].n_patients, reach[0].n_samples
-    n, whom = (n_samples, "images") if n_patients is None else (n_patients, "patients")
-    least, most = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
-    span = least if least == most else f"{least} to {most}, depending on the pair"
+    whom = "images" if reach[0].n_patients is None else "patients"
+    sizes = [one.n_patients or one.n_samples for one in reach]  # of who lacks a fold they are fewer
+    fewest, most = min(sizes), max(sizes)
+    n = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    low, high = (f"{bound(one.detectable for one in reach):.2g}" for bound in (min, max))
+    span = low if low == high else f"{low} to {high}, depending on the pair"
     yield (
-        f"These {n:,} {whom} would show with a power of {percent(POWER)} a true difference from the leader of {span}; "
+        f"These {n} {whom} would show with a power of {percent(POWER)} a true difference from the leader of {span}; "
         f"{_counted(reach[0].n_tests)} corrected for."
     )
     needed = sorted(one.needed for one in reach if one.needed is not None)

@@ -111,6 +111,24 @@ def test_training_anew_is_the_t_interval_widened_by_what_training_sets_share(pre
     assert corrected.error == pytest.approx(plain.error * np.sqrt((1 / 5 + 1 / 4) / (1 / 5)))
 
 
+def test_a_fold_that_a_family_lacks_was_trained_on_in_its_others(predictions, two):
+    """Its patients are no fewer to train on for not being tested: the ratio is the one of the other family."""
+    frame = predictions(two, {"cnn": 1.0, "vit": 0.5}, n_folds=3)
+    lacking = frame.filter((pl.col("family") != "vit") | (pl.col("fold") != 2))
+    notes = _beside(lacking, two).filter(pl.col("method") == ANEW)["note"].unique().to_list()
+
+    assert notes == ["patients tested by patients trained: 0.50"]
+
+
+def test_training_anew_ends_where_the_scale_does(predictions, two):
+    """Student's *t* of two folds goes far beyond; no AUC is below 0 or above 1."""
+    found = _beside(predictions(two, {"cnn": 0.3}, n_patients=24, n_folds=2), two).filter(
+        pl.col("method") == ANEW, pl.col("metric").is_in(["auc", "accuracy"])
+    )
+    assert found["low"].min() == 0
+    assert found["high"].max() == 1
+
+
 def test_one_fold_cannot_say_what_training_adds(predictions, two):
     """The row stands there without bounds, and its note says why."""
     found = _beside(predictions(two, {"cnn": 1.0}, n_folds=1), two).filter(pl.col("method") == ANEW)
