@@ -17,12 +17,12 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
 from grandrounds.errors import BadData
-from grandrounds.formats.budget import MAX_BYTES, MAX_DEFLATE, check_file, check_size
+from grandrounds.formats import nifti
+from grandrounds.formats.budget import MAX_DEFLATE, check_file, check_size
 from grandrounds.formats.stack import slice_of
 from grandrounds.image import Geometry, Image
 
 _HEADER_BYTES = 2**16
-_NIFTI_BYTES = 540
 _GZIP = b"\x1f\x8b"
 _META = (b"ObjectType", b"NDims", b"Comment")  # how a MetaImage begins
 _MANY = 1 << 14  # slices; a header that claims more is not believed
@@ -100,7 +100,7 @@ def _wanted_bytes(head: bytes, n_values: int, itemsize: int) -> int:
         return (blank.end() if blank else 0) + n_values * itemsize
     if head.startswith(_META):
         return _meta_pixels(head) + n_values * itemsize
-    return _nifti_end(head, n_values)
+    return nifti.end_of_pixels(head, n_values)
 
 
 @lru_cache(maxsize=1)
@@ -121,14 +121,17 @@ def _volume(path: Path, _changed: int, _n_bytes: int) -> Image:
             remedy="give one volume per file",
         )
     check_size(size[::-1], dtype, path)
+    odd: nifti.NoNumbers | None = None
     if kind == "NiftiImageIO":
-        _check_nifti(path, math.prod(size))
+        odd = nifti.check_pixels(path, math.prod(size))
     elif kind == "MetaImageIO":
         _check_meta(path, math.prod(size) * np.dtype(dtype).itemsize)
     else:
         check_size(size[::-1], dtype, path, stored_bytes=n_bytes * MAX_DEFLATE)  # ITK notices a short NRRD itself
     image = reader.Execute()
     pixels = sitk.GetArrayFromImage(image)[None]  # (1, D, H, W) or (1, H, W)
+    if odd is not None and len(odd.places):
+        np.put(pixels, odd.places, odd.values)
     pixels.flags.writeable = False
     return Image(pixels, _geometry(image))
 
@@ -144,6 +147,7 @@ def _single_file(path: Path) -> str:
         places = [line.partition(b"=")[2].strip() for line in head.split(b"\n") if line.startswith(b"ElementDataFile")]
         detached, reader = places[:1] != [b"LOCAL"], "MetaImageIO"
     else:
+        nifti.check_head(path)
         detached, reader = False, "NiftiImageIO"
     if detached:
         raise BadData("the pixels lie in another file", where=path, remedy="save header and pixels in one file")
@@ -178,28 +182,6 @@ def _unpacks_to(file: BinaryIO, n_wanted: int) -> bool:
     while n_bytes <= n_wanted and (chunk := file.read(2**16)):
         n_bytes += len(inflater.decompress(chunk))
     return inflater.eof and not inflater.unused_data and n_bytes == n_wanted
-
-
-def _check_nifti(path: Path, n_values: int) -> None:
-    """Refuse a NIfTI file that ends before its pixels do: ITK would fill the rest with zeros and say nothing."""
-    with path.open("rb") as file:
-        is_packed = file.read(2) == _GZIP
-    with gzip.open(path) if is_packed else path.open("rb") as file:
-        head = file.read(_NIFTI_BYTES)
-        n_wanted, n_there = _nifti_end(head, n_values), len(head)
-        while n_there < n_wanted + 2**20 and (chunk := file.read(2**20)):  # to the end, where gzip's checksum is
-            n_there += len(chunk)
-    check_size((n_wanted,), np.uint8, path, stored_bytes=n_there, limit_bytes=2 * MAX_BYTES)
-
-
-def _nifti_end(head: bytes, n_values: int) -> int:
-    """Return where the pixels of a NIfTI file end, once it is unpacked."""
-    order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
-    if struct.unpack_from(f"{order}i", head)[0] == 348:  # NIfTI-1: bitpix at 72, vox_offset at 108
-        (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 72), struct.unpack_from(f"{order}f", head, 108)
-    else:  # NIfTI-2: 14 and 168
-        (bits,), (offset,) = struct.unpack_from(f"{order}h", head, 14), struct.unpack_from(f"{order}q", head, 168)
-    return int(offset) + n_values * int(bits) // 8
 
 
 def _geometry(image: sitk.Image) -> Geometry:
