@@ -33,6 +33,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     ".png": lambda path: Pillow.fromarray(PIXELS).save(path),
     ".tif": lambda path: Pillow.fromarray(PIXELS).save(path),
     ".bmp": lambda path: Pillow.fromarray(PIXELS).save(path),
+    ".gif": lambda path: Pillow.fromarray(PIXELS).save(path, optimize=False),  # so that grey stays grey
     ".npy": lambda path: np.save(path, PIXELS),
     ".npz": lambda path: np.savez_compressed(path, image=PIXELS),
     ".nrrd": lambda path: sitk.WriteImage(sitk.GetImageFromArray(PIXELS), str(path), useCompression=True),

@@ -61,6 +61,14 @@ FORMATS: Registry[FormatEntry] = Registry(
             "grandrounds.formats.picture:n_slices",
         ),
         FormatEntry(
+            "gif-webp",
+            "GIF and WebP of one frame",
+            (".gif", ".webp"),
+            ((0, b"GIF87a"), (0, b"GIF89a"), (8, b"WEBP")),
+            "grandrounds.formats.picture:read",
+            "CompuServe GIF89a, RFC 9649 (WebP)",
+        ),
+        FormatEntry(
             "npy",
             "NumPy arrays",
             (".npy",),

@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF and BMP through Pillow: every bit kept, sizes checked on the header."""
+"""PNG, JPEG, TIFF, BMP, GIF and WebP through Pillow: every bit kept, sizes checked on the header."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from grandrounds.formats.budget import MAX_DEFLATE, check_file, check_size
 from grandrounds.image import Image
 from grandrounds.shapes import Pixels
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")
+_MAY_MOVE = ("GIF", "WEBP")
+_MAY_LIE = ("JPEG", "WEBP")  # a camera held upright says so in the header only
 _DTYPES: dict[str, type[np.generic]] = {"I": np.int32, "F": np.float32}  # `I;16…` apart, the rest has eight bits
 _HEAD_BYTES = 25  # of a PNG, up to its bit depth
 _TIFF_BITS = 258  # BitsPerSample
@@ -50,6 +52,8 @@ def decode(file: BinaryIO, path: Path, frame: int | None) -> Image:
     head = file.read(_HEAD_BYTES)
     n_bytes = file.seek(0, io.SEEK_END)
     with Pillow.open(file, formats=_FORMATS) as picture:
+        if picture.format in _MAY_MOVE and getattr(picture, "is_animated", False):
+            raise BadData("several frames are in this picture", where=path, remedy="save each as a PNG of its own")
         n_pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
         if frame is not None and not 0 <= frame < n_pages:
             raise BadData(f"there is no page {frame} in a picture of {n_pages}", where=path)
@@ -94,8 +98,8 @@ def _png_bits(head: bytes) -> int:
 
 
 def _pixels(picture: PillowImage, path: Path) -> Pixels:
-    if picture.format == "JPEG":
-        picture = ImageOps.exif_transpose(picture)  # a camera held upright says so in the header only
+    if picture.format in _MAY_LIE:
+        picture = ImageOps.exif_transpose(picture)
     mode = picture.mode
     if mode in ("1", "LA", "La"):
         picture = picture.convert("L")

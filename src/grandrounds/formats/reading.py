@@ -156,8 +156,8 @@ def _stranger(head: bytes) -> str | None:
 
 
 def _seems(head: bytes, found: list[FormatEntry]) -> str:
-    if found:
-        return found[0].name
     if (stranger := _stranger(head)) is not None:
         return stranger
+    if found:
+        return found[0].name
     return "plain text" if head.isascii() and b"\x00" not in head else "something unknown"

@@ -16,7 +16,7 @@ from grandrounds.formats.reading import format_of, read
 from grandrounds.image import Image
 
 _ARRAYS = (".npy", ".npz")
-_FLAT = (".png", ".jpg", ".jpeg", ".bmp")  # hold one image, and are not even opened to count
+_FLAT = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")  # hold one image, and are not even opened to count
 _PARALLEL = 1e-3  # largest difference of cosines between slices of one volume
 
 

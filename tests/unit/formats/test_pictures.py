@@ -85,3 +85,30 @@ def test_truncated_jpeg(tmp_path, part):
 
     with pytest.raises(BadData):
         formats.read(path)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("gif", {}), ("webp", {"lossless": True})])
+def test_pictures_of_the_web(tmp_path, suffix, options):
+    """A GIF and a WebP keep every grey, though they store it as colours; half of one is refused."""
+    pixels = np.random.default_rng(0).integers(0, 255, (32, 32), dtype=np.uint8)
+    path = tmp_path / f"one.{suffix}"
+    Pillow.fromarray(pixels).save(path, **options)
+
+    image = formats.read(path)
+
+    assert (image.colours, image.pixels.dtype) == ("grey as RGB", np.uint8)
+    np.testing.assert_array_equal(image.pixels[0], pixels)
+    assert formats.names_image(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadData):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_moving_pictures_are_refused(tmp_path, suffix):
+    """Which of several frames is meant nobody knows."""
+    frames = [Pillow.fromarray(np.full((8, 8), value, dtype=np.uint8)) for value in (1, 99)]
+    frames[0].save(tmp_path / f"one.{suffix}", save_all=True, append_images=frames[1:])
+
+    with pytest.raises(BadData, match="several frames"):
+        formats.read(tmp_path / f"one.{suffix}")
