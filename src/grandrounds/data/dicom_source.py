@@ -97,7 +97,7 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
     ratings = rows.unique([_EXAM, joining.ROW], maintain_order=True).select(
         pl.col(_EXAM).alias("exam"),
         (pl.col(options.rater) if options.rater else pl.lit("the table")).alias("rater"),
-        joining.known(pl.col(column)).alias("label"),
+        joining.known(pl.col(column), options.classes).alias("label"),
     )
     spelt = spelling(ratings["label"], options.classes)  # before anybody is said to disagree
     ratings = spelt.laid_on(ratings)

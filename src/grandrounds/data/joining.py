@@ -24,7 +24,8 @@ NAMES: Mapping[Key, tuple[str, ...]] = MappingProxyType(
     }
 )
 ROW, SERIES, _PLAIN, _BARE = "#row", "#series", "#plain", "#bare"
-_UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "nan", "none", "null", "unknown", "missing", "not known"})
+# "none" is no such word: it is the lowest of many grades.
+_UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "n.a", "n.a.", "nan", "null", "unknown", "missing", "not known"})
 _MOST_LISTED = 20
 _LABELS = ("label", "diagnosis", "class", "finding", "target")
 
@@ -121,11 +122,12 @@ def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> 
     ours = ours.filter(pl.col(_PLAIN).is_not_null())
     rows = table.with_row_index(ROW, offset=1).with_columns(_plain(pl.col(column)).alias(_PLAIN))
     exact = rows.join(ours, on=_PLAIN, how="inner", maintain_order="left")
-    notes = [f"Labels were joined by {key} (column {column!r}): {exact[ROW].n_unique()} of {table.height} rows."]
     loose = _without_zeros(rows, ours, exact)
-    if loose.height:
-        notes.append(f"{loose[ROW].n_unique()} rows matched only without leading zeros, as a spreadsheet loses them.")
     matched = pl.concat([exact, loose]).sort(ROW, maintain_order=True)
+    notes = [f"Labels were joined by {key} (column {column!r}): {matched[ROW].n_unique()} of {table.height} rows."]
+    if loose.height:
+        n_loose = many(loose[ROW].n_unique(), "row")
+        notes.append(f"{n_loose} of these matched only without leading zeros, as a spreadsheet loses them.")
     without_images = tuple(sorted(set(rows[ROW]) - set(matched[ROW])))
     without_label = tuple(sorted(set(series["series"]) - set(matched[SERIES])))
     if without_images:
@@ -184,9 +186,15 @@ def refuse_absent(table: pl.DataFrame, column: str, *, where: Path) -> None:
         raise BadSpec(f"the table has no column {column!r}", where=where, remedy=f"it has: {', '.join(table.columns)}")
 
 
-def known(label: pl.Expr) -> pl.Expr:
-    """Return labels with null for whatever says that nobody knows."""
-    return pl.when(~label.str.to_lowercase().is_in(list(_UNKNOWN))).then(label)
+def known(label: pl.Expr, classes: Sequence[str] | None = None) -> pl.Expr:
+    """Return labels with null for whatever says that nobody knows.
+
+    Args:
+        label: Labels, or cells of any other column.
+        classes: The classes that somebody has named: words that are meant, whatever they are; None where nobody has.
+    """
+    says_nothing = label.str.to_lowercase().is_in(list(_UNKNOWN)) & ~label.is_in(list(classes or ()))
+    return pl.when(~says_nothing).then(label)
 
 
 def _plain(ids: pl.Expr) -> pl.Expr:

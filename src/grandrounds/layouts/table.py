@@ -35,7 +35,6 @@ _SYNONYMS = {
     "frame": ("frame",),
 }  # fmt: skip
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
-_EMPTY = ("", "na", "n/a", "nan", "null")
 _NO_COLUMN = "none"
 
 
@@ -46,7 +45,7 @@ def draft(source: Path, options: SourceOptions) -> Draft:
         BadData: It is no table, has no rows, or names a role that nobody knows.
         BadSpec: The image or label column cannot be told; the message lists the columns.
     """
-    table = _read(source)
+    table = _read(source, options)
     columns = _columns(table.columns, options, source)
     taken = {*columns.values(), *options.tasks}
     unlabelled = _unlabelled(table, options.tasks or tuple(columns[one] for one in columns if one == "label"))
@@ -75,12 +74,11 @@ def _unlabelled(table: pl.DataFrame, answers: Sequence[str]) -> pl.Series:
     return table.select(pl.all_horizontal(pl.col(*answers).is_null())).to_series()
 
 
-def _read(source: Path) -> pl.DataFrame:
+def _read(source: Path, options: SourceOptions) -> pl.DataFrame:
     table = joining.read_table(source)
     if table.is_empty():
         raise BadData("the table has no rows", where=source)
-    is_empty = pl.all().str.to_lowercase().is_in(_EMPTY)
-    return table.with_columns(pl.when(is_empty).then(None).otherwise(pl.all()).name.keep())
+    return table.with_columns(joining.known(pl.all(), options.classes).name.keep())
 
 
 def _columns(names: Sequence[str], options: SourceOptions, source: Path) -> dict[str, str]:

@@ -116,7 +116,10 @@ def test_leading_zeros_that_a_spreadsheet_lost(tmp_path):
     assert joined.rows[joining.SERIES].to_list() == ["1.1"]
     assert joined.without_images == (2,)
     assert set(joined.without_label) == {"1.2", "1.3"}
-    assert any("leading zeros" in note for note in joined.notes)
+    assert joined.notes[:2] == (
+        "Labels were joined by accession (column 'accession'): 1 of 2 rows.",
+        "1 row of these matched only without leading zeros, as a spreadsheet loses them.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,6 +194,16 @@ def test_unknown_labels_stay_unknown(export, tmp_path):
     assert dataset.samples["case"].n_unique() == 10
     _balances(dataset.flow)
     assert "label unknown" in dataset.flow["stage"].to_list()
+
+
+def test_a_word_for_unknown_among_the_named_classes_is_a_class(export, tmp_path):
+    """Who names it means it; "none" is the lowest of many grades, and always a class."""
+    words = ["none", "-", "+", "n.a.", "none", "-", "+", "N.A"]
+    rows = [f"A{exam:05d},{word}" for exam, word in enumerate(words, start=1)]
+    options = _with_table(export, tmp_path, "\n".join(["accession,finding", *rows]))
+
+    assert open_dataset(export, options).task.classes == ("+", "none")
+    assert open_dataset(export, options.replaced(classes=("-", "+", "none"))).task.classes == ("-", "+", "none")
 
 
 def test_contradictions_need_a_rule(export, tmp_path):

@@ -106,6 +106,19 @@ def test_gaps_are_listed(write, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("word", ["?", "n.a.", "N/A", "-", "unknown", "nan", "null"])
+def test_words_for_unknown_are_no_labels(write, word):
+    """They are those of a table of exams; one that is among the named classes is meant."""
+    path = write({}, labels=("benign", "malignant", word, "benign", word))
+
+    dataset = open_dataset(path)
+    named = open_dataset(path, SourceOptions(classes=("benign", "malignant", word)))
+
+    assert dataset.task.classes == ("benign", "malignant")
+    assert set(dataset.bad["reason"]) == {"the row has no label"}
+    assert named.task.classes == ("benign", "malignant", word)
+
+
 def test_contradictions(write):
     """A case with two labels or two patients, and an unknown role, are refused."""
     with pytest.raises(BadData, match=r"two or more labels(.|\n)*--case none"):
