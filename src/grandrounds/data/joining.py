@@ -10,7 +10,9 @@ from typing import Literal
 
 import polars as pl
 
+from grandrounds.csv_faults import refuse_too_long, refuse_undecoded
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.formats.below import NOWHERE, leads_nowhere
 from grandrounds.wording import many
 
 Key = Literal["accession", "series", "study", "patient"]
@@ -58,13 +60,21 @@ def read_table(path: Path) -> pl.DataFrame:
     Columns are separated by whichever of tabs, semicolons and commas the first line has most of.
 
     Raises:
-        BadData: There is no such file, or it is no table.
+        BadData: There is no such file, or it is no table; the message names the line where one is to blame.
     """
+    if leads_nowhere(path) or not path.exists():
+        what = NOWHERE if leads_nowhere(path) else "there is no such file"
+        raise BadData(what, where=path, remedy="check the path of the table")
     try:
         if path.suffix.lower() == ".xlsx":
             frame = pl.read_excel(path, engine="calamine", infer_schema_length=0)
         else:
-            frame = pl.read_csv(path, infer_schema=False, separator=_separator(path))
+            frame = _read_csv(path)
+    except BadData:
+        raise
+    except pl.exceptions.NoDataError:
+        remedy = "write the names of the columns in the first line, and a row below for each image"
+        raise BadData("the table is empty", where=path, remedy=remedy) from None
     except Exception as error:  # noqa: BLE001  (a spreadsheet's reader has errors of its own)
         raise BadData(
             f"this table cannot be read ({type(error).__name__})",
@@ -73,6 +83,18 @@ def read_table(path: Path) -> pl.DataFrame:
         ) from None
     frame = frame.rename({name: name.strip().removeprefix("\ufeff") for name in frame.columns}).cast(pl.String())
     return frame.with_columns(pl.all().str.strip_chars())
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    content, separator = path.read_bytes(), _separator(path)
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")  # as old spreadsheets for the Mac end their lines
+    try:
+        return pl.read_csv(content, infer_schema=False, separator=separator)
+    except pl.exceptions.ComputeError:
+        refuse_undecoded(path)
+        refuse_too_long(path, separator)
+        raise
 
 
 def _separator(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from grandrounds.csv_faults import refuse_too_long, refuse_undecoded
 from grandrounds.errors import BadData
 from grandrounds.tables import PROB
 
@@ -30,8 +31,8 @@ def cells(path: Path) -> pl.DataFrame:
         # Types are never guessed: "001" is a name, and one "nan" must not turn numbers into text.
         frame = pl.read_csv(path, infer_schema=False, separator=separator)
     except (UnicodeDecodeError, csv.Error, pl.exceptions.PolarsError):
-        _refuse_undecoded(path)
-        _refuse_too_long(path, separator)
+        refuse_undecoded(path)
+        refuse_too_long(path, separator)
         raise
     if len(names) != frame.width:
         raise BadData(
@@ -76,28 +77,3 @@ def _refuse_other_separator(names: list[str], path: Path) -> None:
             f"the columns are separated by {words}", where=path,
             remedy=f"wanted: {ours}, and decimal points; {_RESAVE.format(path.name, used, points)}",
         )  # fmt: skip
-
-
-def _refuse_undecoded(path: Path) -> None:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                raise BadData(
-                    "the text is not UTF-8, perhaps Latin-1", where=f"{path}, line {number}",
-                    remedy="save it as UTF-8; spreadsheets call it CSV UTF-8",
-                ) from None  # fmt: skip
-
-
-def _refuse_too_long(path: Path, separator: str) -> None:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter=separator)
-        width = len(next((row for row in rows if row), []))
-        for row in rows:
-            if len(row) > width:
-                raise BadData(
-                    f"the row has {len(row)} cells, and the header {width}",
-                    where=f"{path}, line {rows.line_num}",
-                    remedy="write decimal points, not commas, and put a cell that holds a comma in quotation marks",
-                )

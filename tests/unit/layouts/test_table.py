@@ -191,3 +191,33 @@ def test_a_table_of_volumes(tmp_path):
     assert slices.samples.filter(case="E3")["sample"].to_list() == ["v/3"]
     assert slices.files.filter(sample="v/3")["frame"].to_list() == [1]
     assert volumes.samples["depth_px"].to_list() == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("absent.csv", None, "there is no such file"),
+        ("absent.xlsx", None, "there is no such file"),
+        ("empty.csv", b"", "the table is empty"),
+        ("long.csv", b"image,label\na.png,x\nb.png,y,z\n", r"3 cells, and the header 2(.|\n)*line 3"),
+        ("latin.csv", "image,label\na.png,l\u00e4sion\n".encode("latin-1"), r"not UTF-8(.|\n)*line 2"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said(write, tmp_path, name, content, words):
+    """Whether it lists images or brings facts; nobody has to look for the line."""
+    images = write({})
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BadData, match=words):
+            open_dataset(tmp_path / name)
+
+    with pytest.raises(BadData, match=words):
+        open_dataset(images, SourceOptions(context=(str(tmp_path / name),)))
+
+
+def test_lines_that_end_as_on_an_old_mac(write):
+    """A carriage return alone ends them."""
+    path = write({"patient": ["1", "2", "3", "4"]})
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+
+    assert open_dataset(path).samples["patient"].to_list() == ["1", "2", "3", "4"]
