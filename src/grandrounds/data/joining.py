@@ -85,6 +85,17 @@ def read_table(path: Path) -> pl.DataFrame:
     return frame.with_columns(pl.all().str.strip_chars())
 
 
+def without_empty(table: pl.DataFrame, *, but: str | None = None) -> pl.DataFrame:
+    """Return a table without rows that are wholly empty, as spreadsheets leave them at the end.
+
+    Args:
+        table: As `read_table` gives it.
+        but: A column that is not looked at; None for none.
+    """
+    cells = pl.all() if but is None else pl.exclude(but)
+    return table.filter(~pl.all_horizontal(cells.fill_null("") == ""))
+
+
 def _read_csv(path: Path) -> pl.DataFrame:
     content, separator = path.read_bytes(), _separator(path)
     if b"\n" not in content:
@@ -142,11 +153,12 @@ def join(table: pl.DataFrame, series: pl.DataFrame, key: Key | Literal["auto"], 
 def _match(table: pl.DataFrame, series: pl.DataFrame, key: Key, column: str) -> Joined:
     ours = series.select(pl.col("series").alias(SERIES), _plain(pl.col(key)).alias(_PLAIN))
     ours = ours.filter(pl.col(_PLAIN).is_not_null())
-    rows = table.with_row_index(ROW, offset=1).with_columns(_plain(pl.col(column)).alias(_PLAIN))
+    rows = without_empty(table.with_row_index(ROW, offset=1), but=ROW)
+    rows = rows.with_columns(_plain(pl.col(column)).alias(_PLAIN))
     exact = rows.join(ours, on=_PLAIN, how="inner", maintain_order="left")
     loose = _without_zeros(rows, ours, exact)
     matched = pl.concat([exact, loose]).sort(ROW, maintain_order=True)
-    notes = [f"Labels were joined by {key} (column {column!r}): {matched[ROW].n_unique()} of {table.height} rows."]
+    notes = [f"Labels were joined by {key} (column {column!r}): {matched[ROW].n_unique()} of {rows.height} rows."]
     if loose.height:
         n_loose = many(loose[ROW].n_unique(), "row")
         notes.append(f"{n_loose} of these matched only without leading zeros, as a spreadsheet loses them.")

@@ -1,15 +1,22 @@
-"""Labels that differ in upper and lower case or in blanks alone: one class, unless somebody names them as several."""
+"""Labels that differ in upper and lower case, blanks or Unicode form alone, or are one number: one class.
+
+Somebody who names every class says that they are several.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from grandrounds.data.draft import Draft
+
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
+_WHOLE = re.compile(r"^([+-]?\d+)\.0*$")  # as programs write a column of whole numbers with gaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,8 @@ class Spelling:
         """Return how a class is spelt that somebody has named; as it was named where the data know none like it."""
         if label is None or label in self.of:
             return label if label is None else self.of[label]
-        alike = sorted({one for one in self.of.values() if plain(one) == plain(label)})
+        tidy = _tidier(self.of)
+        alike = sorted({one for one in self.of.values() if plain(tidy(one)) == plain(tidy(label))})
         return alike[0] if len(alike) == 1 else label
 
 
@@ -61,16 +69,17 @@ def with_one_spelling(draft: Draft) -> Draft:
 
 def _spellings(counts: Mapping[str, int], named: Collection[str]) -> dict[str, str]:
     """Return each label's spelling that stands."""
+    tidy = _tidier(counts)
     by_frequency = sorted(counts, key=lambda label: (-counts[label], label))
-    likest = {plain(label): _tidy(label) for label in reversed(by_frequency)}
-    likest |= {key: labels[0] for key, labels in _alike(named).items() if len(labels) == 1}
-    return {label: label if label in named else likest[plain(label)] for label in counts}
+    likest = {plain(tidy(label)): tidy(label) for label in reversed(by_frequency)}
+    likest |= {key: labels[0] for key, labels in _alike(named, tidy).items() if len(labels) == 1}
+    return {label: label if label in named else likest[plain(tidy(label))] for label in counts}
 
 
-def _alike(labels: Iterable[str]) -> dict[str, list[str]]:
+def _alike(labels: Iterable[str], tidy: Callable[[str], str]) -> dict[str, list[str]]:
     alike: dict[str, list[str]] = {}
     for label in labels:
-        alike.setdefault(plain(label), []).append(label)
+        alike.setdefault(plain(tidy(label)), []).append(label)
     return alike
 
 
@@ -81,10 +90,19 @@ def _notes(ours: Mapping[str, str], counts: Mapping[str, int]) -> Iterable[str]:
         if others:
             told = ", ".join(f"{label!r} ({counts[label]:,})" for label in others)
             stands = f"{one!r} ({counts[one]:,})" if one in counts else repr(one)
+            alone = all(plain(label) == plain(one) for label in others)
+            why = "differ in upper and lower case, in blanks or in Unicode form alone" if alone else "are one number"
             yield (
-                f"The label {told} is taken for {stands}: they differ in upper and lower case or in blanks alone. "
+                f"The label {told} is taken for {stands}: they {why}. "
                 "Naming every class with --classes keeps them apart."
             )
+
+
+def _tidier(labels: Collection[str]) -> Callable[[str], str]:
+    """Return what tidies a label; where all are numbers, a whole one is written without a point, as 1 for 1.0."""
+    if all(_NUMBER.fullmatch(_tidy(label)) for label in labels):
+        return lambda label: _WHOLE.sub(r"\1", _tidy(label))
+    return _tidy
 
 
 def _tidy(label: str) -> str:

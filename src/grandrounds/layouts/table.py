@@ -75,7 +75,7 @@ def _unlabelled(table: pl.DataFrame, answers: Sequence[str]) -> pl.Series:
 
 
 def _read(source: Path, options: SourceOptions) -> pl.DataFrame:
-    table = joining.read_table(source)
+    table = joining.without_empty(joining.read_table(source))
     if table.is_empty():
         raise BadData("the table has no rows", where=source)
     return table.with_columns(joining.known(pl.all(), options.classes).name.keep())

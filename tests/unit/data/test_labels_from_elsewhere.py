@@ -162,6 +162,17 @@ def test_what_found_no_partner_is_listed_both_ways(export, tmp_path):
         open_dataset(export, _with_table(export, tmp_path, "name,finding\nB1,a\nB2,b\n"))
 
 
+def test_empty_rows_are_no_rows_without_images(export, tmp_path):
+    """As a spreadsheet leaves them; those behind keep their number."""
+    heading, *rows = (export / "labels.csv").read_text().splitlines()
+    empty = "," * heading.count(",")
+    given = _with_table(export, tmp_path, "\n".join((heading, empty, *rows, empty, "")))
+
+    notes = open_dataset(export, given).notes
+
+    assert "1 row of the table has no images here: 13, counted below the heading." in notes
+
+
 def test_many_rows_without_images_are_cut_short(tmp_path):
     """The first twenty are listed by their number, which tells nothing of a patient."""
     series = pl.DataFrame({"series": ["1.1"], "study": None, "accession": ["A"], "patient": None}).cast(pl.String())

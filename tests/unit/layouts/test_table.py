@@ -149,6 +149,36 @@ def test_labels_that_differ_in_case_or_blanks_alone_are_one_class(write):
     assert not any("'Benign'" in note for note in apart.notes)
 
 
+def test_whole_numbers_are_one_class_however_they_are_written(write):
+    """A program writes 1.0 where a column has gaps; a label that is no number leaves all as they are."""
+    path = write({}, labels=("0.0", "1", "1.0", "1.0", ""))
+    taken = open_dataset(path, SourceOptions(positive="1.0"))
+    named = open_dataset(path, SourceOptions(classes=("0.0", "1.0")))
+    words = open_dataset(write({}, labels=("v1", "1.0", "1", "v1")))
+
+    assert (taken.task.classes, taken.task.positive) == (("0", "1"), "1")
+    assert any("'1.0' (2) is taken for '1' (1): they are one number" in note for note in taken.notes)
+    assert named.task.classes == ("0.0", "1.0")
+    assert words.task.classes == ("1", "1.0", "v1")
+
+
+def test_labels_that_differ_in_unicode_form_alone_are_one_class(write):
+    """An umlaut is one sign or two, and nobody sees which; the note says so."""
+    dataset = open_dataset(write({}, labels=("L\u00e4sion", "La\u0308sion", "L\u00e4sion", "normal")))
+
+    assert dataset.task.classes == ("L\u00e4sion", "normal")
+    assert any("Unicode form" in note for note in dataset.notes)
+
+
+def test_rows_that_are_wholly_empty_are_skipped(write):
+    """A spreadsheet leaves them at the end, and a column without a name beside them."""
+    path = write({"": [""] * 4})
+    with path.open("a") as file:
+        file.write(",,\n , ,\n")
+
+    assert open_dataset(path).bad.is_empty()
+
+
 def test_classes_may_stand_in_one_word(write):
     """As `--classes benign,malignant` says them; a comma in one of several names is part of it."""
     plain, commas = write({}), write({}, name="commas.csv", labels=("a, late", "b", "a, late", "b"))
