@@ -177,6 +177,8 @@ def _told(features: _Real, cases: _Cases, seed: int, *, is_picture: bool) -> tup
     scores, weight = np.full((len(label), n_classes), 0.5), np.zeros(features.shape[1])
     for part in range(N_FOLDS):
         inside, outside = fold != part, fold == part
+        if is_picture:
+            inside &= (np.bincount(label[inside], minlength=n_classes) > 1)[label]  # one image has no covariance
         if not outside.any() or len(np.unique(label[inside])) < 2:
             continue
         model = _picture_model() if is_picture else _forest(seeds.derive(seed, "fold", part=part))

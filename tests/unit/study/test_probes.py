@@ -141,6 +141,18 @@ def test_too_few_patients_are_not_asked():
     assert "10 patients" in found["sentence"][0]
 
 
+@pytest.mark.parametrize("n_rare", [1, 2])
+def test_a_class_of_one_or_two_images_is_not_learned(n_rare):
+    """It is the rest to the others, which are told apart as before; numpy and scikit-learn warn of nothing."""
+    dataset, seen = made_up(1, per_patient=1, classes=("a", "b"), plant="thumbnail")
+    rare = [f"s{k:04d}" for k in range(n_rare)]
+    label = pl.when(pl.col("case").is_in(rare)).then(pl.lit("c")).otherwise("label").alias("label")
+    task = Task(kind="multiclass", classes=("a", "b", "c"))
+    found = probe(replace(dataset, task=task, labels=dataset.labels.with_columns(label)), seen)
+
+    assert verdicts(found)["thumbnail"] != "passed"
+
+
 def test_one_patient_is_never_on_both_sides():
     """A fact that only names the patient tells nothing of patients it has not seen."""
     dataset, seen = made_up(5, n_patients=40, per_patient=8)
