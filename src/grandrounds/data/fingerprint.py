@@ -12,7 +12,7 @@ import polars as pl
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.grouping import Grouping
 from grandrounds.specs import Spec
-from grandrounds.tables import FILES, ROLES, SAMPLES, atomic
+from grandrounds.tables import FILES, ROLES, SAMPLES, atomic, patient_keys
 from grandrounds.wording import many
 
 _ALL = "all"
@@ -262,12 +262,14 @@ def _about_patients(rows: pl.DataFrame, dataset: Dataset) -> list[str]:
     if not dataset.patient_known:
         return ["Whose images these are is not known: images of one patient may stand on both sides of a split."]
     found = []
-    n_leaking = rows.group_by("patient").agg(pl.col("role").drop_nulls().n_unique()).filter(pl.col("role") > 1).height
+    known = rows.select("role", who=patient_keys(rows["patient"]))
+    n_leaking = known.group_by("who").agg(pl.col("role").drop_nulls().n_unique()).filter(pl.col("role") > 1).height
     if n_leaking:
         found.append(f"The official split leaks: {many(n_leaking, 'patient')} in two or more of its roles.")
-    patients = rows["patient"].unique()
-    if n_alike := patients.len() - patients.str.to_lowercase().n_unique():
-        found.append(f"Upper and lower case alone tell {many(n_alike, 'patient id')} from another: one patient or two?")
+    if n_alike := rows["patient"].n_unique() - known["who"].n_unique():
+        found.append(
+            f"{many(n_alike, 'patient id', 'are')} another spelling of one met before: taken for the same patient."
+        )
     counts = dict(rows.group_by("label").agg(pl.col("patient").n_unique()).iter_rows())
     few = [(label, counts[label]) for label in dataset.task.classes if counts[label] < _FEW_PATIENTS]
     found += [f"The class {label!r} has {many(n, 'patient')}: its scores will be vague." for label, n in few]

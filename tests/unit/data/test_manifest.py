@@ -152,7 +152,23 @@ def test_patients_written_in_two_ways_are_one(tmp_path, picture):
     dataset = scan(_draft(tmp_path, rows))
 
     assert dataset.samples["patient"].n_unique() == 2
-    assert any("Upper and lower case" in warning for warning in fingerprint(dataset).warnings)
+    said = "1 patient id is another spelling of one met before: taken for the same patient."
+    assert said in fingerprint(dataset).warnings
+
+
+def test_an_official_split_leaks_whichever_way_a_number_is_written(tmp_path, picture):
+    """The same patient with and without leading zeros, in train and in test."""
+    paths = [str(picture(f"{index}.png")) for index in range(2)]
+    rows = {
+        "sample": ["a", "b"],
+        "path": paths,
+        "label": ["x", "y"],
+        "patient": ["007", "7"],
+        "role": ["train", "test"],
+    }
+
+    leaks = "The official split leaks: 1 patient in two or more of its roles."
+    assert leaks in fingerprint(scan(_draft(tmp_path, rows))).warnings
 
 
 def test_fingerprint_is_stable_and_goes_to_json(tmp_path, picture):
