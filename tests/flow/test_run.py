@@ -31,6 +31,18 @@ def finished(archive, tmp_path_factory):
     return folder, folder / "runs/stripes", said
 
 
+def write_classes(folder):
+    """Write 16 small images of each of two classes, a folder a class."""
+    from PIL import Image as Picture
+
+    rng = np.random.default_rng(0)
+    for label in ("a", "b"):
+        (folder / label).mkdir(parents=True)
+        for k in range(16):
+            grey = rng.integers(0, 120, (16, 16)) + (100 if label == "b" else 0)
+            Picture.fromarray(grey.astype(np.uint8)).save(folder / label / f"{k}.png")
+
+
 def test_a_run_leaves_every_table_and_a_report(finished):
     """The run folder is the record."""
     _, run, said = finished
@@ -96,6 +108,17 @@ def test_data_that_changed_after_a_study_are_no_longer_its_own(archive, tmp_path
 
     assert "images, labels or patients have changed" in " ".join(refused.split())
     assert "nothing was trained" in grandrounds("run", "runs/mine", cwd=tmp_path)  # the study itself is still there
+
+
+def test_what_a_study_leaves_beside_its_images_does_not_touch_them(tmp_path):
+    """The ledger and the key lie beside the images; a finished study is not opened again for them."""
+    write_classes(tmp_path / "set")
+    asked = ["run", "set", "-o", "runs/mine", "--families", "prior", "--resamples", "200", "--folds", "2"]
+    grandrounds(*asked, cwd=tmp_path)
+    read = (tmp_path / "runs/mine/labels.parquet").stat().st_mtime_ns
+    assert "nothing was trained" in grandrounds(*asked, cwd=tmp_path)
+
+    assert (tmp_path / "runs/mine/labels.parquet").stat().st_mtime_ns == read
 
 
 def test_json_has_what_the_audits_found(archive, tmp_path):
@@ -219,14 +242,7 @@ def test_a_planned_study_goes_on_with_fewer_workers(archive, tmp_path):
 
 def test_bad_images_stop_a_run_until_told_otherwise(tmp_path):
     """The report's n is the n trained."""
-    from PIL import Image as Picture
-
-    rng = np.random.default_rng(0)
-    for label in ("a", "b"):
-        (tmp_path / "set" / label).mkdir(parents=True)
-        for k in range(16):
-            grey = rng.integers(0, 120, (16, 16)) + (100 if label == "b" else 0)
-            Picture.fromarray(grey.astype(np.uint8)).save(tmp_path / "set" / label / f"{k}.png")
+    write_classes(tmp_path / "set")
     (tmp_path / "set/a/3.png").write_bytes((tmp_path / "set/a/3.png").read_bytes()[:60])
     families = ["--families", "prior,thumbnail", "--resamples", "100", "--folds", "2"]
 

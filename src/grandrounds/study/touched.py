@@ -1,4 +1,7 @@
-"""Whether the files of a study were touched after it read them; whether they changed only reading them again tells."""
+"""Whether the files of a study were touched since it read them; whether they changed only reading them again tells.
+
+Files that were replaced under their old time, as `cp -p` and `rsync -t` leave it, are not noticed.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ from pathlib import Path
 
 from grandrounds.study.spec import DataSpec
 
-_WRITTEN_ON_READING = "labels.parquet"
+# The first is written on reading, the second after the study's own ledger, which lies beside the images.
+_WRITTEN = ("labels.parquet", "record.json")
 
 
 def touched_since_read(spec: DataSpec, folder: Path) -> bool:
-    """Return whether a file or folder that a study names was written after the run folder's copy of its labels.
+    """Return whether a file or folder that a study names was written after the run folder was.
 
-    Of a folder all that lies below counts, and that something was added to it or removed. Images that a table names
-    elsewhere do not.
+    Of a folder all that lies below counts and is not hidden, and that something was added to it or removed. Images that
+    a table names elsewhere do not.
     """
-    read = _written(folder / _WRITTEN_ON_READING)
+    read = max(_written(folder / name) for name in _WRITTEN)
     return any(_written(path) > read for named in (spec.source, spec.options.labels) if named for path in _all(named))
 
 
@@ -25,7 +29,7 @@ def _all(named: str) -> Iterator[Path]:
     top = Path(named)
     yield top
     for folder, folders, files in os.walk(top):
-        yield from (Path(folder, name) for name in (*folders, *files))
+        yield from (Path(folder, name) for name in (*folders, *files) if not name.startswith("."))
 
 
 def _written(path: Path) -> float:
