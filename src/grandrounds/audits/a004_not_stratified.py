@@ -63,7 +63,8 @@ def audit(tables: AuditTables) -> Finding:
     if p > LEVEL:
         return Finding(
             "passed",
-            f"The roles differ in prevalence by no more than chance allows, at most by {100 * gap:.1f} points.",
+            "The roles differ in prevalence by no more than chance allows, at most by "
+            f"{100 * gap:.1f} percentage points.",
         )
     if gap < SMALL:
         return Finding("tip", f"The roles differ in prevalence by more than chance (p = {p:.3f}), but little: {words}.")
