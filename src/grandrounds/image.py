@@ -89,3 +89,19 @@ def pixel_hash(image: Image) -> str:
     content = hashlib.sha256(f"{pixels.shape}{pixels.dtype.newbyteorder('<').str}".encode())
     content.update(pixels.data)
     return content.hexdigest()
+
+
+def geometry_hash(image: Image) -> str | None:
+    """Return the SHA-256 of where the pixels lie and of their unit; None where the file says nothing of either.
+
+    Spacing counts to six digits, position and cosines to four decimals, so that a file and its lossless conversion have
+    one hash.
+    """
+    if image.geometry == Geometry() and image.unit == "grey":
+        return None
+    spacing = [f"{length_mm:.6g}" for length_mm in image.geometry.spacing_mm or ()]
+    place = [
+        [f"{round(number, 4) + 0.0:.4f}" for number in numbers or ()]  # + 0.0: there is no minus nought
+        for numbers in (image.geometry.origin_mm, image.geometry.direction)
+    ]
+    return hashlib.sha256(repr([spacing, *place, image.unit]).encode()).hexdigest()

@@ -48,6 +48,7 @@ SAMPLES = Schema(
         "spacing_mm": pl.List(pl.Float64()),
         "encoding": _text,  # how grey values are stored: "hu", or a type such as "uint8"
         "sha256": _text,  # of the decoded pixels with their shape and type, not of the file
+        "geometry": _text,  # hash of where the pixels lie and of their unit; null where the file says neither
         "low": _number,  # least, mean and greatest pixel value
         "mean": _number,
         "high": _number,

@@ -93,15 +93,16 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of who is who, which pixels and clinical facts they have, and of the task; paths do not count."""
+        """A hash of who is who, which pixels, geometry and clinical facts they have, and of the task; no paths."""
         if self.known_as is not None:
             return self.known_as
         rows = self.samples.select("sample", "case", "patient", "sha256").join(
             self.labels.select("case", "task", "label"), on="case", how="left"
         )
         clinical = [name for name in self.samples.columns if name not in SAMPLES.columns]
-        if self.samples["series_kind"].null_count() < self.samples.height:
-            clinical.append("series_kind")  # sets without it keep the fingerprint that they had before there was one
+        # Sets without one of these keep the fingerprint that they had before there was such a column.
+        told = [name for name in ("series_kind", "geometry") if self.samples[name].null_count() < self.samples.height]
+        clinical.extend(told)
         facts = self.samples.select("sample", "side", "site", *sorted(clinical)).sort("sample").rows()
         return digest([rows.sort("sample", "task").rows(), facts, self.task.model_dump(), self.flips])
 

@@ -21,10 +21,8 @@ from grandrounds.errors import BadData
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.tables import FILES, LABELS, SAMPLES, Task
 
-_MEASURED = {
-    name: SAMPLES.columns[name]
-    for name in ("height_px", "width_px", "depth_px", "spacing_mm", "encoding", "sha256", "low", "mean", "high")
-}
+_FACTS = ("height_px", "width_px", "depth_px", "spacing_mm", "encoding", "sha256", "geometry", "low", "mean", "high")
+_MEASURED = {name: SAMPLES.columns[name] for name in _FACTS}
 
 _MOST_NUMBERS = 20  # classes that are called by numbers; more look like a measurement
 

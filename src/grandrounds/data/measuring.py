@@ -22,7 +22,7 @@ from grandrounds.errors import BadData
 from grandrounds.formats import Part, read_frames, read_stack
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.reading import crop
-from grandrounds.image import Image, pixel_hash
+from grandrounds.image import Image, geometry_hash, pixel_hash
 from grandrounds.shapes import Batch, Pixels
 
 HEADER = ("patient", "side", "body_part", "sex", "age_years", "scanner", "kernel")  # what a file may tell
@@ -160,8 +160,12 @@ def _of_stack(stack: Sequence[_Place]) -> _Facts | str:
         return error.what
     if len(told) == 1:
         return told[0]
-    together = hashlib.sha256("".join(one["sha256"] for one in told).encode()).hexdigest()
-    return told[0] | {"sha256": together, "colours": None}
+    return told[0] | {"sha256": _together(told, "sha256"), "geometry": _together(told, "geometry"), "colours": None}
+
+
+def _together(told: Sequence[_Facts], name: str) -> str | None:
+    hashes = [one[name] for one in told]
+    return hashlib.sha256("".join(one or "" for one in hashes).encode()).hexdigest() if any(hashes) else None
 
 
 def _images(path: str, member: str | None, frames: Sequence[int | None]) -> Iterator[Image | BadData]:
@@ -204,6 +208,7 @@ def _facts(image: Image) -> _Facts:
         "width_px": space[-1],
         "depth_px": space[0] if len(space) == 3 else 1,
         "sha256": pixel_hash(image),
+        "geometry": geometry_hash(image),
         **seen(image),
         "colours": image.colours,
         "lies": formats.lying(image.geometry) if len(space) == 3 else None,

@@ -86,7 +86,11 @@ def materialise(
     # Pixels that nobody hashed are known by their place; otherwise a dataset may move without being prepared anew.
     places = rows.select(_PLACE).rows() if rows["sha256"].null_count() else []
     content = rows.select("row", "sample", "side", "series", "order", "sha256", "box").rows()
-    identity = specs.digest([_RECIPE, content, places, pipeline.identity(), *(["volumes"] if volumes else [])])
+    # Steps work in millimetres and in Hounsfield units: whoever corrects a header gets other arrays of the same pixels.
+    geometry = rows["geometry"].to_list() if rows["geometry"].null_count() < rows.height else []
+    identity = specs.digest(
+        [_RECIPE, content, places, pipeline.identity(), *(["volumes"] if volumes else []), *geometry]
+    )
     path = folder / f"{identity}.npy"
     if path.exists():
         return PreparedArray.load(path)
@@ -102,7 +106,8 @@ def _rows(samples: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     if samples.is_empty():
         raise BadData("there are no images to prepare")
     files = tables.check(files, tables.FILES).select("sample", "series", "order", *_PLACE, "box")
-    samples = tables.check(samples, tables.SAMPLES).with_row_index("row").select("row", "sample", "side", "sha256")
+    samples = tables.check(samples, tables.SAMPLES).with_row_index("row")
+    samples = samples.select("row", "sample", "side", "sha256", "geometry")
     rows = samples.join(files, on="sample", how="left", maintain_order="left_right")
     if rows["path"].null_count():
         absent = rows.filter(pl.col("path").is_null())["sample"][0]
