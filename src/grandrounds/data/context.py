@@ -21,6 +21,7 @@ import polars as pl
 from grandrounds.data import joining
 from grandrounds.data.draft import COLUMNS, Draft, free_name
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.unknown import known
 
 # What a table may speak of, the closest to the image first, and how it calls it, without blanks and underscores.
 _SPOKEN_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -62,7 +63,7 @@ def with_context(draft: Draft, tables: Sequence[str]) -> Draft:
 
 def _joined(draft: Draft, path: Path) -> Draft:
     table = joining.read_table(path)
-    table = table.with_columns(joining.known(pl.all()).name.keep())
+    table = table.with_columns(known(pl.all()).name.keep())
     key = _key(draft.rows, table, path)
     facts, notes = _genes(table, key) if _named(table, _GENE) else (_facts(table, key, path), ())
     names = {name: free_name(name) for name in facts.columns if name != key.theirs}

@@ -26,6 +26,7 @@ from grandrounds.data.spellings import spelling
 from grandrounds.data.units import UNITS, by_unit
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.unknown import known
 from grandrounds.wording import many
 
 _EXAM = "#exam"
@@ -97,7 +98,7 @@ def _labelled(series: pl.DataFrame, path: Path, options: SourceOptions) -> _Labe
     ratings = rows.unique([_EXAM, joining.ROW], maintain_order=True).select(
         pl.col(_EXAM).alias("exam"),
         (pl.col(options.rater) if options.rater else pl.lit("the table")).alias("rater"),
-        joining.known(pl.col(column), options.classes).alias("label"),
+        known(pl.col(column), options.classes).alias("label"),
     )
     spelt = spelling(ratings["label"], options.classes)  # before anybody is said to disagree
     ratings = spelt.laid_on(ratings)

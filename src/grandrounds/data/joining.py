@@ -26,8 +26,6 @@ NAMES: Mapping[Key, tuple[str, ...]] = MappingProxyType(
     }
 )
 ROW, SERIES, _PLAIN, _BARE = "#row", "#series", "#plain", "#bare"
-# "none" is no such word: it is the lowest of many grades.
-_UNKNOWN = frozenset({"", "?", "-", "na", "n/a", "n.a", "n.a.", "nan", "null", "unknown", "missing", "not known"})
 _MOST_LISTED = 20
 _LABELS = ("label", "diagnosis", "class", "finding", "target")
 
@@ -218,17 +216,6 @@ def refuse_absent(table: pl.DataFrame, column: str, *, where: Path) -> None:
     """
     if column not in table.columns:
         raise BadSpec(f"the table has no column {column!r}", where=where, remedy=f"it has: {', '.join(table.columns)}")
-
-
-def known(label: pl.Expr, classes: Sequence[str] | None = None) -> pl.Expr:
-    """Return labels with null for whatever says that nobody knows.
-
-    Args:
-        label: Labels, or cells of any other column.
-        classes: The classes that somebody has named: words that are meant, whatever they are; None where nobody has.
-    """
-    says_nothing = label.str.to_lowercase().is_in(list(_UNKNOWN)) & ~label.is_in(list(classes or ()))
-    return pl.when(~says_nothing).then(label)
 
 
 def _plain(ids: pl.Expr) -> pl.Expr:

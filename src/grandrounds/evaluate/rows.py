@@ -14,8 +14,13 @@ from grandrounds.errors import BadData
 from grandrounds.evaluate.columns import LINE, refuse_row
 from grandrounds.evaluate.ratings import Scale
 from grandrounds.tables import PREDICTIONS, PROB, Task
+from grandrounds.unknown import known
 
 TOLERANCE = 1e-3  # how far from 1 a row of probabilities may sum; rounded to three digits they still pass
+_WHERE_UNKNOWN = {
+    "label": "leave out rows whose label nobody knows",
+    "patient": "give whoever is not known an id of their own, or leave the column out where nobody is",
+}
 RUN = ("repeat", "fold", "seed")
 
 
@@ -55,8 +60,8 @@ def check(frame: pl.DataFrame, task: Task, path: Path) -> None:
     for name in [name for name in ("sample", "label", "patient", "family") if name in frame.columns]:
         empty = frame[name].is_null() | (frame[name] == "")
         if empty.any():
-            remedy = "leave out rows whose label nobody knows" if name == "label" else None
-            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty", remedy)
+            refuse_row(frame, path, int(empty.arg_max() or 0), f"{name} is empty", _WHERE_UNKNOWN.get(name))
+    _refuse_nobody(frame, path)
     strange = ~frame["label"].is_in(task.classes)
     if strange.any():
         refuse_row(
@@ -75,6 +80,15 @@ def check(frame: pl.DataFrame, task: Task, path: Path) -> None:
         )
     if "patient" in frame.columns:
         check_patients(frame, path)
+
+
+def _refuse_nobody(frame: pl.DataFrame, path: Path) -> None:
+    """Raise BadData where a word such as NA stands for the patient: all who are called so would be one person."""
+    if "patient" in frame.columns:
+        nobody = frame.select(known(pl.col("patient")).is_null()).to_series()
+        if nobody.any():
+            at = int(nobody.arg_max() or 0)
+            refuse_row(frame, path, at, f"{frame['patient'][at]!r} is no patient", _WHERE_UNKNOWN["patient"])
 
 
 def check_patients(frame: pl.DataFrame, path: Path) -> None:

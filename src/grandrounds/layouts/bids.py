@@ -23,6 +23,7 @@ from grandrounds.data.draft import Draft, free_name, with_columns
 from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData
 from grandrounds.layouts.volumes import ENDINGS, UNITS, Chosen, choose, first_of_each, samples_of, stem
+from grandrounds.unknown import known
 
 PARTICIPANTS, DESCRIPTION = "participants.tsv", "dataset_description.json"
 SUFFIX = "T1w"
@@ -132,7 +133,7 @@ def _table(path: Path, key: str) -> list[_Row]:
     frame = frame.rename(names | {name: key for name in frame.columns if names[name].lower() == key})
     if key not in frame.columns:
         joining.label_column(frame, key, "", where=path)  # says which columns there are
-    return frame.with_columns(joining.known(pl.all()).name.keep()).filter(pl.col(key).is_not_null()).to_dicts()
+    return frame.with_columns(known(pl.all()).name.keep()).filter(pl.col(key).is_not_null()).to_dicts()
 
 
 def _named(prefix: str, name: str | None) -> str:

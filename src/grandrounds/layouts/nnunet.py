@@ -32,6 +32,7 @@ from grandrounds.data.options import SourceOptions
 from grandrounds.errors import BadData, BadSpec, Refusal
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import UNITS, Chosen, choose, first_of_each, samples_of, stem
+from grandrounds.unknown import known
 from grandrounds.wording import many
 
 DESCRIPTION = "dataset.json"
@@ -149,7 +150,7 @@ def _from_table(
     rest = table.drop([patient] if patient else [])
     label = joining.label_column(rest, options.label, key, where=path)
     found: dict[str, dict[str, Any]] = {}
-    for row in table.with_columns(joining.known(pl.all()).name.keep()).iter_rows(named=True):
+    for row in table.with_columns(known(pl.all()).name.keep()).iter_rows(named=True):
         case = _case(row[key] or "", cases)
         if case in found and found[case]["label"] != row[label]:
             raise BadData("a case has two labels in the table", where=path, remedy="keep one row for each case")

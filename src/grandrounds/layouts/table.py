@@ -15,6 +15,7 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.formats.below import NOWHERE, leads_nowhere
 from grandrounds.formats.catalogue import FORMATS
 from grandrounds.layouts.volumes import stem, with_slices
+from grandrounds.unknown import known
 
 # What each column is called elsewhere, written without case, spaces and underscores; the first name is ours and wins.
 _SYNONYMS = {
@@ -78,7 +79,7 @@ def _read(source: Path, options: SourceOptions) -> pl.DataFrame:
     table = joining.without_empty(joining.read_table(source))
     if table.is_empty():
         raise BadData("the table has no rows", where=source)
-    return table.with_columns(joining.known(pl.all(), options.classes).name.keep())
+    return table.with_columns(known(pl.all(), options.classes).name.keep())
 
 
 def _columns(names: Sequence[str], options: SourceOptions, source: Path) -> dict[str, str]:

@@ -401,3 +401,12 @@ def test_two_spellings_of_one_patient_are_said(written):
     text = GOOD.replace("\n", ",P1\n").replace("prob_b,P1", "prob_b,patient").replace("0.6,P1", "0.6,p1 ")
     [note] = [note for note in intake(written(text)).notes if "same patient" in note]
     assert note.startswith("1 patient id differs")
+
+
+@pytest.mark.parametrize("word", ["NA", "unknown", " n/a ", "-"])
+def test_a_word_for_unknown_is_no_patient(written, word):
+    """All who are called so would else be one person, and intervals too wide."""
+    text = GOOD.replace("\n", f",{word}\n").replace(f"prob_b,{word}", "prob_b,patient")
+    with pytest.raises(BadData, match=f"{word.strip()!r} is no patient") as refusal:
+        intake(written(text))
+    assert "leave the column out" in str(refusal.value)
