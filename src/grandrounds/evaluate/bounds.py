@@ -35,7 +35,7 @@ from grandrounds.evaluate.catalogue import MetricEntry, Rate
 from grandrounds.evaluate.differences import farther, interval_of
 from grandrounds.evaluate.estimates import Estimate
 
-_NOTHING = 1e-12  # below, a spread or a distance is rounding
+NOTHING = 1e-12  # below, a spread or a distance is rounding
 
 Bounds = tuple[float, float]
 _Value = TypeVar("_Value", float, NDArray[np.float64])
@@ -78,7 +78,7 @@ def of_estimate(entry: MetricEntry, estimate: Estimate, level: float = 0.05) -> 
 def _with_unseen(entry: MetricEntry, estimate: Estimate, ends: Bounds) -> Bounds:
     """Return the interval with what misses and hits that were not seen may add."""
     value, (least, most) = estimate.value, entry.scale
-    varies = bool(np.nanstd(estimate.resamples) > _NOTHING)
+    varies = bool(np.nanstd(estimate.resamples) > NOTHING)
     seen = [abs(value - end) if varies else 0.0 for end in ends]  # without a draw that differs all is unseen
     down, up = (float(np.hypot(one, unseen)) for one, unseen in zip(seen, estimate.unseen, strict=True))
     return max(value - down, least), min(value + up, most)
@@ -124,7 +124,7 @@ def _ties(resamples: NDArray[np.float64]) -> NDArray[np.float64]:
     if defined.size:
         apart = defined - defined.mean(axis=1, keepdims=True)
         spread = apart.std(axis=1, keepdims=True)
-        unit = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > _NOTHING)
+        unit = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > NOTHING)
         ties = unit @ unit.T / unit.shape[1]
         np.fill_diagonal(ties, 1.0)
     return ties
@@ -223,11 +223,11 @@ def of_share(estimate: float, values: NDArray[np.float64], n_carriers: int, leve
     defined = values[~np.isnan(values)]
     if not len(defined):
         return np.nan, np.nan
-    if min(estimate, 1 - estimate) < _NOTHING:
+    if min(estimate, 1 - estimate) < NOTHING:
         least = (level / 2) ** (1 / max(n_carriers, 1))
         return (least, 1.0) if estimate > 0.5 else (0.0, 1 - least)
     spread = float(defined.std())
-    if spread < _NOTHING:  # the same whoever is drawn, as the prior's AUC
+    if spread < NOTHING:  # the same whoever is drawn, as the prior's AUC
         return estimate, estimate
     half = stdtrit(max(n_carriers - 1, 1), 1 - level / 2) * spread / (estimate * (1 - estimate))
     low, high = float(expit(logit(estimate) - half)), float(expit(logit(estimate) + half))
@@ -265,8 +265,8 @@ def no_shorter(found: Bounds, entry: MetricEntry, one: Estimate, other: Estimate
 
     Where one of the two reaches the end of its scale in so many resamples that its own percentiles stop there, or rests
     on a class of which no miss was seen, what follows from the intervals of the two is added, unless the difference
-    excludes 0 without it. Of two means that is asked of the parts that are at the end in all resamples, since all
-    others move the mean.
+    varies and excludes 0 without it. Of two means that is asked of the parts that are at the end in all resamples,
+    since all others move the mean.
 
     Args:
         found: The interval; NaN stays.
@@ -277,7 +277,8 @@ def no_shorter(found: Bounds, entry: MetricEntry, one: Estimate, other: Estimate
         level: What is left out.
     """
     low, high = found
-    if entry.carried_by is None or np.isnan(low) or low > 0 or high < 0:
+    excludes = (low > 0 or high < 0) and high - low > NOTHING  # without a draw that differs there is no error to trust
+    if entry.carried_by is None or np.isnan(low) or excludes:
         return found
     pairs = list(zip(one.parts, other.parts, strict=False))
     if pairs:
@@ -311,7 +312,7 @@ def _by_parts(entry: MetricEntry, one: Estimate, other: Estimate, level: float) 
 def _at_end(entry: MetricEntry, *estimates: Estimate) -> float:
     """Return in which share of the resamples values reach an end of their scale; of the one that does so most."""
     shares = [_share(entry, one.resamples[~np.isnan(one.resamples)]) for one in estimates]
-    return max(float((np.minimum(one, 1 - one) < _NOTHING).mean()) if len(one) else 0.0 for one in shares)
+    return max(float((np.minimum(one, 1 - one) < NOTHING).mean()) if len(one) else 0.0 for one in shares)
 
 
 def from_own(estimates: tuple[float, float], own: tuple[Bounds, Bounds], tie: float = 0.0) -> Bounds:

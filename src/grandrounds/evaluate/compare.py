@@ -39,7 +39,7 @@ def compare(cohort: Cohort, pairs: Sequence[Pair], primary: MetricEntry, margin:
         primary: The metric.
         margin: Differences within this much, in units of the metric, count as equal.
     """
-    raw = [p_of(pair.differences, pair.estimate, pair.n) for pair in pairs]
+    raw = [_p(pair, primary) for pair in pairs]
     rows = []
     for pair, adjusted, level in zip(pairs, holm(raw), holm_levels(raw), strict=True):
         low, high = of_paired(primary, pair.one, pair.other, pair.n, level)
@@ -53,6 +53,13 @@ def compare(cohort: Cohort, pairs: Sequence[Pair], primary: MetricEntry, margin:
         )  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.COMPARISONS.columns) | {"error": pl.Float64()})
     return tables.check(frame.with_columns(pl.col(pl.Float64).fill_nan(None)), tables.COMPARISONS)
+
+
+def _p(pair: Pair, primary: MetricEntry) -> float:
+    """Return the p of a pair; where no draw differs its interval alone says whether there is a difference at all."""
+    low, high = of_paired(primary, pair.one, pair.other, pair.n, ALPHA)
+    open_end = pair.known and not pair.varies and low <= 0 <= high
+    return 1.0 if open_end else p_of(pair.differences, pair.estimate, pair.n)
 
 
 def judged(low: float, high: float, p_adjusted: float, margin: float, sign: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from grandrounds.evaluate import too_few
 from grandrounds.evaluate.bootstrap import Replicates, resample
-from grandrounds.evaluate.bounds import Bounds, no_shorter
+from grandrounds.evaluate.bounds import NOTHING, Bounds, no_shorter
 from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import Cohort
@@ -57,7 +57,12 @@ class Pair:
     def has_error(self) -> bool:
         """Whether the resamples say how far off the difference may be: a handful of patients on one side do not."""
         fewest = min(self.one.carried.value, self.other.carried.value)
-        return self.known and fewest >= too_few.FEWEST and bool(np.nanstd(self.differences) > 0)
+        return fewest >= too_few.FEWEST and self.varies
+
+    @property
+    def varies(self) -> bool:
+        """Whether any resample differs from another by more than rounding."""
+        return self.known and bool(np.nanstd(self.differences) > NOTHING)
 
     @property
     def known(self) -> bool:

@@ -236,6 +236,30 @@ def test_a_difference_that_excludes_0_stays_as_it_was():
     assert ends == interval_of(one.resamples - other.resamples, 0.29, 50)
 
 
+def test_a_difference_that_no_draw_changes_is_no_proof():
+    """Twelve patients read without a doubt beside a coin: each draw says the same, and yet the next may be missed."""
+    truth = np.arange(12) % 2
+    rows = pl.concat([read(truth, truth, "sure"), read(np.full(12, 0.5), truth, "coin")])
+    judged = judge(rows, TASK, primary="log_loss", resamples=200)
+    pair = judged.comparisons.row(0, named=True)
+    own = overall(judged.scores.filter(family="sure"), "log_loss")
+
+    assert pair["verdict"] == "undecided"
+    assert pair["low"] < 0 < pair["high"]
+    assert pair["p_adjusted"] == 1.0
+    assert own["high"] > np.log(2)
+
+
+def test_a_difference_that_no_draw_changes_may_be_as_long_as_the_scale():
+    """Forty patients whom one family reads right and the other wrong: their own intervals lie far apart."""
+    truth = np.arange(40) % 2
+    rows = pl.concat([read(truth, truth, "right"), read(1 - truth, truth, "wrong")])
+    pair = judge(rows, TASK, primary="accuracy", resamples=200).comparisons.row(0, named=True)
+
+    assert pair["verdict"] == "better"
+    assert 0.8 < pair["low"] < pair["high"]
+
+
 def test_no_difference_reaches_beyond_the_scale():
     """One ill patient of twelve: *t* of so few goes far beyond what two values from 0 to 1 can differ by."""
     random = np.random.default_rng(0)
