@@ -16,6 +16,7 @@ import os
 import re
 import tempfile
 import unicodedata
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -72,6 +73,7 @@ __all__ = [
     "SPLITS",
     "SUSPECTS",
     "TRIALS",
+    "UNREADABLE",
     "Role",
     "Schema",
     "Table",
@@ -100,6 +102,7 @@ ROLES: tuple[Role, ...] = ("train", "valid", "test", "external", "calib")
 PROB = "prob_"  # predictions carry one column per class: prob_<class>
 IMAGES = "images"  # what the series of an exam is called where it has one alone, which nobody named
 OF_COLUMNS = "columns"  # what the clinical columns are called beside the series
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what NumPy says of a damaged archive
 _META_KEY = "grandrounds"
 _WHOLE = re.compile(r"0*([0-9]+)(?:\.0+)?")
 _SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)

@@ -22,7 +22,7 @@ import os
 import signal
 from pathlib import Path
 
-from grandrounds.families.prior import PriorFamily
+from grandrounds.families.prior import FittedPrior, PriorFamily
 from grandrounds.families.protocol import FamilyEntry
 
 
@@ -32,9 +32,16 @@ class Moody(PriorFamily):
         when = "pricing" if train.samples["sample"][0].startswith("noise") else "training"
         if away.exists() and away.read_text(encoding="utf-8") == when:
             os.kill(os.getpid(), signal.SIGKILL)
-        if away.exists() and when == "training":
+        mute = away.exists() and away.read_text(encoding="utf-8") == "predicting"
+        if away.exists() and when == "training" and not mute:
             raise RuntimeError("the scratch disk is away")
-        return super().fit(train, valid, budget, seed, watch)
+        fitted = super().fit(train, valid, budget, seed, watch)
+        return Mute(fitted.record, fitted.frequencies) if mute else fitted
+
+
+class Mute(FittedPrior):
+    def predict(self, view):
+        raise RuntimeError("no word")
 
 
 ENTRY = FamilyEntry(
@@ -127,6 +134,16 @@ def test_failed_trials_are_told_and_tried_again(away: Path, images: Path, says: 
     assert (ledger["times"], ledger["by trials"], ledger["declared"]) == (4, 4, [["auc", 0.02]])
     assert "finding" not in (outcomes["A007"], outcomes["A017"])
     assert "nothing was trained" in says("run", "run")
+
+
+def test_a_trial_that_fails_in_predicting_keeps_no_model(away: Path, images: Path, says: Callable[..., str]) -> None:
+    """Nobody is to find it there and take it for one."""
+    away.write_text("predicting", encoding="utf-8")
+    assert "moody failed: RuntimeError: no word" in says("run", images, "-o", "run", *QUICK, code=3)
+    failed = frame(tables.TRIALS).filter(status="failed")["trial"]
+    assert len(failed) == 2
+    for trial in failed:
+        assert sorted(path.name for path in Path("run/trials", trial).iterdir() if path.is_dir()) == []
 
 
 def test_a_study_in_which_every_training_failed_goes_on(away: Path, images: Path, says: Callable[..., str]) -> None:

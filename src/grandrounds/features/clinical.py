@@ -73,7 +73,7 @@ def _encode(samples: pl.DataFrame, column: Column) -> list[NDArray[np.float64]]:
     absent = pl.Series(column.name, [None] * samples.height, dtype=pl.String)
     values = samples.get_column(column.name, default=absent)
     if column.kind == "number":
-        values = values.cast(pl.Float64, strict=False).fill_nan(None)
+        values = _finite(values.cast(pl.Float64, strict=False))
         features = [((values - column.mean) / column.sd).fill_null(0.0)]
     else:
         text = values.cast(pl.String)
@@ -90,5 +90,9 @@ def _as_numbers(values: pl.Series) -> pl.Series | None:
     numbers = values.cast(pl.Float64, strict=False)
     if numbers.null_count() > values.null_count():
         return None
-    numbers = numbers.fill_nan(None)
+    numbers = _finite(numbers)
     return None if numbers.null_count() == len(numbers) else numbers
+
+
+def _finite(numbers: pl.Series) -> pl.Series:
+    return numbers.set(~numbers.is_finite(), None)

@@ -46,9 +46,9 @@ def kept(folder: Path | None, key: str, pixels: Batch, compute: Callable[[Batch]
 
 def _read(path: Path) -> tuple[np.ndarray, Features]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["names"], file["features"]
-    except (OSError, ValueError, KeyError):  # not there yet, or half of it: then it is computed anew
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return stored["names"], stored["features"]
+    except tables.UNREADABLE:  # not there yet, or half of it: then it is computed anew
         return np.array([], dtype="<U32"), np.empty((0, 0), np.float32)
 
 

@@ -8,7 +8,6 @@ change.
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -83,7 +82,7 @@ class Masks:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 packed, space = stored["mask"], tuple(int(side) for side in stored["space"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except tables.UNREADABLE:
             raise BadData("the mask of this image cannot be read", where=path, remedy=_REMEDY) from None
         if _hash(packed, space) != place.mask_sha256 or space != image.space:
             raise BadData("the mask of this image is not what the table says", where=path, remedy=_REMEDY)

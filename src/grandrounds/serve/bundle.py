@@ -110,9 +110,18 @@ def write(
     (building / MANIFEST).write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
     for path in _files(building):
         tables.sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    building.rename(folder)
+    _exchange(building, folder)
     return bundle
+
+
+def _exchange(new: Path, folder: Path) -> None:
+    """Put a folder in the place of another, which is there until the new one can be."""
+    former = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(former, ignore_errors=True)
+    if folder.exists():
+        folder.rename(former)
+    new.rename(folder)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def read(folder: Path) -> Bundle:

@@ -16,6 +16,7 @@ import base64
 import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,10 @@ from grandrounds.tables import FILES, SAMPLES
 
 KEY = "pseudonyms.key"
 _KEY_BYTES = 32
+_DAMAGED = (
+    "put a copy in its place, such as the one in an earlier run folder; if there is none remove it: a new key is made, "
+    "and patients, folds and draws are other ones from then on"
+)
 _DIGEST_BYTES = 8  # a million names meet by chance once in 37 million studies
 _PREFIXES: Mapping[str, str] = MappingProxyType(
     {"patient": "P-", "case": "C-", "sample": "S-", "series": "R-", "path": "F-", "member": "M-"}
@@ -52,33 +57,54 @@ def key_of(folder: Path, dataset: Dataset) -> bytes:
     own = folder / KEY
     if own.exists():
         return _read(own)
+    try:
+        return _found_or_made(own, _of_data(dataset))
+    except OSError as error:
+        raise StoreTrouble(f"cannot write the key of the pseudonyms: {error.strerror}", where=own) from None
+
+
+def _of_data(dataset: Dataset) -> bytes:
+    """Return the key that all studies of the same images share."""
     home = dataset.root if dataset.root.is_dir() else dataset.root.parent
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    key = secrets.token_bytes(_KEY_BYTES)
     try:
-        key = _found_or_made(home / f".grandrounds-{KEY}", secrets.token_bytes(_KEY_BYTES))
+        return _found_or_made(home / f".grandrounds-{KEY}", key)
     except OSError:
-        key = _found_or_made(state / "grandrounds" / f"{dataset.fingerprint}.{KEY}", secrets.token_bytes(_KEY_BYTES))
-    try:
-        return _found_or_made(own, key)
-    except OSError as error:
-        raise StoreTrouble(f"cannot write the key: {error.strerror}", where=own) from None
+        return _found_or_made(state / "grandrounds" / f"{dataset.fingerprint}.{KEY}", key)
 
 
 def _found_or_made(path: Path, key: bytes) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """Return the key in a file that appears whole or not at all; of several processes the first writes it."""
+    if path.exists():
         return _read(path)
-    with os.fdopen(handle, "wb") as file:
-        file.write(key)
-    return key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # only its owner may read it
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        _named(Path(temporary), path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return _read(path)
+
+
+def _named(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless another process was quicker."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links, such as that of many memory sticks
+        temporary.replace(path)
 
 
 def _read(path: Path) -> bytes:
     found = path.read_bytes()
     if len(found) != _KEY_BYTES:
-        raise BadData("this file holds no key", where=path, remedy="remove it; a new one is made")
+        raise BadData("this file holds no key", where=path, remedy=_DAMAGED)
     return found
 
 

@@ -83,6 +83,7 @@ def _fit(trial: Trial, views: Views, watch: Callable[[Epoch], None]) -> Fitted:
 def _failure(error: Exception, folder: Path) -> dict[str, object]:
     """Record a family that could not be fitted; the study goes on without this trial."""
     tables.write(tables.empty(tables.PREDICTIONS), tables.PREDICTIONS, folder / "predictions.parquet")
+    shutil.rmtree(folder / FITTED, ignore_errors=True)  # a model that cannot predict is none
     (folder / "error.txt").write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     status = "not applicable" if isinstance(error, NotApplicable) else "failed"
     note = error.in_one_line if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"

@@ -37,6 +37,15 @@ def test_missing_values_are_features():
     assert (no + yes + smoker_missing).tolist() == [1] * 6
 
 
+def test_an_infinite_number_is_a_missing_one():
+    """Text such as "inf" reads as a number, and has no place in a mean."""
+    columns = learn_columns(pl.DataFrame({"dose": ["1", "2", "inf", "3"]}))
+    assert columns[0].mean == 2.0
+    assert columns[0].missing
+    met = encode(pl.DataFrame({"dose": ["-inf", "2", "nan"]}), columns)
+    assert met.tolist() == [[0, 1], [0, 0], [0, 1]]
+
+
 def test_strangers_and_absent_columns():
     """Unknown categories, unreadable numbers and absent columns are met without an error."""
     columns = learn_columns(ROWS)

@@ -34,10 +34,12 @@ def test_other_settings_are_computed_anew(tmp_path):
     compute, asked = counting()
     kept(tmp_path, "a", PIXELS, compute)
     kept(tmp_path, "b", PIXELS, compute)
-    (tmp_path / "a.npz").write_bytes(b"half")
-    kept(tmp_path, "a", PIXELS, compute)
+    whole = (tmp_path / "a.npz").read_bytes()
+    for damaged in (b"half", whole[: len(whole) // 2], b""):
+        (tmp_path / "a.npz").write_bytes(damaged)
+        kept(tmp_path, "a", PIXELS, compute)
 
-    assert asked == [6, 6, 6]
+    assert asked == [6, 6, 6, 6, 6]
 
 
 def test_nothing_is_kept_without_a_folder():
