@@ -212,11 +212,10 @@ def rereport(
         told: Told what the report shows.
     """
     paths = [path] if isinstance(path, Path) else list(path)
-    folder = out or paths[0].with_suffix("")
     if paths[0].is_dir():
         _check_alone([paths[0], *(one for one in paths if not one.is_dir())], columns, judge)
         gather.check_run(paths[0], "report")
-        folder = out or paths[0].with_name("+".join(one.name for one in paths))
+    folder = out or _place_of_report(paths)
     _refuse_study_in(folder, paths)
     if len(paths) == 1 and paths[0].is_dir():
         shown = content(paths[0], folder)
@@ -229,6 +228,17 @@ def rereport(
     if told is not None:
         told(shown)
     return written
+
+
+def _place_of_report(paths: Sequence[Path]) -> Path:
+    """Return the run folder, or the one beside the first of several that bears all their names, or a CSV's."""
+    first, *others = paths
+    if not first.is_dir():
+        return first.with_suffix("")
+    if not others:
+        return first
+    there = [one.resolve() if one.name in ("", "..") else one for one in paths]  # "." has no name
+    return there[0].with_name("+".join(one.name for one in there))
 
 
 def audit(

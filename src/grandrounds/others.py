@@ -119,6 +119,7 @@ def _record(paths: Sequence[Path]) -> dict[str, object]:
 
 def _answered(found: Intake, ask: JudgeSpec) -> tuple[Judgement, Verdict]:
     """Return judgement and verdict without what a family's scale does not carry."""
+    ask.decide.check(found.task)
     roles.refuse_untested(found.predictions, found.task.name)
     check_primary(ask.primary, found.scales)
     judged, decision = answer(

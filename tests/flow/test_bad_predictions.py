@@ -121,6 +121,16 @@ def test_patients_missing_in_some_rows_are_refused(report):
     assert "line 6" in said
 
 
+def test_a_prevalence_of_three_classes_is_refused(report):
+    """It is of the positive class, of which there is none."""
+    frame = _rows().with_columns(
+        label=pl.when(pl.col("patient") < "nobody-04").then(pl.lit("perhaps")).otherwise("label")
+    )
+    said, *_ = report(frame.with_columns(prob_perhaps=pl.lit(0.0)), "--prevalence", "0.02")
+    assert "a prevalence of 0.02 is of the positive class" in said
+    assert "leave out --prevalence" in said
+
+
 def test_one_class_on_test_leaves_what_needs_two_undefined(report):
     """Valid has both classes, test has one: no AUC, no lead, and the accuracy stands."""
     frame = pl.concat([_rows(role="valid"), _rows(n_patients=24).filter(pl.col("label") == "no")])

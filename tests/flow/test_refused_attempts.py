@@ -12,6 +12,7 @@ import pytest
 from grandrounds import api, families
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadSpec, Refusal
+from grandrounds.evaluate.aims import Aims
 from grandrounds.splits import SplitPlan, SplitSpec
 from grandrounds.study.pseudonyms import KEY
 from grandrounds.study.space import Tuning
@@ -90,6 +91,21 @@ def test_one_task_that_cannot_be_planned_leaves_no_plan_of_another(tmp_path: Pat
     api.plan(asked(table, TASKS), run)
 
     assert len(list(run.rglob("study.toml"))) == 3
+
+
+def test_a_prevalence_of_no_class_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    """It is of the positive class, and three grades have none."""
+    table, run = films(tmp_path / "a"), tmp_path / "run"
+    grades = pl.Series(TASKS[0], [("none", "some", "much")[at % 3] for at in range(48)])
+    pl.read_csv(table).with_columns(grades).write_csv(table)
+    declared = JudgeSpec(decide=Aims(prevalence=0.02)).model_dump()
+    with pytest.raises(
+        BadSpec, match=r"a prevalence of 0\.02 is of the positive class, and none of much, none, some is"
+    ):
+        api.plan(asked(table, judge=declared), run)
+
+    assert not list(run.rglob("*.parquet"))
+    assert api.plan(asked(table), run)
 
 
 def test_a_planned_folder_refuses_other_images(tmp_path: Path, tasks: tuple[str, ...]) -> None:

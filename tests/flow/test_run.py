@@ -234,6 +234,8 @@ def test_a_planned_study_goes_on_with_fewer_workers(archive, tmp_path):
 
     said = grandrounds("run", "planned", "--workers", "1", "--seeds", "5", cwd=tmp_path, check=1)
     assert "a planned study brings its own options" in said
+    said = grandrounds("run", "planned", "--budget", "20m", cwd=tmp_path, check=1)  # as by default
+    assert "a planned study brings its own options" in said
     grandrounds("run", "planned", "--workers", "1", cwd=tmp_path)
 
     assert (tmp_path / "planned/report.html").exists()

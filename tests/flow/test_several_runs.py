@@ -53,10 +53,13 @@ def runs(films: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [api.run(asked(films, task), home / task).folder for task in TASKS]
 
 
-def test_runs_of_several_tasks_make_one_page(runs: list[Path], tmp_path: Path) -> None:
+def test_runs_of_several_tasks_make_one_page(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chapter has the figures, the costs and the certificate of its run, and the mean is of both."""
     page = api.rereport(runs, tmp_path / "films").read_text(encoding="utf-8")
     assert api.rereport(runs) == runs[0].parent / "effusion+nodule" / "report.html"
+    monkeypatch.chdir(runs[0])
+    assert api.rereport([Path(), Path("../nodule")]) == runs[0].parent / "effusion+nodule" / "report.html"
+    assert api.rereport(Path()).resolve() == runs[0] / "report.html"
     scores = tables.read(tables.SCORES, tmp_path / "films" / "scores.parquet").frame
     for task, run in zip(TASKS, runs, strict=True):
         alone = tables.read(tables.SCORES, run / "scores.parquet").frame

@@ -124,6 +124,11 @@ class Wanted:
     skip_bad: Annotated[bool, Parameter(negative="")] = False
     names: Annotated[bool, Parameter(negative="")] = False
 
+    @property
+    def says_workers_alone(self) -> bool:
+        """Whether the number of workers was given, and nothing else."""
+        return replace(self, workers=None) == Wanted() != self
+
     def ask(self, source: str, read: SourceOptions | None, judged: Judged | None) -> Ask:
         """Return the request for a data source."""
         wanted = [name.strip() for name in self.families.split(",") if name.strip()]
@@ -165,7 +170,7 @@ def gone_on_with(planned: Study | Ask, home: Path | None, where: str, *options: 
     if not given:
         return planned
     [wanted, *others] = given
-    if others or home is None or not isinstance(wanted, Wanted) or replace(wanted, workers=None) != Wanted():
+    if others or home is None or not isinstance(wanted, Wanted) or not wanted.says_workers_alone:
         remedy = "change them in its study.toml; --workers alone may stand beside a run folder"
         raise BadSpec("a planned study brings its own options", where=where, remedy=remedy)
     ask = planned.asked() if isinstance(planned, Study) else planned
@@ -226,8 +231,9 @@ def image_shape(text: str) -> tuple[int, ...]:
     >>> image_shape("1x64x64"), image_shape("1x16x64x64")
     ((1, 64, 64), (1, 16, 64, 64))
     """
-    sizes = [int(part) for part in re.split(r"[x×]", text.strip()) if part.isdigit()]
-    if len(sizes) not in (3, 4) or min(sizes) < 1:
+    parts = re.split(r"[x×]", text.strip())
+    sizes = [int(part) for part in parts if part.isdecimal()]
+    if len(sizes) < len(parts) or len(sizes) not in (3, 4) or min(sizes) < 1:
         raise BadSpec(
             f"{text!r} is no size of an image",
             remedy="give channels, height and width, as --size 1x64x64; of volumes also slices, as --size 1x16x64x64",

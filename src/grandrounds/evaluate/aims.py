@@ -6,7 +6,9 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
+from grandrounds.errors import BadSpec
 from grandrounds.specs import Spec
+from grandrounds.tables import Task
 
 Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Cost: TypeAlias = Annotated[float, Field(gt=0)]
@@ -28,3 +30,16 @@ class Aims(Spec):
     miss_costs: tuple[Cost, ...] = ()
     prevalence: Share | None = None
     coverage: Share = 0.9
+
+    def check(self, task: Task) -> None:
+        """Refuse what cannot be decided of a task.
+
+        Raises:
+            BadSpec: A prevalence is declared, and no class is the positive one.
+        """
+        if self.prevalence is not None and task.positive is None:
+            classes = ", ".join(task.classes)
+            raise BadSpec(
+                f"a prevalence of {self.prevalence:g} is of the positive class, and none of {classes} is",
+                remedy="leave out --prevalence, or make two classes of them in the table",
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from grandrounds import tables
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, BadSpec
 from grandrounds.splits import schemes
 from grandrounds.splits.calib import set_apart
 from grandrounds.splits.plan import SplitPlan
@@ -34,8 +34,10 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
         fingerprint: Of the dataset, so that the plan is refused with other data.
 
     Raises:
+        BadSpec: Folds or repeats are asked of a scheme that has none.
         BadData: A class has too few patients for the scheme, or the table is not one row a case.
     """
+    _refuse_in_vain(spec)
     cases = _checked(cases)
     labelled = cases.filter(pl.col("label").is_not_null())
     if labelled.is_empty():
@@ -53,6 +55,15 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
     )
     plan = SplitPlan(_with_pool(drawn.table, pool), drawn.spec, seed, fingerprint, notes)
     return plan if not plan.leaky else SplitPlan(plan.table, plan.spec, seed, fingerprint, (_watermark(plan), *notes))
+
+
+def _refuse_in_vain(spec: SplitSpec) -> None:
+    """Refuse what the scheme that was named takes no notice of."""
+    others = "leave it out, or choose the scheme kfold or inside"
+    if spec.scheme in ("official", "holdout") and spec.folds != SplitSpec().folds:
+        raise BadSpec(f"the scheme {spec.scheme} has no folds, and {spec.folds} are asked for", remedy=others)
+    if spec.scheme == "official" and spec.repeats != SplitSpec().repeats:
+        raise BadSpec(f"an official split is one, and {spec.repeats} repeats are asked for", remedy=others)
 
 
 def _checked(cases: pl.DataFrame) -> pl.DataFrame:

@@ -160,6 +160,7 @@ def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeli
     _refuse_bad(opened, ask.data.skip_bad, say)
     _refuse_unlabelled(opened, say)
     _refuse_torn_patients(opened, ask.judge.unit)
+    ask.judge.decide.check(opened.task)
     key = None if ask.data.names or opened.simulated else key_of(folder, opened)
     dataset = opened if key is None else under_pseudonyms(opened, key)
     plan = _plan(found, key, folder)

@@ -176,6 +176,8 @@ def test_refusals():
         describe("li2014", {}, (1, 8, 32, 32), 2)
     with pytest.raises(BadSpec, match="no size of an image"):
         options.image_shape("64x64")
+    with pytest.raises(BadSpec, match="no size of an image"):
+        options.image_shape("1x64x64xfoo")
 
 
 @pytest.mark.parametrize("entry", [one for one in families.FAMILIES if one.iterates], ids=lambda one: one.name)

@@ -148,6 +148,17 @@ def test_folds_inside_leave_the_official_test_role_closed(closed):
     assert plan.opens != draw(cases, scheme="official").opens == plan.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("scheme", "asked"), [("holdout", {"folds": 3}), ("official", {"folds": 10}), ("official", {"repeats": 2})]
+)
+def test_what_a_scheme_takes_no_notice_of_is_refused(scheme, asked):
+    """Whoever asks for ten folds and for an official split wants one of the two."""
+    cases = with_roles(cohort((20, 20)), ["train"] * 12 + ["valid"] * 4 + ["test"] * 4)
+    with pytest.raises(BadSpec, match=r"are asked for"):
+        draw(cases, scheme=scheme, **asked)
+    assert draw(cases, folds=10).spec.scheme == "official"
+
+
 def test_an_official_leak_runs_under_a_watermark():
     """A patient in the official train and test makes the plan leaky; nobody is moved."""
     cases = with_roles(cohort((4, 4)), ["train", "train", "valid", "test"])
