@@ -46,7 +46,7 @@ COMMANDS = (
     "list",
 )
 KINDS = {"added": "Added", "changed": "Changed", "fixed": "Fixed", "removed": "Removed"}
-WIDTH = 100  # columns of a terminal, for the help pages
+WIDTH = 88  # columns of a terminal, for the help pages; more do not fit beside the contents
 
 
 def families() -> str:

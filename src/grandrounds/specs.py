@@ -196,6 +196,9 @@ def _explain(kind: type[Spec], error: ValidationError) -> str:
             lines.append(f"{key}: a list is wanted, in square brackets{_example(kind, one['loc'])}")
         else:
             message = one["msg"].removeprefix("Value error, ")  # pydantic's name for what a validator of ours says
+            key = (
+                key.rsplit(".", 1)[0] if key.rpartition(".")[2].isdecimal() else key
+            )  # which of a list its value tells
             lines.append(f"{key}: {message[0].lower()}{message[1:]}" if key else message)
     return "; ".join(lines)
 

@@ -15,11 +15,18 @@ def audit(tables: AuditTables) -> Finding:
     stand = paired(tables)
     if stand is None:
         return not_applicable("there are no scores with comparisons")
-    if METADATA not in stand.estimates or PRIOR not in stand.estimates or not stand.contenders:
-        return not_applicable("the floors `metadata` and `prior` were not compared with a contender")
+    absent = [f"`{floor}`" for floor in (METADATA, PRIOR) if floor not in stand.estimates]
+    if absent:
+        return not_applicable(f"{' and '.join(absent)} took no part, with which contenders are compared for this")
+    if not stand.contenders:
+        return not_applicable("nothing but floors took part")
     best, told = stand.contenders[0], f"{stand.metric.label} {stand.estimates[METADATA]:.3f}"
     if stand.verdict(METADATA, PRIOR) != "better":
-        return Finding("passed", f"The clinical columns are not shown to tell anything ({told}).")
+        return Finding(
+            "passed",
+            f"`{METADATA}` is not shown to learn anything from the clinical columns ({told}). It adds them up; what "
+            "single columns tell shows `grandrounds inspect`.",
+        )
     if stand.verdict(best, METADATA) == "better":
         return Finding("passed", f"The clinical columns tell something ({told}), but `{best}` tells more.")
     return Finding(

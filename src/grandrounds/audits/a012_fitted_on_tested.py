@@ -34,6 +34,8 @@ def audit(tables: AuditTables) -> Finding:
         if shared.height:
             lines.append(f"{trial}: {counted(shared.height, 'patient')} of {part.height:,} tested")
     n_trials = tested["trial"].n_unique()
+    if not lines and tables.patient_known is False:
+        return not_applicable("patients are unknown (A000); no model saw an image that it is tested on")
     if not lines:
         return Finding(
             "passed", f"None of {counted(n_trials, 'model')} saw a patient that it is tested or recalibrated on."

@@ -27,7 +27,7 @@ from grandrounds.training import launched
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
-Read = Annotated[SourceOptions | None, Parameter(name="*")]
+Read = Annotated[SourceOptions | None, Parameter(name="*", negative_iterable=())]
 Theirs = Annotated[Columns, Parameter(name="*", negative_iterable=())]
 
 Names = Annotated[bool, Parameter(negative="")]
@@ -52,7 +52,7 @@ def inspect_(
     """Show what a set of images holds: patients, classes, sizes, intensities, duplicates, files that cannot be read.
 
     Args:
-        source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
+        source: A folder of images or of DICOM files, a CSV or TSV, an NPZ archive, or the name of a dataset.
         out: File for the fingerprint as JSON, with the page beside it; in runs/NAME by default.
         json_: Print the fingerprint as JSON.
         names: Call images by their names; by default by their row, since names may tell who somebody is.
@@ -82,7 +82,7 @@ def plan_(
     """Write a study.toml with a comment per choice, and print what each family will cost.
 
     Args:
-        source: A folder of class folders, a CSV or TSV, an NPZ archive, or the name of a dataset.
+        source: A folder of images or of DICOM files, a CSV or TSV, an NPZ archive, or the name of a dataset.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
         judged: How families are compared.

@@ -146,7 +146,7 @@ def _check_left(kept: pl.DataFrame, bad: pl.DataFrame, draft: Draft) -> None:
         raise BadData(
             f"no readable image has the label {', '.join(map(repr, absent[:5]))}",
             where=draft.root,
-            remedy="add images of it, or leave the label out",
+            remedy=f"add images of it, or leave the label out; there are: {', '.join(sorted(found)) or 'none'}",
         )
     if unknown := sorted(found - wanted):
         raise BadData(

@@ -27,21 +27,21 @@ class SourceOptions(Spec):
     """What a user says about a source where looking does not tell, or tells wrong.
 
     Args:
-        image: Table column that names the image files. Here and below: None to find it by its name.
+        image: Table column that names the image files. Here and below: by default it is found by its name.
         label: Table column of the label; `"none"` for a table of images to be predicted, which nobody has labelled.
         patient: Table column of the patient; `"none"` to use no column, here and below.
         case: Table column of the case (exam, lesion), where several images share one label.
         site: Table column of the hospital or centre.
         side: Table column of the side imaged.
         role: Table column of the official split.
-        task: Name of the task; None for `"label"`.
+        task: Name of the task; `"label"` by default.
         tasks: Tasks of a study of several, with commas between them: columns of labels of a table, or what a set is
             asked; `"all"` for all that a set has.
         kind: `"auto"` takes two classes for binary, more for multiclass.
-        classes: Class names in order, with commas between them; None for the labels that occur, sorted.
-        positive: The class that sensitivity speaks of; None for the last of two.
+        classes: Class names in order, with commas between them; by default the labels that occur, sorted.
+        positive: The class that sensitivity speaks of; by default the last of two.
         condition: What is being diagnosed, in words.
-        flips: Whether mirroring left and right keeps label and anatomy plausible; None for what the source says.
+        flips: Whether mirroring left and right keeps label and anatomy plausible; by default what the source says.
         hrct: Which set to simulate, for `simulated-hrct`.
         knee: Which set to simulate, for `simulated-knee`.
         patches: How patches are cut out of regions, for sources that have regions.

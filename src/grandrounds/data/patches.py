@@ -25,7 +25,7 @@ class PatchSpec(Spec):
         fraction: Least share of a patch's pixels inside one region.
         lung_fraction: Least share of a patch's pixels inside the lung, where a set comes with masks of it; 0 to look at
             no mask.
-        max_patches: Most patches kept of one patient and one class, spread evenly; None for all.
+        max_patches: Most patches kept of one patient and one class, spread evenly; all by default.
     """
 
     size_px: int = Field(default=32, ge=1)

@@ -15,11 +15,11 @@ class SeriesSpec(Spec):
     """Which series of an exam is meant, where an exam has several.
 
     Args:
-        plane: How the slices lie in the body; None for any.
-        thickest_mm: Slices that are thicker do not count; None for any.
-        kernel: Part of the reconstruction kernel's name, upper or lower case; None for any.
-        contrast: Whether contrast medium was given; None for either.
-        description: Part of the series description, upper or lower case; None for any.
+        plane: How the slices lie in the body; any by default.
+        thickest_mm: Slices that are thicker do not count; all do by default.
+        kernel: Part of the reconstruction kernel's name, upper or lower case; any by default.
+        contrast: Whether contrast medium was given; either by default.
+        description: Part of the series description, upper or lower case; any by default.
         pick: `"one"` takes the series with the thinnest slices, then the most of them, of those that fit; `"all"`
             takes every one that fits.
         channels: Parts of series descriptions, with commas between them. Each exam's series that have them become the

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from grandrounds.errors import BadSpec
 from grandrounds.specs import Spec
 from grandrounds.tables import Task
 
-Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+
+def _inside(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"{value:g} is no share between 0 and 1, such as 0.9")
+    return value
+
+
+Share: TypeAlias = Annotated[float, AfterValidator(_inside)]
 Cost: TypeAlias = Annotated[float, Field(gt=0)]
 
 

@@ -82,13 +82,13 @@ def read(paths: Sequence[Path], columns: Columns) -> list[pl.DataFrame]:
         BadData: A file cannot be read, is empty, or lacks the sample or the label.
         BadSpec: A column that was named is in none of the files.
     """
-    frames, names = [_opened(path) for path in paths], dict(_names(columns))
-    for theirs in names.values():
+    frames, called = [_opened(path) for path in paths], dict(names(columns))
+    for theirs in called.values():
         if not any(theirs in frame.columns for frame in frames):
             raise BadSpec(
                 f"there is no column {theirs!r}", where=paths[0], remedy=f"there are: {', '.join(frames[0].columns)}"
             )
-    renamed = [_renamed(_numbered(frame), names) for frame in frames]
+    renamed = [_renamed(_numbered(frame), called) for frame in frames]
     for path, frame in zip(paths, renamed, strict=True):
         missing = [name for name in ("sample", "label") if name not in frame.columns]
         if missing or frame.is_empty():
@@ -146,7 +146,7 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_row_index(LINE, offset=2).filter(pl.any_horizontal(held))  # line 1 is the header
 
 
-def _names(columns: Columns) -> Iterator[tuple[str, str]]:
+def names(columns: Columns) -> Iterator[tuple[str, str]]:
     """Yield our name and theirs of every column that was named."""
     for name in NAMED:
         if getattr(columns, name) != name:

@@ -17,7 +17,7 @@ from grandrounds import tables
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate import roles, rows, single
 from grandrounds.evaluate.apart import File, apart
-from grandrounds.evaluate.columns import LINE, Columns, read
+from grandrounds.evaluate.columns import LINE, Columns, names, read
 from grandrounds.evaluate.ratings import Scale, from_decisions, from_ratings, scale_of
 from grandrounds.evaluate.rows import RUN
 from grandrounds.evaluate.single import completed
@@ -119,7 +119,7 @@ def _taken(
     """
     paths, each = [path for path, _ in files], [completed(frame, columns.positive) for _, frame in files]
     frames = [one.frame for one in each]
-    task = _task(frames, columns.positive, name, paths[0], several=several)
+    task = _task(frames, columns, name, paths[0], several=several)
     if columns.ordered and task.kind == "multiclass":
         task = task.replaced(kind="ordinal")
     known = _patients_known(frames)
@@ -152,15 +152,16 @@ def _patients_known(frames: Sequence[pl.DataFrame]) -> bool:
 
 
 def _task(
-    frames: Sequence[pl.DataFrame], positive: str | None, name: str, path: Path, *, several: bool
+    frames: Sequence[pl.DataFrame], columns: Columns, name: str, path: Path, *, several: bool
 ) -> Task:  # fmt: skip
+    positive = columns.positive
     classes = next((found for frame in frames if (found := tables.classes_of(frame))), ())
     if not classes:
         if not any(column in frame.columns for frame in frames for column in ("rating", "decision")):
-            single.refuse(frames[0], path)
+            single.refuse(frames[0], path, dict(names(columns)))
         classes = tuple(sorted({str(word).strip() for frame in frames for word in frame["label"].drop_nulls()}))
     if len(classes) < 2:
-        single.refuse(frames[0], path)
+        single.refuse(frames[0], path, dict(names(columns)))
     binary = len(classes) == 2
     if several and (positive not in classes or not binary):
         positive = None  # it speaks of another task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -47,16 +48,17 @@ def completed(frame: pl.DataFrame, positive: str | None) -> Completed:
     return Completed(frame.select(pl.exclude(column), *both), (said,))
 
 
-def refuse(frame: pl.DataFrame, path: Path) -> NoReturn:
+def refuse(frame: pl.DataFrame, path: Path, theirs: Mapping[str, str]) -> NoReturn:
     """Raise BadData of a file whose columns do not give a probability for each class, with what settles it.
 
     Args:
         frame: Its rows, with fewer than two columns of probabilities.
         path: Where they stand.
+        theirs: What the file calls columns that were named, by our name.
     """
     given, labels = tables.classes_of(frame), sorted(_labels(frame))
     candidates = [name for name in UNNAMED if name in frame.columns]
-    columns = [f"{PROB}{name}" for name in given] or candidates
+    columns = [theirs.get(f"{PROB}{name}", f"{PROB}{name}") for name in given] or candidates
     if len(labels) != 2 or not columns:
         n = many(len(given), "probability column", "are")
         raise BadData(f"{n} too few", where=path, remedy=f"wanted: {WANTED}")

@@ -192,7 +192,7 @@ def _ranking(
     if close := _within(comparisons, found):
         yield f"Over {_listed(close)} the lead is real but smaller than {found.margin:g}, the margin that matters."
     if found.selection is not None:
-        yield _corrected(found.selection, entry)
+        yield _corrected(found.selection, entry, _picked(found, scores, entry))
     contenders = [one for one in dict.fromkeys(scores["family"]) if one not in floors]
     if found.leader in floors and contenders:
         yield f"`{found.leader}` is a floor: no family that looks at the images in full did better."
@@ -210,7 +210,7 @@ def _below(found: Verdict, n_contenders: int) -> Iterator[str]:
     for below, floors in floors_of.items():
         which = f"the floor{'s' if len(floors) > 1 else ''} {_listed(floors)}"
         if 1 < len(below) == n_contenders:
-            yield f"No family is shown to be better than {which}."
+            yield f"No family but the floors is shown to be better than {which}."
         else:
             yield f"Not shown to be better than {which}: {_listed(below)}."
 
@@ -223,8 +223,18 @@ def _owned(unit: str, n_patients: int | None) -> str:
     return f" of {n_patients:,} patient{'s' if n_patients != 1 else ''}."
 
 
-def _corrected(one: Selection, entry: MetricEntry) -> str:
-    picked = f"The best of {len(one.families)} was picked on the very cases that score it"
+def _picked(found: Verdict, scores: pl.DataFrame, entry: MetricEntry) -> str:
+    """Return who was picked among those that the selection is of; not the leader where that is a floor."""
+    families = found.selection.families if found.selection is not None else ()
+    if found.leader in families:
+        return f"The best of {len(families)}"
+    on_test = _estimates(scores, entry.name)
+    best = best_of({one: on_test[one] for one in families if one in on_test}, entry)
+    return f"`{best}`, the best of the {len(families)} that are no floors,"
+
+
+def _corrected(one: Selection, entry: MetricEntry, who: str) -> str:
+    picked = f"{who} was picked on the very cases that score it"
     if one.low == one.high:
         return f"{picked}, and no draw of patients differs, so that it cannot be corrected for that."
     cost = one.estimate - one.corrected if entry.better == "higher" else one.corrected - one.estimate
@@ -331,7 +341,8 @@ def _reasons(chosen: Choice, margin: float) -> Iterator[str]:
         left = _listed(chosen.miscalibrated)
         yield f"Left out, because valid shows that their probabilities are off even when recalibrated: {left}."
     if chosen.all_miscalibrated:
-        yield f"Valid shows no calibrated one among {_listed(chosen.tied)}: do not take its probabilities for risks."
+        none = f"no calibrated one among {_listed(chosen.tied)}" if chosen.tied[1:] else "that it is badly calibrated"
+        yield f"Valid shows {none}: do not take its probabilities for risks."
     elif chosen.family in chosen.unknown:
         yield "Its calibration could not be estimated on valid, and is not held against it."
 

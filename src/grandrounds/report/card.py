@@ -63,7 +63,7 @@ def card(content: ReportContent, family: str, shipped: Shipped) -> str:
     parts = (
         Section("what", "What it is", (Prose(tuple(_what(ranked, family, shipped)), listed=True),)),
         Section("use", "What it is for", (Prose(tuple(_use(ranked, shipped)), listed=True),)),
-        Section("data", "What it learned from", (Prose(tuple(_data(ranked, shipped)), listed=True),)),
+        Section("data", "What it learned from, and was tried on", (Prose(tuple(_data(ranked, shipped)), listed=True),)),
         Section("scores", "How good it is", (_scores(ranked, family), Prose(_told(content, family), listed=True))),
         Section("thresholds", "From where on it calls", tuple(_thresholds(ranked, shipped))),
         Section("findings", "What the audits found", (Prose(tuple(_findings(ranked)), listed=True),)),

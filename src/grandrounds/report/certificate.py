@@ -42,6 +42,7 @@ _ITEMS = (
     "For TRIPOD+AI the paragraph answers item 12a (how the data were partitioned) and item 12c (models, steps of "
     "building, tuning, internal validation), but for why these models were chosen, which only the authors know."
 )
+_NEAR = "Images that are nearly but not quite identical are not looked for here: `grandrounds inspect` lists them."
 _NO_PLAN = "No leak certificate can be given: no split plan came along, so nobody can check who was trained on."
 _UNKNOWN = "Whether a patient was both trained on and tested on cannot be certified, because the patients are unknown."
 
@@ -51,7 +52,7 @@ def certificate(ranked: Ranked) -> Section:
     content = ranked.content
     if not content.split_record:
         return Section("certificate", "Leak certificate", (Prose((_NO_PLAN,)),))
-    parts = (_claim(ranked), _plan(ranked), _grouping(ranked), methods.training(ranked), *_opened(ranked))
+    parts = (_claim(ranked), _plan(ranked), _grouping(ranked), methods.training(ranked), *_opened(ranked), _NEAR)
     paragraph = " ".join(part for part in parts if part)
     stages = tuple(f"{stage}: {words}" for stage, words in _STAGES.items())
     blocks: list[Block] = [Prose((paragraph,)), Folded("What is checked, and when", (Prose(stages, listed=True),))]

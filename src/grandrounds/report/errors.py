@@ -29,15 +29,25 @@ def errors(ranked: Ranked) -> Section | None:
     present = [one for one in ranked.families if one in set(worst["family"].drop_nulls())]
     for turn, family in enumerate(present):
         part = worst.filter(pl.col("family") == family).sort("rank").head(MOST_SHOWN)
-        shown: tuple[Block, ...] = (*_pictures(ranked, part, f"Worst errors of {family}"), _table(part))
+        shown = _shown(ranked, part, f"Worst errors of {family}")
         blocks += shown if not turn else [Folded(f"Worst errors of {family}", shown)]
     suspects = frame.filter(pl.col("kind") == SUSPECT).sort("rank")
     if not suspects.is_empty():
         some = suspects.head(MOST_SHOWN)
         more = (f"{count(suspects.height - some.height)} more are in suspects.parquet.",)
         told = (_SUSPECTS, *(more if suspects.height > some.height else ()))
-        blocks += [Prose(told), *_pictures(ranked, some, "Labels to look at again"), _table(some)]
+        blocks += [Prose(told), *_shown(ranked, some, "Labels to look at again")]
     return Section("errors", "What is read wrongly", tuple(blocks))
+
+
+def _shown(ranked: Ranked, rows: pl.DataFrame, title: str) -> tuple[Block, ...]:
+    """Return a table with the pictures of its rows, where each has one; a few of them would not match it.
+
+    Pictures are kept of the leader and of what ships, see `study.pictures`.
+    """
+    pictures = _pictures(ranked, rows, title)
+    whole = bool(pictures) and len(pictures[0].images) == rows.height
+    return (*pictures, _table(rows, "In the order of the pictures. ")) if whole else (_table(rows),)
 
 
 def _pictures(ranked: Ranked, rows: pl.DataFrame, title: str) -> tuple[Pictures, ...]:
@@ -50,7 +60,7 @@ def _pictures(ranked: Ranked, rows: pl.DataFrame, title: str) -> tuple[Pictures,
     return (Pictures(title, tuple(images)),) if images else ()
 
 
-def _table(rows: pl.DataFrame) -> Table:
+def _table(rows: pl.DataFrame, order: str = "") -> Table:
     columns = (
         Column("Image", numeric=False), Column("Labelled", numeric=False), Column("Called", numeric=False),
         Column("Probability", "of the stated label"), Column("Note", numeric=False),
@@ -60,4 +70,4 @@ def _table(rows: pl.DataFrame) -> Table:
          Cell(row["note"] or ""))
         for row in rows.iter_rows(named=True)
     )  # fmt: skip
-    return Table("In the order of the pictures; probabilities are means over the predictions.", columns, cells)
+    return Table(f"{order}Probabilities are means over the predictions.", columns, cells)

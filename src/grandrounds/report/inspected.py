@@ -10,6 +10,7 @@ import polars as pl
 
 from grandrounds.report.inspection import InspectionContent
 from grandrounds.report.rounding import count, span
+from grandrounds.wording import many
 
 MOST_PAIRS = 12
 _NUMBER_OF = {"modalities": "Modality", "planes": "Plane", "sides": "Side", "scanners": "Scanner"}
@@ -104,7 +105,7 @@ def _identical(duplicates: Mapping[str, Any]) -> tuple[str, ...]:
         return ("No two images have the same pixels.",)
     text = (
         f"Sets of images with the very same pixels: {count(duplicates['n_groups'])}, with "
-        f"{count(duplicates['n_surplus'])} images more than needed"
+        f"{many(duplicates['n_surplus'], 'image')} more than needed"
     )
     spans = [
         f"across {what} {count(duplicates[f'across_{what}'])}"
@@ -151,7 +152,7 @@ def _grouping(row: Mapping[str, Any]) -> dict[str, Any]:
         )
     else:
         evidence = "no alike pairs to tell by"
-    evidence += f"; {count(row['n_one_label'])} groups have one label"
+    evidence += f"; {many(row['n_one_label'], 'group', 'have')} one label"
     return {
         "what": row["what"], "shapes": row["shapes"], "n_groups": row["n_groups"],
         "sizes": span(row["smallest"], row["largest"]), "evidence": evidence, "option": row["option"],

@@ -258,15 +258,18 @@ def _probes(content: InspectionContent) -> Section | None:
         return None
     rows = tuple(
         (
-            Cell(row["what"]), Cell("–" if row["estimate"] is None else share(row["estimate"]), _interval(row)),
-            Cell("", tag=str(row["verdict"])),
+            Cell(row["what"]),
+            Cell("–" if row["estimate"] is None else share(row["estimate"]), _interval(row), tag=str(row["verdict"])),
             Cell(row["sentence"]),
         )
         for row in content.probes.iter_rows(named=True)
     )  # fmt: skip
     metric = ", ".join(content.probes["metric"].drop_nulls().unique(maintain_order=True))
-    columns = (Column("Told from", numeric=False), Column(metric), Column("Verdict", numeric=False),
-               Column("What it means", numeric=False))  # fmt: skip
+    columns = (
+        Column("Told from", numeric=False),
+        Column(metric, "and the verdict"),
+        Column("What it means", numeric=False),
+    )
     intro = (
         "Can the label be told from what is not the finding? Each probe reads one such thing, by patient, in seconds."
     )

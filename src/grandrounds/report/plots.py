@@ -137,7 +137,10 @@ def net_benefit(title: str, curves: Sequence[Curve], everybody: Curve | None) ->
     inside = [curve._replace(points=[row for row in curve.points if row[1] is not None and y.holds(row[1])])
               for curve in curves]  # fmt: skip
     parts += [mark for curve in inside for mark in _line(curve, x, y)]
-    parts.append(text((x.start_px + x.end_px) / 2, 299.0, "threshold probability", anchor="middle"))
+    parts += [
+        text((x.start_px + x.end_px) / 2, 299.0, "threshold probability", anchor="middle"),
+        _turned("net benefit", y),
+    ]
     names = ", ".join(curve.name for curve in curves)
     return svg.drawing(PANEL_PX, 304, f"Decision curves of {names}: {title}", parts, "panel")
 
@@ -248,18 +251,20 @@ def by_patients(curves: Sequence[Curve], y_label: str) -> Markup:
 def _square(title: str, x: Axis, y: Axis, x_label: str, y_label: str, *, diagonal: bool = True) -> list[Markup]:
     """Return title, grid, axis labels and perhaps the diagonal of a unit square."""
     ticks = [0, 0.25, 0.5, 0.75, 1]
-    middle = (y.start_px + y.end_px) / 2
-    turned = svg.tag(
-        "text", y_label, x=10.0, y=middle, class_="tick", text_anchor="middle", transform=f"rotate(-90 10 {middle:.0f})"
-    )
     return [
         text(0.0, 14.0, _cut(title, 40), "panel-title"),
         *_x_ticks(x, y.end_px, y.start_px, ticks),
         *_y_ticks(y, x, ticks),
         *([rule(x(0.0), y(0.0), x(1.0), y(1.0), "chance")] if diagonal else []),
         text((x.start_px + x.end_px) / 2, y.start_px + 31, x_label, anchor="middle"),
-        turned,
+        _turned(y_label, y),
     ]
+
+
+def _turned(label: str, axis: Axis) -> Markup:
+    """Return what is on an upright axis, turned to read along it."""
+    middle, turn = (axis.start_px + axis.end_px) / 2, "rotate(-90 10 {:.0f})"
+    return svg.tag("text", label, x=10.0, y=middle, class_="tick", text_anchor="middle", transform=turn.format(middle))
 
 
 def _x_ticks(axis: Axis, top: float, bottom: float, ticks: Sequence[float]) -> list[Markup]:

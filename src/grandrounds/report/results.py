@@ -32,7 +32,7 @@ def ranking(ranked: Ranked) -> Section:
         Column(plots.strip_scale(axis), numeric=False),
         *(Column(opened(ranked.words(name)), f"{METRICS.get(name).better} is better") for name in beside),
         *(
-            (Column("Fit", "s"), Column("Predict", "ms / image"), Column("Parameters"), Column("Peak", "MiB"))
+            (Column("Fit", "s"), Column("Predict", "ms, one image alone"), Column("Parameters"), Column("Peak", "MiB"))
             if spent
             else ()
         ),
@@ -135,7 +135,7 @@ def cost_table(ranked: Ranked) -> Section | None:
     columns = (
         Column("Family", numeric=False), Column("Trials"), Column("Fit", "s, median"), Column("Fit", "s, all trials"),
         Column("Epochs", "kept / made"), Column("Epoch", "s"), Column("Predict", "s, median"),
-        Column("Predict", "ms / image"), Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"),
+        Column("Predict", "ms, one image alone"), Column("Parameters"), Column("Size"), Column("Peak memory", "MiB"),
         Column("Threads"),
     )  # fmt: skip
     rows = tuple(

@@ -48,7 +48,7 @@ def draw(cases: pl.DataFrame, spec: SplitSpec, seed: int, *, fingerprint: str) -
     notes = (
         *_unlabelled(cases),
         *_spellings(labelled),
-        *_twins(labelled, spec),
+        *(_twins(labelled, spec) if scheme != "official" else ()),
         *_fallback(rest, spec, scheme),
         *_pooled(pool),
         *drawn.notes,
@@ -123,7 +123,7 @@ def _spellings(cases: pl.DataFrame) -> list[str]:
 
 def _twins(cases: pl.DataFrame, spec: SplitSpec) -> list[str]:
     if schemes.TOGETHER not in cases.columns or spec.group != "patient":
-        return []
+        return []  # nothing asked for it
     n = tables.patient_keys(cases.filter(pl.col(schemes.TOGETHER).is_not_null())["patient"]).n_unique()
     return [f"{n} patients share an image with another: drawn folds never part those."] if n else []
 

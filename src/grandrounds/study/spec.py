@@ -14,6 +14,7 @@ from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, mod
 from grandrounds import families, specs
 from grandrounds.data import SourceOptions
 from grandrounds.evaluate.aims import Aims
+from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.families.params_of_others import fusing
 from grandrounds.prepare import Pipeline
 from grandrounds.specs import Spec, digest, parse
@@ -113,6 +114,12 @@ class JudgeSpec(Spec):
     aggregation: Literal["valid", "mean", "noisy-or", "max", "fraction"] | Annotated[float, Field(gt=0, lt=1)] = "valid"
     slices: tuple[str, ...] = ()
     decide: Aims = Aims()
+
+    @field_validator("primary")
+    @classmethod
+    def _is_a_metric(cls, name: str) -> str:
+        METRICS.get(name)
+        return name
 
 
 class Ask(Spec):

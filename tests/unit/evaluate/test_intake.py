@@ -87,6 +87,7 @@ def test_one_column_of_probabilities_is_of_the_class_that_says_yes(written, colu
         ("sample,label,score\n1,0,0.2\n2,1,0.9\n", {"positive": "0"}, "of which class", "--prob 0=score"),
         ("sample,label,score,prob\n1,0,0.2,0.1\n2,1,0.9,0.1\n", {}, "prob, score could", "--prob 1=prob"),
         ("sample,label,prob_yes\n1,0,0.2\n2,1,0.9\n", {}, "no label is yes", "--prob 1=prob_yes"),
+        ("sample,label,s\n1,0,0.2\n2,1,0.9\n", {"prob": ("yes=s",)}, "no label is yes", "--prob 1=s"),
         ("sample,label,score\n1,0,0.2\n2,1,0.9\n3,2,0.9\n", {}, "too few", "prob_<class>"),
         ("sample,label,score\n1,0,-1.2\n2,1,0.9\n", {}, "not between 0 and 1", ""),
         ("sample,label,score\n1,0,high\n2,1,0.9\n", {}, "prob_1 is empty or not a number", "line 2"),

@@ -100,7 +100,7 @@ def test_floors_that_the_same_families_do_not_beat_are_named_together(study):
     )
 
     assert "Not shown to be better than the floors `metadata` and `thumbnail`: `vit` and `cnn`." in some
-    assert "No family is shown to be better than the floors `metadata` and `thumbnail`." in none
+    assert "No family but the floors is shown to be better than the floors `metadata` and `thumbnail`." in none
 
 
 def test_the_sentences_say_it_all(study):
@@ -323,6 +323,16 @@ def test_the_best_of_several_is_corrected_in_words(study):
     assert found.selection == selection
     assert "corrected for that, 0.918 (95 % of the draws 0.870 to 0.950)" in found.sentences[2]
     assert "no worse" not in found.sentences[2]
+
+
+def test_the_correction_of_another_than_the_leader_names_it(study):
+    """A floor may lead; what was picked among the others is then somebody else."""
+    scores = _scores({"prior": 0.95, "lbp-svm": 0.93, "resnet": 0.92, "vit": 0.915, "cnn": 0.80})
+    selection = Selection(
+        families=("lbp-svm", "resnet"), estimate=0.93, corrected=0.918, low=0.87, high=0.95, picked=(0.6, 0.4), draws=9
+    )
+    said = verdict(**study | {"scores": scores}, selection=selection).sentences
+    assert any(one.startswith("`lbp-svm`, the best of the 2 that are no floors, was picked") for one in said)
 
 
 def test_a_correction_that_comes_out_above_the_score_is_no_gain(study):
