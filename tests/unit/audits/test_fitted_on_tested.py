@@ -9,7 +9,9 @@ from grandrounds import audits
 from grandrounds.audits import AuditTables
 from grandrounds.tables import patient_hashes
 
-ROWS = pl.DataFrame({"trial": ["t", "t"], "patient": ["anna", "berta"], "role": ["test", "valid"]})
+ROWS = pl.DataFrame(
+    {"sample": ["s1", "s2"], "trial": ["t", "t"], "patient": ["anna", "berta"], "role": ["test", "valid"]}
+)
 
 
 @pytest.mark.parametrize(
