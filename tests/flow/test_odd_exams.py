@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
-from grandrounds import api, specs
+from grandrounds import api, formats, specs
 from grandrounds.cli import main
 from grandrounds.data import open_dataset
 from grandrounds.data.options import SourceOptions
@@ -98,6 +98,21 @@ def test_exams_that_lie_in_several_ways(exams, tmp_path):
 
     assert "Volumes lie in 2 ways in the patient (LPS 8, RAS 1): all are turned to LPS" in said
     np.testing.assert_array_equal(workspace.prepared.pixels[row["turned"]], workspace.prepared.pixels[row["ill-0"]])
+
+
+def test_what_is_read_later_is_turned_as_the_exams_of_the_study_lay(exams, tmp_path):
+    """They all lay in one way; the same exam from another archive, stored the other way round, is the same."""
+    workspace, said = opened(exams, tmp_path / "run")
+    first = exams / "ill" / "ill-0.nii.gz"
+    pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(first)))
+    write(tmp_path / "turned.nii.gz", np.ascontiguousarray(pixels[:, ::-1, ::-1]), direction=RAS)
+    whole, later = workspace.pipeline(formats.read(first)), workspace.pipeline(formats.read(tmp_path / "turned.nii.gz"))
+
+    assert "All volumes lie as LPS in the patient" in said
+    np.testing.assert_array_equal(later, whole)
+    np.save(tmp_path / "array.npy", pixels)
+    with pytest.raises(BadData, match="needs the direction"):
+        workspace.pipeline(formats.read(tmp_path / "array.npy"))
 
 
 def test_exams_of_which_some_do_not_say_how_they_lie(exams, tmp_path):

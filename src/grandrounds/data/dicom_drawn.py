@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pydicom.uid import ParametricMapStorage, RTDoseStorage, SegmentationStorage
+from pydicom.uid import UID, ParametricMapStorage, RTDoseStorage, SegmentationStorage
 
 _LABEL_MAP, _HEIGHT_MAP = "1.2.840.10008.5.1.4.1.1.66.7", "1.2.840.10008.5.1.4.1.1.66.8"  # PS3.6 A; newer than pydicom
 _CLASSES: Mapping[str, str] = MappingProxyType(
@@ -42,3 +42,12 @@ def drawn(sop_class: str, modality: str) -> str | None:
     ('segmentation', 'dose', None)
     """
     return _CLASSES.get(sop_class) if sop_class else _MODALITIES.get(modality)
+
+
+def is_image(sop_class: str) -> bool:
+    """Whether whatever is of a SOPClassUID, (0008,0016), has pixels of its own; False where the class is not known.
+
+    >>> is_image("1.2.840.10008.5.1.4.1.1.2"), is_image("1.2.840.10008.5.1.4.1.1.88.11"), is_image("")
+    (True, False, False)
+    """
+    return UID(sop_class).name.endswith("Image Storage")

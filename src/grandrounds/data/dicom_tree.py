@@ -72,10 +72,8 @@ def survey(root: Path, progress: Progress | None = None, crew: Crew = ALONE) -> 
 
 
 def holds_dicom(root: Path) -> bool:
-    """Whether a folder, DICOMDIR or ZIP holds at least one DICOM image among its first files."""
-    for count, found in enumerate(files_of(root)):
-        if count >= 50:
-            return False
+    """Whether a folder, DICOMDIR or ZIP holds at least one DICOM image, whatever else lies there."""
+    for found in files_of(root):
         try:
             if found.missing is None and next(facts_of(found.path, found.member))["drawn"] is None:
                 return True

@@ -299,7 +299,10 @@ def _about_images(rows: pl.DataFrame) -> list[str]:
 
 def _about_clinical(rows: pl.DataFrame) -> list[str]:
     """Return a warning for each column that gives the label away."""
+    rows = rows.filter(pl.col("label").is_not_null())
     n_classes = rows["label"].n_unique()
+    if n_classes < 2:
+        return []  # where there is nothing to tell, every column tells it
     found = []
     for name in [name for name in rows.columns if name not in {*SAMPLES.columns, "label", "role"}]:
         told = rows.filter(pl.col(name).is_not_null())

@@ -48,7 +48,8 @@ def default_pipeline(
     intensity, why_intensity = _intensity(samples) if grey_range is None else _fixed(*grey_range)
     is_volume = (samples["depth_px"].max() or 1) != 1
     resize, why_resize = _format_stack(samples) if is_volume else _resize(samples)
-    turn, why_turn = _reorient(lies)
+    n_planes = samples.filter(pl.col("depth_px") == 1).height
+    turn, why_turn = _reorient((*lies, (None, n_planes)) if lies and n_planes else lies)
     one_kind, why_one_kind = _colours(dict(colours))
     # Grey values come first: resizing makes floats, which no longer say what white is.
     return Default(
@@ -72,9 +73,13 @@ def _mirror(samples: pl.DataFrame, *, names_side: bool) -> tuple[tuple[Step, ...
 
 
 def _reorient(lies: Sequence[tuple[str | None, int]]) -> tuple[tuple[Step, ...], tuple[str, ...]]:
-    """Return the step that makes all volumes lie as most do, where they lie in several ways and all say how."""
-    if len(lies) < 2:
+    """Return the step that makes all volumes lie as most do, where all say how; later ones may lie otherwise."""
+    if set(dict(lies)) <= {None}:
         return (), ()
+    if len(lies) == 1:
+        way = lies[0][0]
+        why = f"All volumes lie as {way} in the patient: what is read later is turned so, and has to say how it lies."
+        return (build_step({"step": "reorient", "orientation": way}),), (why,)
     ways = ", ".join(f"{way or 'unknown'} {n}" for way, n in lies)
     if any(way is None for way, _ in lies):
         why = f"Volumes lie in {len(lies)} ways in the patient ({ways}): some do not say how, so all stay as they are."

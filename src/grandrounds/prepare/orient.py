@@ -42,7 +42,11 @@ class Reorient(Step):
         """Return the volume in that orientation."""
         if len(image.space) != 3:
             raise BadData("the step 'reorient' needs a volume, and this is a plane", remedy="leave the step out")
-        axes = require_axes(image, self.step, "leave the step out, or read files that say how they lie (DICOM, NIfTI)")
+        axes = require_axes(
+            image,
+            self.step,
+            "read files that say how they lie (DICOM, NIfTI, NRRD); or leave the step out of the study",
+        )
         # An oblique axis counts for the patient axis that it is nearest to, and no two for the same.
         _, nearest = linear_sum_assignment(-np.abs(axes))  # patient axis of each array axis
         wanted = [_LETTERS[letter] for letter in reversed(self.orientation)]  # array order: slices, rows, columns

@@ -9,7 +9,7 @@ exam1. DICOM headers say the plane, the description and the exam themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +17,12 @@ from grandrounds import formats
 from grandrounds.data import dicom_tree
 from grandrounds.data.choosing import part_in
 from grandrounds.data.exports import is_container
+from grandrounds.errors import BadData
 from grandrounds.formats import Part, Where
 from grandrounds.image import Image
 from grandrounds.layouts.natural import natural
 from grandrounds.layouts.volumes import stem
+from grandrounds.serve.damage import blame
 
 _BETWEEN = " _.-"
 
@@ -33,12 +35,16 @@ class Found(NamedTuple):
         exam: What names its exam.
         kind: Which of the series it shows; None where nothing says so.
         slices: The files or frames of its slices, in order; None where all of it lies in one place.
+        lacks: Why it cannot be what it should be, where that is known before it is read.
+        told: What whoever reads the answer should know of its slices.
     """
 
     where: Where
     exam: str
     kind: str | None
     slices: tuple[Part, ...] | None = None
+    lacks: str | None = None
+    told: str | None = None
 
     def read(self) -> Image:
         """Return the image; slices that lie together are a volume, be it of one.
@@ -46,6 +52,8 @@ class Found(NamedTuple):
         Raises:
             BadData: It cannot be read, or its slices do not fit each other.
         """
+        if self.lacks is not None:
+            raise BadData(self.lacks, where=self.where.path)
         if self.slices is not None:
             return formats.read_stack(self.slices)
         return formats.read(self.where.path, member=self.where.member, frame=self.where.frame)
@@ -63,15 +71,14 @@ def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequenc
     Raises:
         BadData: There is nothing at that path.
     """
-    if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
-        return list(_of_dicom(path, kinds))
     lies_in = path if path.is_dir() else path.parent
+    if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
+        return _of_dicom(path, series, kinds)
     images = formats.images_in(path)
     if not (volumes and path.is_dir()):
         return [Found(one, *_named(lies_in, one.path, series)) for one in images]
-    are_whole = [formats.n_slices(one.path) is not None for one in images]
-    whole = [one for one, is_whole in zip(images, are_whole, strict=True) if is_whole]
-    stacks = _by_folder([one.path for one, is_whole in zip(images, are_whole, strict=True) if not is_whole])
+    whole = [one for one in images if formats.n_slices(one.path) is not None]
+    stacks = _by_folder([one.path for one in images if one not in whole])
     return [
         *(Found(one, *_named(lies_in, one.path, series)) for one in whole),
         *(Found(Where(folder), *_named(lies_in, folder, series), slices) for folder, slices in stacks.items()),
@@ -120,12 +127,29 @@ def _joined(words: Sequence[str]) -> str:
     return "/".join(below) or words[0]
 
 
-def _of_dicom(path: Path, kinds: Sequence[str]) -> Iterator[Found]:
-    """Yield the series of an export, which tell their plane or are told by their description, and their study."""
+def _of_dicom(path: Path, series: Sequence[str], kinds: Sequence[str]) -> list[Found]:
+    """Return the series of an export, what of it is damaged, and the volumes of other formats that lie beside them."""
     tree = dicom_tree.survey(path)
+    damage = blame(tree, of_exams=bool(series))
+    found = list(_series_of(tree, kinds, damage.of_series))
+    lies_in = path if path.is_dir() else path.parent
+    found += [
+        Found(Where(place), *_named(lies_in, place, series), lacks=reason) for place, reason in damage.of_nobody.items()
+    ]
+    foreign = set(tree.faults.filter(fault="not DICOM")["path"]) if path.is_dir() else set()
+    others = (one for one in formats.images_in(path) if str(one.path) in foreign) if foreign else ()
+    volumes = (one for one in others if one.path not in damage.of_nobody and formats.n_slices(one.path) is not None)
+    return [*found, *(Found(one, *_named(lies_in, one.path, series)) for one in volumes)]
+
+
+def _series_of(tree: dicom_tree.Tree, kinds: Sequence[str], lacking: Mapping[str, str]) -> Iterator[Found]:
+    """Yield the series of an export, which tell their plane or are told by their description, and their study."""
+    gaps = dict(tree.faults.filter(fault="gap").select("series", "reason").iter_rows())
     for row in tree.series.iter_rows(named=True):
-        files = tree.files.filter(series=row["series"]).sort("order").select("path", "member", "frame").rows()
+        name = row["series"]
+        files = tree.files.filter(series=name).sort("order").select("path", "member", "frame").rows()
         slices = tuple(Part(Path(file), member, frame) for file, member, frame in files)
         part = part_in(row["description"], kinds)
         kind = row["plane"] if not kinds else None if part is None else kinds[part]
-        yield Found(Where(slices[0].path, slices[0].member), row["study"] or row["series"], kind, slices)
+        place = Where(slices[0].path, slices[0].member)
+        yield Found(place, row["study"] or name, kind, slices, lacking.get(name), gaps.get(name))

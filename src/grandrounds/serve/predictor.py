@@ -192,7 +192,10 @@ class Predictor:
         return self._rows(places.hstack(_told(looks)), probs)
 
     def _check_known(self, asked: _Asked) -> None:
-        """Refuse an exam none of whose series the model knows."""
+        """Refuse what lacks something, and an exam none of whose series the model knows."""
+        for one in asked.images:
+            if one.lacks is not None:
+                raise BadData(one.lacks)
         if self._of_exams and not any((one.kind or IMAGES) in self._series for one in asked.images):
             raise BadData(
                 f"nothing here is called like a series that the model reads: {', '.join(self._series)}",
@@ -208,7 +211,7 @@ class Predictor:
         look = self._look(image)
         if look.refused is not None:
             raise BadData(look.refused, where=found.where.path)
-        return _Shown(pixels, look.beside(*self.unlike(pixels[None])).outside)
+        return _Shown(pixels, look.beside(found.told).beside(*self.unlike(pixels[None])).outside)
 
     def _look(self, image: Image) -> Look:
         if self.bundle.envelope is None:
