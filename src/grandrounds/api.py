@@ -330,9 +330,15 @@ def content(folder: Path, out: Path | None = None) -> ReportContent:
     return several.content(folder, out=out) if several.places(folder) else gather.gather(folder)
 
 
-def save_csv(frame: pl.DataFrame, path: Path) -> Path:
-    """Write a table as CSV, whole or not at all, and return the file."""
-    with tables.atomic(path) as temporary:
+def save_csv(frame: pl.DataFrame, path: Path, *, private: bool = False) -> Path:
+    """Write a table as CSV, whole or not at all, and return the file.
+
+    Args:
+        frame: The table.
+        path: The file.
+        private: Whether its owner alone may read it.
+    """
+    with tables.atomic(path, private=private) as temporary:
         temporary.write_text(frame.write_csv(), encoding="utf-8")
     return path
 

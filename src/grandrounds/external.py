@@ -81,17 +81,18 @@ def evaluate(
     predictor = Predictor(model / MODEL if run else model, masks)
     if run is None and out is None:
         raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
+    bundle = model / MODEL if run else model
+    if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
+        raise BadSpec("a model stays as it is: nothing is written into its folder", where=out, remedy="name another")
     ahead = prepare.Ahead(predictor.pipeline, out or run or model)
     with Crew(workers) as crew:
         opened = data.open_dataset(source, options, crew=crew, also=ahead)
-    if opened.bad.height and not skip_bad:
-        raise BadData(
-            f"{opened.bad.height} images cannot be used", where=opened.root, remedy="go on without them with --skip-bad"
-        )
+    unread = opened.left_out(skip_bad=skip_bad)
     if role is not None:
         opened = replace(opened.of_role(role), name=f"{opened.name}-{role}")
     folder = out or (run or model) / HOME / opened.name
     labels, notes = _in_our_words(opened, predictor.bundle.task, class_map)
+    notes = (*unread, *notes)
     if role is not None:
         notes += (f"Only those whom the official split of these data calls {role} are judged.",)
     predictor.pipeline.refuse_tested(opened.samples["patient"])
@@ -114,11 +115,9 @@ def evaluate(
 
 def _in_our_words(opened: Dataset, task: Task, class_map: Mapping[str, str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return case and label in the model's classes, and what was left out."""
-    strange = [f"{theirs}={ours}" for theirs, ours in class_map.items() if ours and ours not in task.classes]
+    strange = [ours for ours in class_map.values() if ours and ours not in task.classes]
     if strange:
-        raise BadSpec(
-            f"the model knows no class of {strange[0]!r}", remedy=f"its classes are: {', '.join(task.classes)}"
-        )
+        raise BadSpec(f"the model knows no class {strange[0]!r}", remedy=f"its classes are: {', '.join(task.classes)}")
     known = opened.labels.drop_nulls("label")
     theirs = known["label"].unique().sort().to_list()
     absent = sorted(set(class_map) - set(theirs))
@@ -164,7 +163,10 @@ def _refuse_seen(
             remedy=f"leave them out: what a model was chosen on says nothing of data from elsewhere{closed}",
         )  # fmt: skip
     if not opened.patient_known:
-        return ("The patients are unknown, so whether they were in the study could not be checked; no image was.",)
+        return (
+            "The patients are unknown, so whether they were in the study could not be checked; no image "
+            "has the pixels of one of the study.",
+        )
     patients = opened.samples["patient"]
     key = run / pseudonyms.KEY
     if key.exists():
@@ -179,7 +181,7 @@ def _refuse_seen(
             f"{many(n_met, 'patient', 'have')} the names of patients that the model was trained on", where=opened.root,
             remedy="leave them out; or say that they are other people of the same name, with --namesakes",
         )  # fmt: skip
-    return ("No image and no patient of these data was in the study.",)
+    return ("No patient of these data was in the study, and no image has the pixels of one of the study.",)
 
 
 def _noted(opened: Dataset, whose: str) -> tuple[str, ...]:

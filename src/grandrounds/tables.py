@@ -305,8 +305,12 @@ def probs_of(predictions: pl.DataFrame) -> Probs:
 
 
 @contextlib.contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path whose file replaces `path` once it is complete and on the disk.
+
+    Args:
+        path: The file.
+        private: Whether its owner alone may read it; else as the user's umask says.
 
     Raises:
         StoreTrouble: The folder cannot be written or the disk is full; `path` is as it was.
@@ -317,7 +321,8 @@ def atomic(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())  # a temporary file is private, a result is what the user's umask says
+        if not private:
+            temporary.chmod(0o666 & ~_umask())  # a temporary file is for its owner alone
         yield temporary
         sync(temporary)
         temporary.replace(path)

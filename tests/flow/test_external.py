@@ -80,7 +80,7 @@ def test_other_data_get_a_section_and_no_place_in_the_ranking(run, tmp_path):
     assert found.folder.parent == run / "external"
     assert tables.check(frame, tables.EXTERNAL).equals(frame)
     assert set(frame["kind"]) == {"performance", "calibration", "mix"}
-    assert "No image and no patient of these data was in the study." in found.notes
+    assert "No patient of these data was in the study, and no image has the pixels of one of the study." in found.notes
     assert "age_years: 18 to below 40" in frame.filter(kind="mix")["label"].to_list()
     auc = frame.filter(what="auc", family="lbp-svm").row(0, named=True)
     assert auc["difference"] == pytest.approx(auc["external"] - auc["home"])

@@ -131,7 +131,7 @@ for _name, _help in _COMMANDS.items():
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage, 3 when a trial failed."""
+    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage, 3 when a trial failed or nothing was predicted."""
     try:
         app(arguments)
     except Refusal as refusal:

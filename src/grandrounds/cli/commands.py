@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from grandrounds import api
-from grandrounds.cli import listing, masks, options, show
+from grandrounds.cli import FAILED, listing, masks, options, show
 from grandrounds.cli.masks import Trained
 from grandrounds.cli.options import Judged, Wanted
 from grandrounds.cli.told import answer, conclude, console, say
@@ -60,7 +61,7 @@ def inspect_(
         read: How the source is read.
     """
     folder = options.RUNS / options.name_of(source)
-    path = out or folder / "fingerprint.json"
+    path = options.result_in(out, ".json", [source]) or folder / "fingerprint.json"
     page = folder / "inspection.html" if out is None else out.with_suffix(".html")
     with show.watching() as watch:
         found = api.inspect(
@@ -226,6 +227,7 @@ def predict_(
         json_: Print as JSON.
         read: How a set is read; without any of these, files and folders are taken as they lie.
     """
+    out = options.result_in(out, ".csv", images)
     frame = api.predict(model, images, masks=masks, options=read)
     if out is not None:
         api.save_csv(frame, out)
@@ -235,6 +237,8 @@ def predict_(
         console.print_json(json.dumps(frame.to_dicts()))
     else:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)
+    if frame["refused"].null_count() == 0:
+        sys.exit(FAILED)
 
 
 def evaluate_(
@@ -324,9 +328,10 @@ def names_(folder: Path, /, out: Out = None) -> None:
         folder: A planned or finished run folder.
         out: CSV file; the terminal by default.
     """
+    out = options.result_in(out, ".csv", [])
     frame = api.names(folder)
     if out is not None:
-        api.save_csv(frame, out)
+        api.save_csv(frame, out, private=True)
         say(f"Wrote {frame.height} rows to {out}. They name patients.")
     else:
         print(frame.write_csv(), end="")  # noqa: T201  (plain CSV, for pipes)

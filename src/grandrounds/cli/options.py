@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -220,6 +220,30 @@ def name_of(source: str) -> str:
 def located(source: str) -> str:
     """Return a path made absolute, so that the study can be run from anywhere; a dataset's name as it is."""
     return str(Path(source).resolve()) if Path(source).exists() else source
+
+
+def result_in(out: Path | None, ending: str, sources: Iterable[Path | str]) -> Path | None:
+    """Return the file that a result is written to, where nothing is lost by it.
+
+    Args:
+        out: What was asked for; None where nothing was.
+        ending: Of such files, with its point.
+        sources: Files and folders that are read.
+
+    Raises:
+        BadSpec: It is called otherwise, is no file, or is one of those that are read.
+    """
+    if out is None:
+        return None
+    if out.suffix.lower() != ending:
+        raise BadSpec(f"a {ending[1:].upper()} file is written, and this is called otherwise", where=out,
+                      remedy=f"let its name end in {ending}")  # fmt: skip
+    if out.exists() and not out.is_file():
+        raise BadSpec("this is no file that could be written anew", where=out, remedy="name another")
+    read = [Path(one).resolve() for one in sources]
+    if out.exists() and any(one in (out.resolve(), *out.resolve().parents) for one in read):
+        raise BadSpec("this file is among those that are read, and would be lost", where=out, remedy="name another")
+    return out
 
 
 def image_shape(text: str) -> tuple[int, ...]:

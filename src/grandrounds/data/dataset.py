@@ -13,6 +13,7 @@ from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.specs import Spec, digest
 from grandrounds.tables import SAMPLES, Role, Task
+from grandrounds.wording import many
 
 
 class Published(Spec):
@@ -123,6 +124,26 @@ class Dataset:
             self, samples=samples, labels=self.labels.filter(pl.col("case").is_in(cases)),
             files=self.files.filter(pl.col("sample").is_in(samples["sample"].implode())), known_as=self.fingerprint,
         )  # fmt: skip
+
+    def left_out(self, *, skip_bad: bool) -> tuple[str, ...]:
+        """Return what a reader is told of images that cannot be used; nothing where all can.
+
+        Args:
+            skip_bad: Whether to go on without them.
+
+        Raises:
+            BadData: There are some, and nobody said so.
+        """
+        if self.bad.is_empty():
+            return ()
+        first, n_bad = self.bad.row(0, named=True), self.bad.height
+        if not skip_bad:
+            raise BadData(
+                f"{n_bad} of {n_bad + self.samples.height} images cannot be used; the first: {first['reason']}",
+                where=first["path"],
+                remedy="see them all with `grandrounds inspect`, mend them, or go on without them with --skip-bad",
+            )
+        return (f"{many(n_bad, 'image')} cannot be used and are left out; {self.samples.height} remain.",)
 
     def load(self, sample: str) -> Image:
         """Return one image as its file has it, before any preparation; of several series the first.

@@ -20,12 +20,14 @@ from grandrounds.evaluate.calibrators import Calibrator
 from grandrounds.prepare import Pipeline
 from grandrounds.serve.envelope import Envelope
 from grandrounds.serve.likeness import Likeness
-from grandrounds.specs import Spec
+from grandrounds.specs import Spec, digest
 from grandrounds.tables import Task, Unit
 
 MANIFEST, CARD = "bundle.json", "card.md"
-FORMAT = 3
-READABLE = (1, 2, 3)  # the first knew neither rules nor calibrators, the second no envelope
+FORMAT = 4
+_SEALED = 4  # the first format with a seal
+# The first knew neither rules nor calibrators, the second no envelope, the third no seal.
+READABLE = (1, 2, 3, 4)
 
 
 class Threshold(Spec):
@@ -60,6 +62,7 @@ class Bundle(Spec):
         thresholds: What each rule calls a class from, on the recalibrated answers: means of the members' own.
         envelope: What the images that it learned from were like; None where nobody measured them.
         files: SHA-256 of every other file, by relative path.
+        seal: Hash of all the rest of the manifest, so that it is not changed by mistake; None in older ones.
         fingerprint: Of the dataset that it was trained on.
         simulated: Whether it was trained on images that show nobody.
         warning: What it must not be taken for.
@@ -79,6 +82,12 @@ class Bundle(Spec):
     thresholds: tuple[Threshold, ...] = ()
     envelope: Envelope | None = None
     files: dict[str, str]
+    seal: str | None = None
+
+    def sealed(self) -> str:
+        """Return the hash of the manifest without its seal."""
+        return digest(self.model_dump(mode="json", exclude={"seal"}))
+
     fingerprint: str
     simulated: bool = False
     warning: str = "Research software; not a medical device."
@@ -107,6 +116,7 @@ def write(
         likeness.save(building)
     hashes = {path.relative_to(building).as_posix(): _sha256(path) for path in _files(building)}
     bundle = Bundle.model_validate(facts | {"members": tuple(names), "files": hashes})
+    bundle = bundle.replaced(seal=bundle.sealed())
     (building / MANIFEST).write_text(bundle.model_dump_json(indent=2), encoding="utf-8")
     for path in _files(building):
         tables.sync(path)
@@ -145,6 +155,12 @@ def read(folder: Path) -> Bundle:
             where=folder,
             remedy="use the version of grandrounds that wrote it",
         )
+    if not bundle.members or bundle.seal not in ({None} if bundle.format < _SEALED else {bundle.sealed()}):
+        raise BadData(
+            "the model's manifest was changed",
+            where=folder / MANIFEST,
+            remedy="copy the model anew from where it was made",
+        )
     present = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
     present.pop(MANIFEST, None)
     if present != bundle.files:
@@ -154,7 +170,8 @@ def read(folder: Path) -> Bundle:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files of a bundle; what a system hides in every folder that it shows is none of them."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _sha256(path: Path) -> str:

@@ -206,6 +206,11 @@ class Predictor:
         image = found.read()
         if self._reads_volumes and len(image.space) == 2:
             raise BadData("this is one slice, and the model reads volumes: give the folder that its slices lie in")
+        if not self._reads_volumes and len(image.space) == 3:
+            raise BadData(
+                f"this is a volume of {image.space[0]} slices, and the model reads planes: name it in a table with a "
+                "column image, and each slice has a row"
+            )
         pixels = self.suiting([image.colours])(image)
         self._check(pixels.shape, found.where.path)
         look = self._look(image)

@@ -157,7 +157,8 @@ class Opened(NamedTuple):
 def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeline | None) -> Workspace:
     """Return the workspace of data that were opened; see `open_workspace`."""
     store, opened = Store(folder), found.dataset
-    _refuse_bad(opened, ask.data.skip_bad, say)
+    for note in opened.left_out(skip_bad=ask.data.skip_bad):
+        say(note)
     _refuse_unlabelled(opened, say)
     _refuse_torn_patients(opened, ask.judge.unit)
     ask.judge.decide.check(opened.task)
@@ -179,19 +180,6 @@ def made_ready(ask: Ask, found: Opened, folder: Path, say: Say, pipeline: Pipeli
         volumes=opened.volumes, crew=found.crew, ahead=found.ahead,
     )  # fmt: skip
     return Workspace(store, dataset, plan, pipeline, prepared)
-
-
-def _refuse_bad(dataset: Dataset, skip_bad: bool, say: Say) -> None:  # noqa: FBT001  (the study's own field)
-    n_bad = dataset.bad.height
-    if n_bad and not skip_bad:
-        first = dataset.bad.row(0, named=True)
-        raise BadData(
-            f"{n_bad} of {n_bad + dataset.samples.height} images cannot be used; the first: {first['reason']}",
-            where=first["path"],
-            remedy="see them all with `grandrounds inspect`, mend them, or go on without them with --skip-bad",
-        )
-    if n_bad:
-        say(f"{n_bad} images cannot be used and are left out; {dataset.samples.height} remain.")
 
 
 def _refuse_unlabelled(dataset: Dataset, say: Say) -> None:
