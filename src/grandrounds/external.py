@@ -35,6 +35,10 @@ from grandrounds.wording import many
 
 MODEL: Final = "model"
 HOME: Role = "external"
+_NOBODY = (
+    "The patients are unknown, so whether they were in the study could not be checked; no image has the pixels of one of "
+    "the study."
+)
 _ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
 
 
@@ -163,10 +167,7 @@ def _refuse_seen(
             remedy=f"leave them out: what a model was chosen on says nothing of data from elsewhere{closed}",
         )  # fmt: skip
     if not opened.patient_known:
-        return (
-            "The patients are unknown, so whether they were in the study could not be checked; no image "
-            "has the pixels of one of the study.",
-        )
+        return (_NOBODY,)
     patients = opened.samples["patient"]
     key = run / pseudonyms.KEY
     if key.exists():

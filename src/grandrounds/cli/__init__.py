@@ -131,7 +131,11 @@ for _name, _help in _COMMANDS.items():
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command: exit 0 when done, 1 when refused with a message, 2 on wrong usage, 3 when a trial failed or nothing was predicted."""
+    """Run one command.
+
+    It exits with 0 when done, 1 when refused with a message, 2 on wrong usage, 3 when a trial failed or every image
+    that was to be predicted was refused.
+    """
     try:
         app(arguments)
     except Refusal as refusal:

@@ -49,7 +49,7 @@ class Setting(NamedTuple):
             how = f"on {self.fitting}, whose patients nothing was trained or chosen on"
         else:
             how = f"on {self.fitting}, cross-fitted by patient, since calib has fewer than {CALIB_PATIENTS} patients"
-        return f"Rules of decision were set on {self.rules}; probabilities that recalibration mends were recalibrated {how}."
+        return f"Rules of decision were set on {self.rules}; where it helps, probabilities were recalibrated {how}."
 
 
 def setting_of(predictions: pl.DataFrame) -> Setting | None:
