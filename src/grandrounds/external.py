@@ -36,8 +36,8 @@ from grandrounds.wording import many
 MODEL: Final = "model"
 HOME: Role = "external"
 _NOBODY = (
-    "The patients are unknown, so whether they were in the study could not be checked; no image has the pixels of one of "
-    "the study."
+    "The patients are unknown, so whether they were in the study could not be checked; no image has the pixels of one "
+    "of the study."
 )
 _ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
 

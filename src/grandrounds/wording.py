@@ -16,6 +16,15 @@ def many(n: int, what: str, do: str = "") -> str:
     return f"{words} {_ONE[do] if n == 1 else do}" if do else words
 
 
+def with_sign(value: float, digits: int = 3) -> str:
+    """Return a difference with its sign, and a minus that is one.
+
+    >>> with_sign(0.0214), with_sign(-0.1)
+    ('+0.021', '−0.100')
+    """
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def percent(share: float, digits: int = 0) -> str:
     """Return a share as people write it.
 

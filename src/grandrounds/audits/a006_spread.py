@@ -22,6 +22,7 @@ from grandrounds.evaluate.bootstrap import resample
 from grandrounds.evaluate.catalogue import MetricEntry
 from grandrounds.evaluate.cohort import assemble
 from grandrounds.tables import Task
+from grandrounds.wording import with_sign
 
 Run = tuple[int, int, int]  # repeat, fold, seed
 
@@ -74,5 +75,5 @@ def _spreads(claims: list[tuple[str, str]], values: dict[str, dict[Run, float]])
         differences = differences[np.isfinite(differences)]
         if len(differences) > 1:
             mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-            words = f"{a} minus {b}: {mean:+.3f} on average of {len(differences)} runs, standard deviation {spread:.3f}"
-            yield words, mean, spread
+            average = f"{with_sign(mean)} on average of {len(differences)} runs"
+            yield f"{a} minus {b}: {average}, standard deviation {spread:.3f}", mean, spread

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,7 @@ from grandrounds.evaluate.estimates import Estimate
 from grandrounds.evaluate.membership import METHOD, p_of_difference, roll
 from grandrounds.evaluate.score import score
 from grandrounds.evaluate.slices import Slice
+from grandrounds.wording import with_sign
 
 RESAMPLES = 2000
 FEWEST = 10  # patients in a slice, and in the rest
@@ -201,11 +203,11 @@ def _noted(scores: pl.DataFrame, comparisons: pl.DataFrame, primary: MetricEntry
     return scores.with_columns(pl.Series("note", notes, dtype=pl.String()))
 
 
-def _words(row: dict[str, float | str | None], n_tests: int) -> str | None:
+def _words(row: dict[str, Any], n_tests: int) -> str | None:
     if row["difference"] is None:
         return None
-    words = f"{row['difference']:+.3f} to the rest"
+    words = f"{with_sign(row['difference'])} to the rest"
     if row["low"] is not None:
-        words += f" ({row['low']:+.3f} to {row['high']:+.3f})"
+        words += f" ({with_sign(row['low'])} to {with_sign(row['high'])})"
     shown = row["verdict"] in ("better", "worse")
     return f"{words}, {'shown' if shown else 'not shown'} after correction for {n_tests} slices"

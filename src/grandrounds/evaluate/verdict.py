@@ -172,8 +172,10 @@ def _ranking(
         pl.col("metric") == entry.name, pl.col("label").is_null(), pl.col("family") == found.leader
     ).row(0, named=True)
     span = f" (95 % interval {row['low']:.3f} to {row['high']:.3f})" if row["low"] is not None else ""
+    alone = len(_estimates(scores, entry.name)) == 1
     yield (
-        f"On the primary metric ({spoken(entry, task)}) `{found.leader}` leads with {row['estimate']:.3f}{span} "
+        f"On the primary metric ({spoken(entry, task)}) `{found.leader}` {'reaches' if alone else 'leads with'} "
+        f"{row['estimate']:.3f}{span} "
         f"on {row['n_samples']:,} test {found.unit}s" + _owned(found.unit, row["n_patients"])
     )
     parts = []

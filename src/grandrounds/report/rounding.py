@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from grandrounds.wording import with_sign
+
 UNDEFINED = "undefined"
 NOT_APPLICABLE = "not applicable"
 NOT_RECORDED = "–"
@@ -26,7 +28,7 @@ def signed(value: float | None, digits: int = 3) -> str:
     """Return a difference with its sign, +0.021."""
     if value is None or not math.isfinite(value):
         return UNDEFINED
-    return f"{value:+.{digits}f}".replace("-", MINUS)
+    return with_sign(value, digits)
 
 
 def interval(low: float | None, high: float | None, digits: int = 3) -> str:

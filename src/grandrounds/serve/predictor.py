@@ -8,6 +8,7 @@ image a probability is as stated, and `answers.answers` makes cases or patients 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -178,7 +179,7 @@ class Predictor:
                 looks.append(Look(error.in_one_line, None))
             else:
                 pixels.append([image.pixels for image in shown])
-                looks.append(Look(None, _joined(image.outside for image in shown)))
+                looks.append(Look(None, _joined([*_twice(one), *(image.outside for image in shown)])))
         probs = np.full((len(asked), len(self.bundle.task.classes)), np.nan)  # (N, K)
         read = [k for k, look in enumerate(looks) if look.refused is None]
         if read:
@@ -261,6 +262,13 @@ def _told_of(units: pl.Series, looks: Sequence[Look]) -> pl.DataFrame:
     for unit, look in zip(units, looks, strict=True):
         parts.setdefault(unit, []).append(look)
     return _told([Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()])
+
+
+def _twice(asked: _Asked) -> Iterator[str]:
+    """Yield which series of an exam are there more than once, since each of them counts."""
+    for kind, n in Counter(one.kind for one in asked.images if one.kind is not None).items():
+        if n > 1:
+            yield f"{n} series of the exam are {kind}, and all were read"
 
 
 def _joined(said: Iterable[str | None]) -> str | None:

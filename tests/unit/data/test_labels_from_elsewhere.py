@@ -12,10 +12,11 @@ from grandrounds.data import SourceOptions, joining, open_dataset
 from grandrounds.data.choosing import choose
 from grandrounds.data.consensus import consensus, fleiss
 from grandrounds.data.fingerprint_text import lines
-from grandrounds.data.joining import join, known, label_column, read_table
+from grandrounds.data.joining import join, label_column, read_table
 from grandrounds.data.pacs_copy import SeriesFacts, write_export
 from grandrounds.data.series_spec import SeriesSpec
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.unknown import known
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_a_leak_stands_on_the_page_and_leads_the_answer(leaky: Path, tmp_path: P
 
     assert [words.split(":")[0] for words in content.watermarks] == ["LEAKY"]
     assert SAID in content.verdict_sentences[0]
-    assert "leads with" in content.verdict_sentences[1]
+    assert "reaches" in content.verdict_sentences[1]
 
 
 def test_predictions_without_a_leak_carry_no_mark(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_predictions_without_a_leak_carry_no_mark(tmp_path: Path) -> None:
     content = others.judged([tmp_path / "clean.csv"], tmp_path / "out", Columns(), QUICK)
 
     assert not content.watermarks
-    assert "leads with" in content.verdict_sentences[0]
+    assert "reaches" in content.verdict_sentences[0]
 
 
 def test_a_leak_in_one_of_several_tasks_leads_the_answer_over_all(tmp_path: Path) -> None:
@@ -76,4 +76,4 @@ def test_the_terminal_names_the_findings_below_the_answer(leaky: Path, tmp_path:
 
     assert "LEAKY" in told
     assert "The audits found: Patient on two sides (A001)" in told
-    assert told.index("leads with") < told.index("The audits found") < told.index("Report: ")
+    assert told.index("reaches") < told.index("The audits found") < told.index("Report: ")

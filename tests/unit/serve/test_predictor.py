@@ -223,3 +223,12 @@ def test_masks_for_a_model_that_reads_none(of_volumes, tmp_path):
     """They are refused rather than passed over."""
     with pytest.raises(BadSpec, match="without the step"):
         Predictor(of_volumes, tmp_path)
+
+
+def test_an_exam_with_two_series_of_one_kind_says_so(of_exams, tmp_path):
+    """Both count, which whoever reads the answer may not expect."""
+    slices(tmp_path / "other" / "7" / "axial", grey(BRIGHT))
+    np.save(tmp_path / "other" / "7_axial.npy", grey(BRIGHT, seed=2))
+    found = Predictor(of_exams).predict([tmp_path / "other"])
+
+    assert found["outside"].to_list() == ["2 series of the exam are axial, and all were read"]
