@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import polars as pl
 
-from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
+from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import paired
+from grandrounds.giveaway import giveaways
 
 METADATA, PRIOR = "metadata", "prior"
 
 
 def audit(tables: AuditTables) -> Finding:
-    """Return a finding where `metadata` beats `prior` and the best contender does not beat `metadata`."""
+    """Return a finding where a column says the label, or no contender is shown to be better than `metadata`."""
+    if exact := _exact(tables):
+        return Finding(
+            "finding",
+            "A column tells the label of every image exactly: is it the label in other words? Whoever reads it need "
+            "not look at the image.",
+            tuple(f"column {name!r}" for name in exact),
+        )
+    return _beside_images(tables)
+
+
+def _beside_images(tables: AuditTables) -> Finding:
+    """Return what `metadata` learns from the columns beside what the best contender sees."""
     stand = paired(tables)
     if stand is None:
         return not_applicable("there are no scores with comparisons")
@@ -35,6 +48,14 @@ def audit(tables: AuditTables) -> Finding:
         "shown to be better: a column may give the label away, or the images may add nothing to it.",
         _columns(tables.trials),
     )
+
+
+def _exact(tables: AuditTables) -> tuple[str, ...]:
+    """Return the clinical columns each of whose values has one label."""
+    if tables.samples is None or tables.labels is None:
+        return ()
+    rows = tables.samples.join(tables.labels.select("case", "label"), on="case", how="left")
+    return tuple(giveaways(rows))[:MOST_ROWS]
 
 
 def _columns(trials: pl.DataFrame | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import polars as pl
 
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.grouping import Grouping
+from grandrounds.giveaway import giveaways
 from grandrounds.specs import Spec
 from grandrounds.tables import FILES, ROLES, SAMPLES, atomic, patient_keys
 from grandrounds.wording import many
@@ -299,19 +300,10 @@ def _about_images(rows: pl.DataFrame) -> list[str]:
 
 def _about_clinical(rows: pl.DataFrame) -> list[str]:
     """Return a warning for each column that gives the label away."""
-    rows = rows.filter(pl.col("label").is_not_null())
-    n_classes = rows["label"].n_unique()
-    if n_classes < 2:
-        return []  # where there is nothing to tell, every column tells it
-    found = []
-    for name in [name for name in rows.columns if name not in {*SAMPLES.columns, "label", "role"}]:
-        told = rows.filter(pl.col(name).is_not_null())
-        n_values = told[name].n_unique()
-        if told.height < rows.height / 2 or not n_classes <= n_values <= 4 * n_classes:
-            continue
-        if told.group_by(name).agg(pl.col("label").n_unique())["label"].max() == 1:
-            found.append(f"The column {name!r} tells the label of every image exactly: is it the label in other words?")
-    return found
+    return [
+        f"The column {name!r} tells the label of every image exactly: is it the label in other words?"
+        for name in giveaways(rows)
+    ]
 
 
 def save_fingerprint(found: Fingerprint, path: Path) -> Path:

@@ -134,6 +134,7 @@ def net_benefit(title: str, curves: Sequence[Curve], everybody: Curve | None) ->
     if everybody is not None:
         above = [(x(at), y(value)) for at, value, *_ in everybody.points if value is not None and y.holds(value)]
         parts.append(_polyline(above, "chance everybody"))
+        parts += [text(at + 4, height - 2, "everybody") for at, height in above[-1:]]
     inside = [curve._replace(points=[row for row in curve.points if row[1] is not None and y.holds(row[1])])
               for curve in curves]  # fmt: skip
     parts += [mark for curve in inside for mark in _line(curve, x, y)]

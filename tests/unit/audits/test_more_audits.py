@@ -269,3 +269,14 @@ def test_poor_calibration_names_the_recalibration_that_other_patients_gave(calib
 
     assert row["outcome"] == "finding"
     assert words in row["sentence"]
+
+
+@pytest.mark.parametrize(("year", "outcome"), [([1, 2, 1, 2, 3, 4], "finding"), ([1, 2, 2, 1, 3, 4], "not applicable")])
+def test_a_column_that_says_the_label_is_found_without_any_family(year, outcome):
+    """A regression that adds columns up misses years of which each is of one finding."""
+    known = cohort(["train"] * 6, ["x", "y", "x", "y", "x", "y"], list("abcdef"))
+    samples = known["samples"].with_columns(finding_year=pl.Series(year))
+    row = answer("A010", **known | {"samples": samples})
+
+    assert row["outcome"] == outcome
+    assert ("finding_year" in str(row["rows"])) == (outcome == "finding")
