@@ -16,6 +16,7 @@ from grandrounds.data import Dataset, SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.called import Threshold
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import assemble, checked
 from grandrounds.evaluate.external import Side, external
@@ -267,13 +268,15 @@ def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, s
     task, unit = bundle.task, bundle.unit
     told = with_shipped(bundle, answers(bundle, members), recalibrated=True)
     away = _side(told, task, HOME, unit, samples)
+    thresholds = [Threshold(one.rule, one.label, one.at) for one in bundle.thresholds]
     if run is None:
-        return external(name, None, away, primary_for(task, "auc"))
+        return external(name, None, away, primary_for(task, "auc"), thresholds=thresholds)
     kept = Verdict.model_validate_json((run / VERDICT).read_text(encoding="utf-8"))
     facts = tables.read(tables.SAMPLES, run / "samples.parquet").frame
     own = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame.filter(family=bundle.family)
     here = levels.lift(checked(own, task, tables.ROLES), task, unit, levels.remembered(kept.combined))
-    return external(name, _side(here, task, "test", unit, facts), away, primary_for(task, kept.primary))
+    home = _side(here, task, "test", unit, facts)
+    return external(name, home, away, primary_for(task, kept.primary), thresholds=thresholds)
 
 
 def _side(rows: pl.DataFrame, task: Task, role: Role, unit: Unit, facts: pl.DataFrame) -> Side:

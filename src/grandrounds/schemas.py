@@ -232,7 +232,7 @@ EXTERNAL = Schema(
     {
         "name": _text,  # of the data from elsewhere
         "family": _text,  # null for what is said of the patients
-        "kind": _text,  # "performance", "calibration" or "mix"
+        "kind": _text,  # "performance", "threshold", "calibration" or "mix"
         "what": _text,  # the metric; of a mix "class" or "slice"
         "label": _text,
         "unit": _text,  # what is counted: "sample", "case" or "patient", as at home

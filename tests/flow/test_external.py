@@ -23,6 +23,8 @@ from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means
 
 CLASSES = ("columns", "rows")
 
+UNSEALED = {"format": 3, "seal": None}  # as models were before their manifest was sealed
+
 
 def hospital(folder, seed, names=CLASSES, first=0, n_patients=24, noise=18, images=2, deep=()):
     """Write images of stripes and their table, with patients numbered from `first`; return the table.
@@ -79,13 +81,33 @@ def test_other_data_get_a_section_and_no_place_in_the_ranking(run, tmp_path):
     assert "Does it hold elsewhere?" in page
     assert found.folder.parent == run / "external"
     assert tables.check(frame, tables.EXTERNAL).equals(frame)
-    assert set(frame["kind"]) == {"performance", "calibration", "mix"}
+    assert set(frame["kind"]) == {"performance", "threshold", "calibration", "mix"}
     assert "No patient of these data was in the study, and no image has the pixels of one of the study." in found.notes
     assert "age_years: 18 to below 40" in frame.filter(kind="mix")["label"].to_list()
     auc = frame.filter(what="auc", family="lbp-svm").row(0, named=True)
     assert auc["difference"] == pytest.approx(auc["external"] - auc["home"])
     assert auc["low"] <= auc["difference"] <= auc["high"]
     assert (auc["n_patients"], auc["n_samples"]) == (24, 48)
+
+
+def test_the_thresholds_that_ship_are_judged_as_they_were_set(run, tmp_path):
+    """Sensitivity and specificity of each are counted on the rows of what ships; the page has them."""
+    found = api.evaluate(run, str(hospital(tmp_path / "theirs", seed=3, first=100, noise=60)))
+    bundle = json.loads((run / "model" / "bundle.json").read_text())
+    rows = tables.read(tables.PREDICTIONS, found.folder / "predictions.parquet").frame
+    rows, told = rows.filter(family=rows["family"][-1]), found.found.filter(kind="threshold")
+
+    assert bundle["unit"] == "sample"
+    assert told.height == 2 * len(bundle["thresholds"]) > 0
+    for one in bundle["thresholds"]:
+        truth, is_called = rows["label"] == one["label"], rows[f"prob_{one['label']}"] >= one["at"]
+        counted = {"recall": is_called.filter(truth).mean(), "specificity": 1 - is_called.filter(~truth).mean()}
+        mine = told.filter(pl.col("label") == f"{one['rule']}, {one['label']} from {one['at']:.3f}")
+        assert dict(mine.select("what", "external").iter_rows()) == pytest.approx(counted)
+        assert (mine["external_low"] <= mine["external"]).all()
+        assert (mine["external"] <= mine["external_high"]).all()
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "what the thresholds that ship give there" in page
 
 
 def test_the_numbers_are_scikit_learns_and_the_test_role_is_home(run, tmp_path):
@@ -171,7 +193,7 @@ def softened(by_patient, tmp_path):
     path = tmp_path / "soft/model/bundle.json"
     soft = {"calibration": "temperature", "calibrators": [[{"sharpness": 0.5}]] * 3,
             "thresholds": [{"rule": "Youden", "label": "rows", "at": 0.3}]}  # fmt: skip
-    path.write_text(json.dumps(json.loads(path.read_text()) | soft))
+    path.write_text(json.dumps(json.loads(path.read_text()) | soft | UNSEALED))
     return tmp_path / "soft"
 
 
@@ -205,7 +227,7 @@ def test_an_image_is_recalibrated_where_images_were_compared(finished, tmp_path)
     """The bundle's calibrators halve all log odds of each model before the mean, and its threshold calls a class."""
     shutil.copytree(finished[0] / "model", tmp_path / "model")
     path = tmp_path / "model/bundle.json"
-    stated = json.loads(path.read_text()) | {"calibrators": [], "calibration": "none", "thresholds": []}
+    stated = json.loads(path.read_text()) | {"calibrators": [], "calibration": "none", "thresholds": []} | UNSEALED
     images = sorted(finished[1].parent.glob("00*.png"))
     path.write_text(json.dumps(stated | {"members": stated["members"][:1], "files": _of_first(stated["files"])}))
     for other in stated["members"][1:]:

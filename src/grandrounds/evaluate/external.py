@@ -14,7 +14,7 @@ Reference: Altman & Royston, Statistics in Medicine 19:453 (2000); Debray et al.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from grandrounds import tables
 from grandrounds.evaluate.bootstrap import Column, Replicates, interval, resample
 from grandrounds.evaluate.bounds import Bounds, bounds, from_own
+from grandrounds.evaluate.called import Threshold, called
 from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS, MetricEntry, positive_of
 from grandrounds.evaluate.cohort import Cohort
@@ -49,8 +50,9 @@ class Side(NamedTuple):
 
 
 def external(
-    name: str, home: Side | None, away: Side, primary: MetricEntry, *, seed: int = 0, resamples: int = RESAMPLES
-) -> pl.DataFrame:
+    name: str, home: Side | None, away: Side, primary: MetricEntry,
+    *, thresholds: Sequence[Threshold] = (), seed: int = 0, resamples: int = RESAMPLES,
+) -> pl.DataFrame:  # fmt: skip
     """Return the external table of one set.
 
     Args:
@@ -58,10 +60,14 @@ def external(
         home: The test role of the study; None where only the model is at hand.
         away: The other data.
         primary: The metric that was declared; it stands first.
+        thresholds: Of what ships, the last family of the other data.
         seed: Of the draws.
         resamples: How many.
     """
-    rows = [*_performance(home, away, primary, seed, resamples), *_calibration(home, away), *_mix(home, away)]
+    rows = [
+        *_performance(home, away, primary, seed, resamples), *_calls(away, thresholds, seed + 2, resamples),
+        *_calibration(home, away), *_mix(home, away),
+    ]  # fmt: skip
     frame = pl.DataFrame(rows, schema=dict(tables.EXTERNAL.columns))
     frame = frame.with_columns(name=pl.lit(name), unit=pl.lit(away.cohort.unit))
     numbers = pl.col(pl.Float64)
@@ -82,6 +88,12 @@ def _performance(home: Side | None, away: Side, primary: MetricEntry, seed: int,
                     _numbers(away, there, place, at),
                     _numbers(home, here, known, at) if home and here and known is not None else None,
                 )  # fmt: skip
+
+
+def _calls(away: Side, thresholds: Sequence[Threshold], seed: int, resamples: int) -> Iterator[_Row]:
+    ships = away.cohort.families[-1]
+    for row in called(away.cohort, ships, thresholds, seed, resamples):
+        yield _sizes(away, ships) | {"kind": "threshold"} | row
 
 
 def _shown(column: Column, cohort: Cohort) -> bool:

@@ -19,9 +19,11 @@ _HOW = (
 )
 _CAPTIONS = {
     "performance": "what it is worth there",
+    "threshold": "what the thresholds that ship give there; what they gave at home stands under what would be decided",
     "calibration": "whether its probabilities still hold: a slope below 1 is too sure, an intercept below 0 too high",
     "mix": "who the patients are, as shares of the {unit}s",
 }
+_OF_CALLS = {"recall": "sensitivity", "specificity": "specificity"}
 _SIDES = {"home": "At home", "external": "There", "difference": "Difference"}
 
 
@@ -65,6 +67,8 @@ def _cells(row: dict[str, Any], sides: Iterable[str]) -> Iterator[Cell]:
 
 
 def _words(ranked: Ranked, row: dict[str, Any]) -> str:
+    if row["kind"] == "threshold":
+        return f"{row['label']}: {_OF_CALLS[row['what']]}"
     if row["what"] in METRICS.names():
         return spoken(METRICS.get(row["what"]), ranked.content.task, row["label"])
     return f"{row['what']}: {row['label']}" if row["what"] == "class" else str(row["label"])

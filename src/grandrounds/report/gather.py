@@ -142,7 +142,8 @@ def model_in(folder: Path) -> str | None:
     if not manifest.exists():
         return None
     facts = _json(manifest)
-    return specs.digest(facts | {"files": {name: of for name, of in facts["files"].items() if name != "card.md"}})
+    files = {name: of for name, of in facts["files"].items() if name != "card.md"}
+    return specs.digest(facts | {"files": files, "seal": None})  # the seal is of the card as well
 
 
 def _watermarks(meta: Mapping[str, Any], split_meta: Mapping[str, Any]) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ def read(folder: Path) -> Bundle:
             where=folder,
             remedy="use the version of grandrounds that wrote it",
         )
-    if not bundle.members or bundle.seal not in ({None} if bundle.format < _SEALED else {bundle.sealed()}):
+    if not bundle.members or (bundle.format >= _SEALED and bundle.seal != bundle.sealed()):
         raise BadData(
             "the model's manifest was changed",
             where=folder / MANIFEST,
