@@ -17,7 +17,7 @@ from grandrounds.evaluate import METRICS
 from grandrounds.families import FAMILIES, recipes
 from grandrounds.families.prefixed import PREFIXED
 from grandrounds.families.protocol import FamilyEntry
-from grandrounds.wording import many
+from grandrounds.wording import many, with_sign
 
 if TYPE_CHECKING:
     from grandrounds.families.description import Description
@@ -138,14 +138,16 @@ def recipe_lines(family: str) -> Iterator[str]:
 
 
 def external_lines(found: pl.DataFrame) -> Iterator[str]:
-    """Yield what a model is worth elsewhere, a line for each metric of performance."""
-    for row in found.filter(kind="performance").iter_rows(named=True):
+    """Yield what a model is worth elsewhere, a line for each metric of performance and of what its thresholds call."""
+    for row in found.filter(pl.col("kind").is_in(["performance", "threshold"])).iter_rows(named=True):
         if row["external"] is None:
             continue
-        label = f" of {row['label']}" if row["label"] else ""
+        of_class = f"{row['what']} of {row['label']}" if row["label"] else row["what"]
+        what = f"{row['label']}, {row['what']}" if row["kind"] == "threshold" else of_class
         span = f" ({row['external_low']:.3f} to {row['external_high']:.3f})" if row["external_low"] is not None else ""
-        home = f"; at home {row['home']:.3f}, {row['difference']:+.3f}" if row["difference"] is not None else ""
-        yield f"{row['family']}, {row['what']}{label}: {row['external']:.3f}{span}{home}"
+        lost = row["difference"]
+        home = f"; at home {row['home']:.3f}, {with_sign(lost)}" if lost is not None else ""
+        yield f"{row['family']}, {what}: {row['external']:.3f}{span}{home}"
 
 
 def finding_lines(findings: pl.DataFrame) -> Iterator[str]:
