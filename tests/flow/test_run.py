@@ -186,6 +186,13 @@ def test_report_is_written_again_from_tables(finished):
     assert (folder / "again/report.html").exists()
 
 
+def test_a_value_out_of_bounds_names_its_option(tmp_path):
+    """In the words of the command line, and not of a library."""
+    said = grandrounds("inspect", "simulated-knee", "--knee.n-exams", "4", cwd=tmp_path, check=2)
+    assert "--knee.n-exams: input should be greater than or equal to 8" in " ".join(said.split())
+    assert "pydantic" not in said
+
+
 def test_an_unknown_option_is_wrong_usage(tmp_path):
     """Usage errors exit with 2."""
     assert "--budgett" in grandrounds("run", "x", "--budgett", "5m", cwd=tmp_path, check=2)

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
+from cyclopts.panel import CycloptsPanel
 
 from grandrounds.errors import Refusal
 
 FAILED, INTERRUPTED = 3, 130
+
+
+def _usage(error: CycloptsError) -> object:
+    """Return what was wrong with a command; of a value out of its bounds the option, and not the inside of ours."""
+    found = getattr(error.__cause__, "errors", None)  # pydantic's, which is not imported for its name alone
+    if not callable(found):
+        return CycloptsPanel(error)
+    said = [
+        f"--{'.'.join(map(str, one['loc'])).replace('_', '-')}: {one['msg'][:1].lower()}{one['msg'][1:]}"
+        for one in found()
+    ]
+    return CycloptsPanel("; ".join(said))
+
 
 app = App(
     name="grandrounds",
@@ -19,6 +33,7 @@ app = App(
     "Start with: grandrounds demo",
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # `main` has more to say
+    error_formatter=_usage,
 )
 # The first line stands in the list of commands, the rest in the command's own help.
 _COMMANDS = {
