@@ -156,8 +156,8 @@ def test_predictions_without_a_row_of_test_are_refused(report):
     [
         ("--margin", "-1", "margin: input should be greater than or equal to 0"),
         ("--margin", "nan", "margin: input should be a finite number"),
-        ("--coverage", "0", "coverage: input should be greater than 0"),
-        ("--sensitivity", "2", "sensitivity.0: input should be less than 1"),
+        ("--coverage", "0", "coverage: 0 is no share between 0 and 1, such as 0.9"),
+        ("--sensitivity", "2", "sensitivity: 2 is no share between 0 and 1, such as 0.9"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(report, option, value, takes):

@@ -29,9 +29,10 @@ def archive(path, seed=0):
 
 
 def asked(source, scheme):
+    folds = {"folds": 3} if scheme == "inside" else {}
     return Ask(
         name="inside", data=DataSpec(source=str(source), names=True), families=("prior", "lbp-svm"), seeds=1,
-        split={"scheme": scheme, "folds": 3}, judge=JudgeSpec(resamples=100), means=Means(budget_s=10, workers=1),
+        split={"scheme": scheme} | folds, judge=JudgeSpec(resamples=100), means=Means(budget_s=10, workers=1),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ _CLASSES: Mapping[str, str] = MappingProxyType(
         str(ParametricMapStorage): "parametric map",
     }
 )
+NO_PIXELS = "this DICOM file is of an image whose pixels are not there"
 _MODALITIES: Mapping[str, str] = MappingProxyType({"SEG": "segmentation", "RTDOSE": "dose"})
 # Why they are set aside, by what they are.
 REASONS: Mapping[str, str] = MappingProxyType(

@@ -20,7 +20,7 @@ from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from grandrounds.data.dicom_drawn import drawn, is_image
+from grandrounds.data.dicom_drawn import NO_PIXELS, drawn, is_image
 from grandrounds.errors import BadData, Refusal
 from grandrounds.formats.dicom_elements import frames_of, items_of, number_of, numbers_of, syntax_of, tells, text_of
 from grandrounds.formats.dicom_head import check_head
@@ -107,7 +107,6 @@ _WORDS = (
 )
 _TAGS: list[BaseTag | int] = [Tag(word) for word in (*_WORDS, *_GROUPS, _AGENTS)]
 _WANTED = wanted_of(_WORDS)
-_CUT_OFF = "the file is cut off: its pixels are not all there"
 FACTS: Mapping[str, pl.DataType] = MappingProxyType(
     {
         "path": pl.String(),
@@ -149,12 +148,12 @@ def _frames(file: BinaryIO, n_bytes: int, path: Path, member: str | None) -> Ite
         raise BadData("this is not a DICOM file", where=path, remedy="leave it out")
     if pixels_at is None or not tells(dataset, "Rows"):
         if is_image(text_of(dataset, _CLASS)):
-            raise BadData(_CUT_OFF, where=path, remedy="fetch the file again")
+            raise BadData(NO_PIXELS, where=path, remedy="fetch the file again")
         raise BadData("this DICOM file holds no image", where=path)
     start, length = pixels_at
     is_beyond = length != _UNKNOWN_LENGTH and start + length > n_bytes
     if is_beyond and syntax_of(dataset) != DeflatedExplicitVRLittleEndian:
-        raise BadData(_CUT_OFF, where=path, remedy="fetch the file again")
+        raise BadData("the file is cut off: its pixels are not all there", where=path, remedy="fetch the file again")
     what = drawn(text_of(dataset, _CLASS), text_of(dataset, "Modality"))
     shared = {"path": str(path), "member": member, "drawn": what} | _plain_facts(dataset)
     if what is not None:

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import formats
-from grandrounds.data.dicom_drawn import REASONS
+from grandrounds.data.dicom_drawn import NO_PIXELS, REASONS
 from grandrounds.errors import Refusal
 
 FAULTS = {
@@ -31,6 +31,7 @@ NO_SERIES = "its series is not named, (0020,000E)"
 REFUSED = {
     "this is not a DICOM file": "not DICOM",
     "this DICOM file holds no image": "no image",
+    NO_PIXELS: "no image",
     "the file is cut off: its pixels are not all there": "cut off",
     "the file is empty": "empty",
     NO_SERIES: "no series",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from grandrounds.data.dicom_drawn import NO_PIXELS
 from grandrounds.data.dicom_tree import Tree
 
 _DAMAGED = ("cut off", "empty", "unreadable", "missing", "no series")
@@ -52,7 +53,9 @@ def blame(tree: Tree, *, of_exams: bool) -> Damage:
 
 
 def _is_damage(row: Mapping[str, Any]) -> bool:
-    return row["fault"] in _DAMAGED or (row["fault"] == "not DICOM" and _place(row).suffix.lower() in _DICOM)
+    if row["fault"] == "not DICOM":
+        return _place(row).suffix.lower() in _DICOM
+    return row["fault"] in _DAMAGED or row["reason"] == NO_PIXELS
 
 
 def _place(row: Mapping[str, Any]) -> Path:

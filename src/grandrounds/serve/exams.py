@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from grandrounds.image import Image
 from grandrounds.layouts.natural import natural
 from grandrounds.layouts.volumes import stem
 from grandrounds.serve.damage import blame
+from grandrounds.serve.in_order import InOrder
 
 _BETWEEN = " _.-"
 
@@ -46,8 +48,11 @@ class Found(NamedTuple):
     lacks: str | None = None
     told: str | None = None
 
-    def read(self) -> Image:
+    def read(self, reader: InOrder | None = None) -> Image:
         """Return the image; slices that lie together are a volume, be it of one.
+
+        Args:
+            reader: Who reads the slices of a file that are images of their own; None for anybody.
 
         Raises:
             BadData: It cannot be read, or its slices do not fit each other.
@@ -56,7 +61,7 @@ class Found(NamedTuple):
             raise BadData(self.lacks, where=self.where.path)
         if self.slices is not None:
             return formats.read_stack(self.slices)
-        return formats.read(self.where.path, member=self.where.member, frame=self.where.frame)
+        return (reader or InOrder()).read(self.where)
 
 
 def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequence[str] = ()) -> list[Found]:
@@ -75,7 +80,9 @@ def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequenc
     if volumes and path.exists() and is_container(path) and dicom_tree.holds_dicom(path):
         return _of_dicom(path, series, kinds)
     images = formats.images_in(path)
-    if not (volumes and path.is_dir()):
+    if not volumes:
+        return [Found(one, *_named(lies_in, one.path, series)) for each in images for one in _planes(each)]
+    if not path.is_dir():
         return [Found(one, *_named(lies_in, one.path, series)) for one in images]
     whole = [one for one in images if formats.n_slices(one.path) is not None]
     stacks = _by_folder([one.path for one in images if one not in whole])
@@ -83,6 +90,15 @@ def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequenc
         *(Found(one, *_named(lies_in, one.path, series)) for one in whole),
         *(Found(Where(folder), *_named(lies_in, folder, series), slices) for folder, slices in stacks.items()),
     ]
+
+
+def _planes(image: Where) -> Iterator[Where]:
+    """Yield the slices of a volume in a file, or what is one plane."""
+    n_slices = formats.n_slices(image.path) if image.member is None and image.frame is None else None
+    if n_slices is None or n_slices == 1:
+        yield image
+    else:
+        yield from (replace(image, frame=at) for at in range(n_slices))
 
 
 def _by_folder(files: Sequence[Path]) -> dict[Path, tuple[Part, ...]]:

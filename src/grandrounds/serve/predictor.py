@@ -28,6 +28,7 @@ from grandrounds.image import Image
 from grandrounds.serve import bundle as bundles
 from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
+from grandrounds.serve.in_order import InOrder
 from grandrounds.serve.likeness import Likeness
 from grandrounds.shapes import Batch, Images, Probs
 from grandrounds.tables import IMAGES, PROB
@@ -63,6 +64,7 @@ class Predictor:
         self.bundle = bundles.read(folder)
         self.pipeline = self.bundle.pipeline if masks is None else self.bundle.pipeline.with_masks(masks)
         self._likeness = Likeness.load(folder)
+        self._reader = InOrder()
         self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
         self._of_exams = families.FAMILIES.get(self.bundle.family).reads == "case"
         self._series = series_of(self._members[0]) if self._of_exams else ()
@@ -204,7 +206,7 @@ class Predictor:
             )
 
     def _shown(self, found: Found) -> _Shown:
-        image = found.read()
+        image = found.read(self._reader)
         if self._reads_volumes and len(image.space) == 2:
             raise BadData("this is one slice, and the model reads volumes: give the folder that its slices lie in")
         if not self._reads_volumes and len(image.space) == 3:

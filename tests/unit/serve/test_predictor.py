@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from PIL import Image as Pillow
 
-from grandrounds import families, prepare
+from grandrounds import families, formats, prepare
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.price import noise_view
@@ -232,3 +232,23 @@ def test_an_exam_with_two_series_of_one_kind_says_so(of_exams, tmp_path):
     found = Predictor(of_exams).predict([tmp_path / "other"])
 
     assert found["outside"].to_list() == ["2 series of the exam are axial, and all were read"]
+
+
+def test_a_volume_is_read_slice_by_slice_where_the_model_reads_planes(of_planes, tmp_path, monkeypatch):
+    """Each slice has a row, as it had in the study, and the file is decoded once; a plane has one of its own."""
+    pixels = np.stack([grey(level, seed, (8, 8)) for seed, level in enumerate((DARK, BRIGHT, DARK))])
+    write_nifti(tmp_path / "scan.nii.gz", pixels, (1.0, 1.0, 1.0))
+    Pillow.fromarray(pixels[1]).save(tmp_path / "slice.png")
+    opened, before = [], formats.read_frames
+
+    def counted(path, **asked):
+        opened.append(path)
+        return before(path, **asked)
+
+    monkeypatch.setattr(formats, "read_frames", counted)
+    found = Predictor(of_planes).predict([tmp_path])
+
+    assert found["frame"].to_list() == [0, 1, 2, None]
+    assert found["predicted"].to_list() == ["class 0", "class 1", "class 0", "class 1"]
+    assert found["prob_class 1"][1] == pytest.approx(found["prob_class 1"][3])
+    assert len(opened) == 1
