@@ -83,14 +83,13 @@ class Bundle(Spec):
     envelope: Envelope | None = None
     files: dict[str, str]
     seal: str | None = None
+    fingerprint: str
+    simulated: bool = False
+    warning: str = "Research software; not a medical device."
 
     def sealed(self) -> str:
         """Return the hash of the manifest without its seal."""
         return digest(self.model_dump(mode="json", exclude={"seal"}))
-
-    fingerprint: str
-    simulated: bool = False
-    warning: str = "Research software; not a medical device."
 
 
 def write(

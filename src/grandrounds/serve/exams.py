@@ -84,8 +84,9 @@ def found_in(path: Path, series: Sequence[str], *, volumes: bool, kinds: Sequenc
         return [Found(one, *_named(lies_in, one.path, series)) for each in images for one in _planes(each)]
     if not path.is_dir():
         return [Found(one, *_named(lies_in, one.path, series)) for one in images]
-    whole = [one for one in images if formats.n_slices(one.path) is not None]
-    stacks = _by_folder([one.path for one in images if one not in whole])
+    is_whole = {one.path: formats.n_slices(one.path) is not None for one in images}
+    whole = [one for one in images if is_whole[one.path]]
+    stacks = _by_folder([path for path in is_whole if not is_whole[path]])
     return [
         *(Found(one, *_named(lies_in, one.path, series)) for one in whole),
         *(Found(Where(folder), *_named(lies_in, folder, series), slices) for folder, slices in stacks.items()),
@@ -103,11 +104,10 @@ def _planes(image: Where) -> Iterator[Where]:
 
 def _by_folder(files: Sequence[Path]) -> dict[Path, tuple[Part, ...]]:
     """Return the slices that lie in each folder, 9 before 10."""
-    ordered = sorted(files, key=lambda file: natural(file.name))
-    return {
-        folder: tuple(Part(file) for file in ordered if file.parent == folder)
-        for folder in dict.fromkeys(file.parent for file in files)
-    }
+    slices: dict[Path, list[Part]] = {file.parent: [] for file in files}
+    for file in sorted(files, key=lambda file: natural(file.name)):
+        slices[file.parent].append(Part(file))
+    return {folder: tuple(parts) for folder, parts in slices.items()}
 
 
 def _named(lies_in: Path, place: Path, series: Sequence[str]) -> tuple[str, str | None]:

@@ -25,6 +25,7 @@ from grandrounds.families.exam import series_of
 from grandrounds.families.protocol import View
 from grandrounds.formats import Where
 from grandrounds.image import Image
+from grandrounds.prepare.orient import Reorient
 from grandrounds.serve import bundle as bundles
 from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
@@ -224,6 +225,9 @@ class Predictor:
     def _look(self, image: Image) -> Look:
         if self.bundle.envelope is None:
             return Look(None, None)
+        for step in self.bundle.pipeline.whole:
+            if isinstance(step, Reorient):
+                image = step(image)  # whose axes run as those of training, so that their spacings can be compared
         kind = {"modality": image.modality, "body_part": image.header.get("body_part")}
         return self.bundle.envelope.look(measuring.seen(image) | kind)
 

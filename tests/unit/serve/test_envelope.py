@@ -5,6 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -185,6 +186,29 @@ def test_of_an_exam_any_image_can_lie_outside(tmp_path):
     assert found["predicted"].null_count() == 0
     assert found["outside"].is_not_null().to_list() == [True, False]
     assert found["outside"][0].count("4 mm apart") == 1
+
+
+def test_a_volume_that_was_turned_is_as_far_apart_as_it_was(tmp_path):
+    """Spacings are compared along the same axes of the patient, however a file stores them."""
+    space = (5, SIDE_PX, SIDE_PX)
+    view = noise_view((1, *space), 24, 2)
+    (tmp_path / "fitted").mkdir()
+    families.build("thumbnail").fit(view, view, Budget(epochs=1), 0, lambda _: None).save(tmp_path / "fitted")
+    grey = np.random.default_rng(0).integers(20, 200, space).astype(np.uint8)
+    bundle.write(
+        tmp_path / "model", [tmp_path / "fitted"], family="thumbnail", task=view.task, shape=(1, *space),
+        fingerprint="x", envelope=around([grey], spacing_mm=[5.0, 1.0, 1.0]),
+        pipeline=Pipeline(whole=(prepare.build_step({"step": "reorient"}), *SCALE.each)),
+    )  # fmt: skip
+    stored = SimpleITK.GetImageFromArray(grey)
+    stored.SetSpacing((1.0, 1.0, 5.0))
+    (tmp_path / "new").mkdir()
+    for name, order in (("plain", (0, 1, 2)), ("turned", (2, 0, 1))):
+        SimpleITK.WriteImage(SimpleITK.PermuteAxes(stored, order), str(tmp_path / "new" / f"{name}.nii.gz"))
+    found = Predictor(tmp_path / "model").predict([tmp_path / "new"])
+
+    assert found["outside"].to_list() == [None, None]
+    assert found["prob_class 1"].n_unique() == 1
 
 
 def test_a_model_of_an_earlier_version_answers_as_it_did(model, tmp_path):
