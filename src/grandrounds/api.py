@@ -154,8 +154,9 @@ def _flattered(folder: Path, metric: str) -> Iterator[str]:
 
 
 def predict(
-    model: Path, images: Sequence[Path], *, masks: Path | None = None, options: SourceOptions | None = None
-) -> pl.DataFrame:
+    model: Path, images: Sequence[Path],
+    *, masks: Path | None = None, options: SourceOptions | None = None, by: tables.Unit = "sample",
+) -> pl.DataFrame:  # fmt: skip
     """Return one row per image, or per exam where the model reads exams, with one probability column a class.
 
     Args:
@@ -163,11 +164,12 @@ def predict(
         images: Files, or folders that hold some; or one set as for `plan`, where it is a table or has options.
         masks: Folder of the images' masks, for a model that reads masked images; None for where its own were.
         options: How the set is read; None for files and folders as they lie.
+        by: What a row is about: an image, or the case or patient that the study compared. Of files each is a case.
     """
     from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     several.refuse(model, "each of its tasks ships a model of its own")
-    return Predictor(model / MODEL if (model / MODEL).is_dir() else model, masks).answer(images, options)
+    return Predictor(model / MODEL if (model / MODEL).is_dir() else model, masks).answer(images, options, by)
 
 
 def evaluate(

@@ -24,14 +24,13 @@ from grandrounds.families.protocol import View
 from grandrounds.formats.abreast import Crew
 from grandrounds.report import gather
 from grandrounds.report.content import ReportContent
-from grandrounds.serve.answers import answers, in_words, with_shipped
+from grandrounds.serve.answers import answers, in_words, of_member, with_shipped
 from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.predictor import Predictor
-from grandrounds.shapes import Probs
 from grandrounds.splits import SplitPlan, ledger
 from grandrounds.study import pseudonyms
 from grandrounds.study.evidence import VERDICT
-from grandrounds.tables import PROB, Role, Task, Unit
+from grandrounds.tables import Role, Task, Unit
 from grandrounds.wording import many
 
 MODEL: Final = "model"
@@ -244,7 +243,7 @@ def _predicted(
     rows = told.select("sample", "case", "patient").with_columns(rows["label"], unit=pl.lit("sample"),
                                                                  role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip
     bundle = predictor.bundle
-    trials = [_trial(rows, bundle.task, probs, bundle.family, fold) for fold, probs in enumerate(members)]
+    trials = [of_member(rows, bundle, probs, member) for member, probs in enumerate(members)]
     return tables.check(pl.concat(trials), tables.PREDICTIONS), told, _unlike(predictor.unlike(pixels))
 
 
@@ -252,15 +251,6 @@ def _unlike(said: Sequence[str | None]) -> tuple[str, ...]:
     n = sum(one is not None for one in said)
     what = f"{n} of {len(said)} images show something else than those of training did"
     return (f"{what}; of images like those 1 in 100 does.",) if n else ()
-
-
-def _trial(rows: pl.DataFrame, task: Task, probs: Probs, family: str, fold: int) -> pl.DataFrame:
-    names = {"family": family, "recipe": family, "trial": f"{family} {fold}", "task": task.name}
-    return rows.with_columns(
-        *(pl.lit(value).alias(name) for name, value in names.items()),
-        pl.lit(fold).alias("fold"),
-        *(pl.Series(PROB + name, probs[:, at]) for at, name in enumerate(task.classes)),
-    )
 
 
 def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:

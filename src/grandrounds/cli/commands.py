@@ -24,6 +24,7 @@ from grandrounds.report import network
 from grandrounds.running import STUDY
 from grandrounds.study.engine import Silent
 from grandrounds.study.spec import Ask, Study
+from grandrounds.tables import Unit
 from grandrounds.training import launched
 
 Out = Annotated[Path | None, Parameter(name=["--out", "-o"])]
@@ -214,8 +215,8 @@ def audit_(
 
 
 def predict_(
-    model: Path, images: list[Path], /, out: Out = None, *, masks: Path | None = None, json_: Json = False,
-    read: Read = None,
+    model: Path, images: list[Path], /, out: Out = None, *, by: Literal["image", "case", "patient"] = "image",
+    masks: Path | None = None, json_: Json = False, read: Read = None,
 ) -> None:  # fmt: skip
     """Apply the model that a run ships to images, with one probability column per class.
 
@@ -223,12 +224,15 @@ def predict_(
         model: A finished run folder, or its folder `model`.
         images: Image files, folders of them, or NPZ archives; or one set as for `plan`, with its options.
         out: CSV file; the terminal by default.
+        by: What a row is about: an image, or the case or patient that the study compared, for which it set thresholds;
+            of files each is a case, with all of its slices.
         masks: Folder of the images' masks, for a model that reads masked images; by default where its own were.
         json_: Print as JSON.
         read: How a set is read; without any of these, files and folders are taken as they lie.
     """
     out = options.result_in(out, ".csv", images)
-    frame = api.predict(model, images, masks=masks, options=read)
+    unit: Unit = "sample" if by == "image" else by
+    frame = api.predict(model, images, masks=masks, options=read, by=unit)
     if out is not None:
         api.save_csv(frame, out)
         n_refused, n_outside = frame["refused"].count(), frame["outside"].count()

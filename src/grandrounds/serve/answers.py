@@ -5,6 +5,8 @@ Members predict samples; their predictions stand in a table `predictions` whose 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from grandrounds import tables
@@ -13,6 +15,7 @@ from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.crossfit import applied
 from grandrounds.serve.bundle import Bundle
+from grandrounds.shapes import Probs
 from grandrounds.tables import PROB
 
 
@@ -29,6 +32,47 @@ def answers(bundle: Bundle, members: pl.DataFrame) -> pl.DataFrame:
     rows = checked(members, bundle.task, tables.ROLES)
     levels.settled(bundle.unit, rows, bundle.task)
     return levels.lift(rows, bundle.task, bundle.unit, _rules(bundle))
+
+
+def of_member(rows: pl.DataFrame, bundle: Bundle, probs: Probs, member: int) -> pl.DataFrame:
+    """Return what a member states of samples as rows of a table `predictions`.
+
+    Args:
+        rows: What is known of the samples, by columns of that table.
+        bundle: What ships.
+        probs: (N, K).
+        member: Its number.
+    """
+    family, task = bundle.family, bundle.task
+    names = {"family": family, "recipe": family, "trial": f"{family} {member}", "task": task.name}
+    return rows.with_columns(
+        *(pl.lit(value).alias(name) for name, value in names.items()),
+        pl.lit(member).alias("fold"),
+        *(pl.Series(PROB + name, probs[:, at]) for at, name in enumerate(task.classes)),
+    )
+
+
+def unlabelled(bundle: Bundle, rows: pl.DataFrame, members: Sequence[Probs]) -> pl.DataFrame:
+    """Return what ships answers of each case, or patient, of images whose labels nobody knows.
+
+    Args:
+        bundle: What ships.
+        rows: Columns `case, patient` of each image.
+        members: (N, K) of each member.
+
+    Returns:
+        One row each: its name under the name of its level, and the columns of probabilities.
+    """
+    # No rule of combining looks at labels; they are the same for all, so that no case contradicts itself.
+    known = rows.select("case", "patient").with_columns(
+        sample=pl.int_range(pl.len()).cast(pl.String), label=pl.lit(bundle.task.classes[0]), unit=pl.lit("sample"),
+        role=pl.lit("external"), repeat=0, seed=0,
+    )  # fmt: skip
+    each = [of_member(known, bundle, probs, member) for member, probs in enumerate(members)]
+    told = answers(bundle, tables.check(pl.concat(each), tables.PREDICTIONS))
+    told = with_shipped(bundle, told, recalibrated=True)
+    ships = told.filter(family=told["family"][-1])
+    return ships.select(pl.col("sample").alias(bundle.unit), pl.selectors.starts_with(PROB))
 
 
 def with_shipped(bundle: Bundle, told: pl.DataFrame, *, recalibrated: bool) -> pl.DataFrame:

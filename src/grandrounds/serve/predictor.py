@@ -2,7 +2,7 @@
 
 Where the study compared what a row is about, what the members say is recalibrated and the thresholds that it set are
 applied. Where it compared cases or patients and a row is an image, calibrators and thresholds are theirs: of a single
-image a probability is as stated, and `answers.answers` makes cases or patients of images.
+image a probability is as stated. Asked for cases or patients, it makes one answer of the images of each, see `answers`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ from grandrounds.formats import Where
 from grandrounds.image import Image
 from grandrounds.prepare.orient import Reorient
 from grandrounds.serve import bundle as bundles
+from grandrounds.serve.answers import unlabelled
 from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
 from grandrounds.serve.in_order import InOrder
 from grandrounds.serve.likeness import Likeness
 from grandrounds.shapes import Batch, Images, Probs
-from grandrounds.tables import IMAGES, PROB
+from grandrounds.tables import IMAGES, PROB, Unit
+from grandrounds.wording import many
 
 _TABLES, _NO_COLUMN = (".csv", ".tsv"), "none"
 BATCH = 256  # images, or slices of volumes, in memory at a time
@@ -50,6 +52,20 @@ class _Shown(NamedTuple):
 
     pixels: Batch
     outside: str | None
+
+
+class _Read(NamedTuple):
+    """Images that were read, a row each.
+
+    Args:
+        named: Where each lies, and what else names it.
+        looks: What each is beside those of training.
+        members: (N, K) of each member, as it states them; not a number where an image is refused.
+    """
+
+    named: pl.DataFrame
+    looks: list[Look]
+    members: list[Probs]
 
 
 class Predictor:
@@ -92,28 +108,40 @@ class Predictor:
         """Return the probabilities of each member as it states them, each (N, K)."""
         return [member.predict(view) for member in self._members]
 
-    def _mean_on(self, view: View) -> Probs:
+    def _mean(self, members: Sequence[Probs]) -> Probs:
         """Return the mean of the members, (N, K), recalibrated where a row is about what the study compared."""
-        stated = self.members_on(view)
-        if self._answers and self.bundle.calibrators:
+        read = np.isfinite(members[0]).all(axis=1)
+        stated = [probs[read] for probs in members]
+        if read.any() and self._answers and self.bundle.calibrators:
             stated = [applied(own, probs) for own, probs in zip(self.bundle.calibrators, stated, strict=True)]
-        mean: Probs = np.mean(stated, axis=0)
+        mean = np.full(members[0].shape, np.nan)
+        if read.any():
+            mean[read] = np.mean(stated, axis=0)
         return mean
 
-    def answer(self, paths: Sequence[Path], options: SourceOptions | None) -> pl.DataFrame:
+    def answer(
+        self, paths: Sequence[Path], options: SourceOptions | None, by: Unit = "sample"
+    ) -> pl.DataFrame:  # fmt: skip
         """Return what is predicted of files and folders as they lie, or of a set: a table, or whatever has options.
 
+        Args:
+            paths: Files and folders, or a set.
+            options: How the set is read.
+            by: What a row is about: an image, or the case or patient that the study compared.
+
         Raises:
-            BadSpec: A set is not named alone.
+            BadSpec: A set is not named alone, or the study compared something else.
         """
+        self._refuse_other(by)
         if options is None and not any(path.suffix.lower() in _TABLES for path in paths):
-            return self.predict(paths)
+            return self.predict(paths) if by == "sample" else self._by_unit(self._read(paths))
         if len(paths) != 1:
             raise BadSpec("a table, or a set with options, stands alone", remedy="predict one set at a time")
         options = options or SourceOptions(unit="volume" if self._reads_volumes else "slice")
         if paths[0].suffix.lower() in _TABLES:
             options = options.replaced(label=options.label or _NO_COLUMN)
-        return self.predict_set(data.open_dataset(str(paths[0]), options))
+        opened = data.open_dataset(str(paths[0]), options)
+        return self.predict_set(opened) if by == "sample" else self._by_unit(self._read_whole(opened))
 
     def predict(self, paths: Sequence[Path]) -> pl.DataFrame:
         """Return one row per image, or exam: where it is, the likeliest class, its probabilities, what thresholds call.
@@ -125,13 +153,19 @@ class Predictor:
         Raises:
             BadData: There are no images, or nothing at a path.
         """
+        read = self._read(paths)
+        return self._rows(read.named.drop("case", "patient").hstack(_told(read.looks)), self._mean(read.members))
+
+    def _read(self, paths: Sequence[Path]) -> _Read:
         look = partial(found_in, series=self._series, volumes=self._reads_volumes, kinds=self.bundle.kinds)
         found = [(path, one) for path in paths for one in look(path)]
         if not found:
             raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
         asked = list(_exams(found) if self._of_exams else (_Asked(one.where, (one,)) for _, one in found))
         n_each = max(1, BATCH // self.bundle.shape[1]) if self._reads_volumes else BATCH
-        return pl.concat([self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)])
+        parts = [self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)]
+        members = [np.concatenate(each) for each in zip(*(part.members for part in parts), strict=True)]
+        return _Read(pl.concat(part.named for part in parts), [look for part in parts for look in part.looks], members)
 
     def looks(self, samples: pl.DataFrame) -> list[Look]:
         """Return what each image of a table `samples` is beside those of training."""
@@ -149,29 +183,64 @@ class Predictor:
         Raises:
             BadData: An image does not suit the model.
         """
+        read = self._read_set(opened)
+        named = read.named.select("path", "case", *(() if self._of_exams else ("sample",)))
+        rows = self._rows(named.hstack(_told(read.looks)), self._mean(read.members))
+        return pl.concat([rows, opened.bad.select("path", refused="reason")], how="diagonal")
+
+    def _read_whole(self, opened: Dataset) -> _Read:
+        """Return what was read of a set of which all can be: without an image a case may be another."""
+        if opened.bad.height:
+            first = opened.bad.row(0, named=True)
+            raise BadData(
+                f"{many(opened.bad.height, 'image')} cannot be read, so that a case may lack one; the first: "
+                f"{first['reason']}",
+                where=first["path"], remedy="mend them, or take their cases out of the table",
+            )  # fmt: skip
+        if self.bundle.unit == "patient" and not opened.patient_known:
+            raise BadData("nothing says whose images these are", where=opened.root, remedy="name a column: --patient")
+        return self._read_set(opened)
+
+    def _read_set(self, opened: Dataset) -> _Read:
         with tempfile.TemporaryDirectory() as home:
             pipeline = self.suiting([one for one, _ in opened.colours])
             prepared = prepare.materialise(opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes)
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
             pixels = prepared.chosen(np.arange(opened.samples.height))
-            probs = self._mean_on(View(pixels, opened.samples, None, self.bundle.task))
+            members = self.members_on(View(pixels, opened.samples, None, self.bundle.task))
             unlike = self.unlike(pixels)
         unit = "case" if self._of_exams else "sample"
         looks = [look.beside(said) for look, said in zip(self.looks(opened.samples), unlike, strict=True)]
-        told = _told_of(opened.samples[unit], looks)
         firsts = opened.samples[unit].is_first_distinct()
         where = opened.files.unique("sample", keep="first", maintain_order=True).select("sample", "path")
-        named = opened.samples.select("sample", "case").join(where, on="sample", maintain_order="left").filter(firsts)
-        named = named.select("path", "case", *(() if self._of_exams else ("sample",)))
-        return pl.concat(
-            [
-                self._rows(named.hstack(told), probs[firsts.to_numpy()]),
-                opened.bad.select("path", refused="reason"),
-            ],
-            how="diagonal",
-        )
+        named = opened.samples.select("sample", "case", "patient").join(where, on="sample", maintain_order="left")
+        first = firsts.to_numpy()
+        return _Read(named.filter(firsts), _looks_of(opened.samples[unit], looks), [one[first] for one in members])
 
-    def _batch(self, asked: Sequence[_Asked]) -> pl.DataFrame:
+    def _refuse_other(self, by: Unit) -> None:
+        """Refuse to answer of what the study did not compare: no threshold and no calibrator was made for it."""
+        if by not in ("sample", self.bundle.unit):
+            words = "images" if self.bundle.unit == "sample" else f"{self.bundle.unit}s"
+            raise BadSpec(f"the study compared {words}, and not {by}s", remedy="leave out --by")
+
+    def _by_unit(self, read: _Read) -> pl.DataFrame:
+        """Return one row per case or patient; one of whose images is refused is refused."""
+        unit = self.bundle.unit
+        if unit == "patient" and read.named["patient"].null_count():
+            raise BadSpec("files do not say whose images they are", remedy="give a table with a column patient")
+        rows = read.named.with_columns(pl.coalesce("patient", "case").alias("patient"))
+        names, refused = rows[unit], {name for name, look in zip(rows[unit], read.looks, strict=True) if look.refused}
+        whole = ~names.is_in(list(refused))
+        named = rows.filter(names.is_first_distinct()).select("path", unit)
+        probs = np.full((named.height, len(self.bundle.task.classes)), np.nan)
+        if whole.any():
+            found = unlabelled(self.bundle, rows.filter(whole), [one[whole.to_numpy()] for one in read.members])
+            probs = named.join(found, on=unit, how="left", maintain_order="left").drop("path", unit).to_numpy()
+        if unit == "case" and named["path"].equals(named["case"]):
+            named = named.drop("case")  # files of their own have no other name
+        return self._rows(named.hstack(_told(_looks_of(names, read.looks))), probs, answers=True)
+
+    def _batch(self, asked: Sequence[_Asked]) -> _Read:
         pixels: list[list[Batch]] = []
         looks: list[Look] = []
         for one in asked:
@@ -183,17 +252,22 @@ class Predictor:
             else:
                 pixels.append([image.pixels for image in shown])
                 looks.append(Look(None, _joined([*_twice(one), *(image.outside for image in shown)])))
-        probs = np.full((len(asked), len(self.bundle.task.classes)), np.nan)  # (N, K)
+        shape = len(asked), len(self.bundle.task.classes)
+        members = [np.full(shape, np.nan) for _ in self._members]
         read = [k for k, look in enumerate(looks) if look.refused is None]
         if read:
             samples = _samples([asked[k] for k in read])
             view = View(np.stack([one for each in pixels for one in each]), samples, None, self.bundle.task)
-            probs[read] = self._mean_on(view)[samples["case"].is_first_distinct().to_numpy()]
+            firsts = samples["case"].is_first_distinct().to_numpy()
+            for member, probs in zip(members, self.members_on(view), strict=True):
+                member[read] = probs[firsts]
         places = pl.DataFrame(
-            [(str(one.where.path), one.where.member, one.where.frame) for one in asked],
-            schema={"path": pl.String(), "member": pl.String(), "frame": pl.Int64()}, orient="row",
+            [(str(one.where.path), one.where.member, one.where.frame, *_owner(one.where)) for one in asked],
+            schema={"path": pl.String(), "member": pl.String(), "frame": pl.Int64(), "case": pl.String(),
+                    "patient": pl.String()},
+            orient="row",
         )  # fmt: skip
-        return self._rows(places.hstack(_told(looks)), probs)
+        return _Read(places, looks, members)
 
     def _check_known(self, asked: _Asked) -> None:
         """Refuse what lacks something, and an exam none of whose series the model knows."""
@@ -241,8 +315,14 @@ class Predictor:
                 else "save it with as many channels as the images of the study had",
             )
 
-    def _rows(self, told: pl.DataFrame, probs: Probs) -> pl.DataFrame:
-        """Return the rows of an answer: what each is about, the likeliest class, probabilities, what is called."""
+    def _rows(self, told: pl.DataFrame, probs: Probs, *, answers: bool = False) -> pl.DataFrame:
+        """Return the rows of an answer: what each is about, the likeliest class, probabilities, what is called.
+
+        Args:
+            told: What names each, and what is said of it.
+            probs: (N, K).
+            answers: Whether rows are what the study compared although the model reads something else.
+        """
         classes = self.bundle.task.classes
         refused = told["refused"].is_not_null()
         likeliest = [None if no else classes[int(row.argmax())] for row, no in zip(probs, refused, strict=True)]
@@ -250,11 +330,12 @@ class Predictor:
         columns = [pl.Series(PROB + name, probs[:, k]).fill_nan(None) for k, name in enumerate(classes)]
         predicted = pl.Series("predicted", likeliest, dtype=pl.String())
         places = [name for name in told.columns if name not in Look._fields]
-        return told.select(*places, predicted, *Look._fields, *columns).with_columns(self._calls())
+        called = self._calls() if answers or self._answers else ()
+        return told.select(*places, predicted, *Look._fields, *columns).with_columns(called)
 
     def _calls(self) -> list[pl.Expr]:
-        """Return whether each threshold calls its class; none where a row is not what the study compared."""
-        known = self.bundle.thresholds if self._answers else ()
+        """Return whether each threshold calls its class."""
+        known = self.bundle.thresholds
         return [(pl.col(PROB + one.label) >= one.at).alias(f"{one.label}: {one.rule}") for one in known]
 
 
@@ -262,12 +343,17 @@ def _told(looks: Sequence[Look]) -> pl.DataFrame:
     return pl.DataFrame(looks, schema=dict.fromkeys(Look._fields, pl.String()), orient="row")
 
 
-def _told_of(units: pl.Series, looks: Sequence[Look]) -> pl.DataFrame:
-    """Return one row for each unit, in the order in which they come: what is said of any of its images."""
+def _looks_of(units: pl.Series, looks: Sequence[Look]) -> list[Look]:
+    """Return one look for each unit, in the order in which they come: what is said of any of its images."""
     parts: dict[str, list[Look]] = {}
     for unit, look in zip(units, looks, strict=True):
         parts.setdefault(unit, []).append(look)
-    return _told([Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()])
+    return [Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()]
+
+
+def _owner(where: Where) -> tuple[str, None]:
+    """Return the case of an image that nobody describes, which is its file, and its patient, whom nobody knows."""
+    return str(where.path) if where.member is None else f"{where.path}/{where.member}/{where.frame}", None
 
 
 def _twice(asked: _Asked) -> Iterator[str]:

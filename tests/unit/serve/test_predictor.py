@@ -14,7 +14,7 @@ from grandrounds import families, formats, prepare
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families.price import noise_view
-from grandrounds.families.protocol import Budget
+from grandrounds.families.protocol import Budget, View
 from grandrounds.image import Geometry, Image
 from grandrounds.layouts.copies_volumes import write_nifti
 from grandrounds.prepare import Pipeline, artefact
@@ -252,3 +252,70 @@ def test_a_volume_is_read_slice_by_slice_where_the_model_reads_planes(of_planes,
     assert found["predicted"].to_list() == ["class 0", "class 1", "class 0", "class 1"]
     assert found["prob_class 1"][1] == pytest.approx(found["prob_class 1"][3])
     assert len(opened) == 1
+
+
+@pytest.fixture(scope="module")
+def of_slices(tmp_path_factory):
+    """Two members that read planes, of a study that compared cases: one combines slices by their mean, one by most."""
+    folder = tmp_path_factory.mktemp("slices")
+    fitted = []
+    for seed in range(2):
+        view = dataclasses.replace(planted(20 + seed, ("images",)), flips=False)
+        view = dataclasses.replace(view, pixels=np.ascontiguousarray(view.pixels[:, :, 0]))
+        fitted.append(folder / f"fitted {seed}")
+        fitted[-1].mkdir()
+        families.build("thumbnail").fit(view, view, Budget(epochs=1), seed, lambda _: None).save(fitted[-1])
+    youden = bundle.Threshold(rule="Youden", label="class 1", at=0.4)
+    bundle.write(
+        folder / "model", fitted, family="thumbnail", task=view.task, pipeline=Pipeline(whole=(SCALE,)),
+        shape=(1, 8, 8), fingerprint="x", unit="case", thresholds=(youden,), rules=({"name": "mean"}, {"name": "max"}),
+    )  # fmt: skip
+    return folder / "model"
+
+
+def scans(folder):
+    """Write a bright, a mixed and a damaged volume."""
+    for name, levels in (("bright", [BRIGHT] * 3), ("mixed", [DARK, BRIGHT, DARK])):
+        pixels = np.stack([grey(level, seed, (8, 8)) for seed, level in enumerate(levels)])
+        write_nifti(folder / f"{name}.nii.gz", pixels, (1.0, 1.0, 1.0))
+    flat = np.stack([grey(BRIGHT, 0, (8, 8)), np.full((8, 8), 7, np.uint8)])
+    write_nifti(folder / "torn.nii.gz", flat, (1.0, 1.0, 1.0))
+    content = (folder / "torn.nii.gz").read_bytes()
+    (folder / "torn.nii.gz").write_bytes(content[: len(content) // 2])
+
+
+def test_cases_are_answered_without_labels(of_slices, tmp_path):
+    """Each member combines the slices by its own rule, the mean of both is called, and a damaged volume is refused."""
+    scans(tmp_path / "new")
+    predictor = Predictor(of_slices)
+    found = predictor.answer([tmp_path / "new"], None, "case").sort("path")
+    slices = predictor.predict([tmp_path / "new" / "mixed.nii.gz"])
+    pixels = np.stack([grey(level, seed, (8, 8))[None] for seed, level in enumerate((DARK, BRIGHT, DARK))])
+    samples = slices.select(sample=pl.col("frame").cast(pl.String))
+    view = View(pixels.astype(np.float32) / 255, samples, None, predictor.bundle.task)
+    one, other = predictor.members_on(view)
+    most = other.max(axis=0) / other.max(axis=0).sum()  # without a positive class each is combined, and made 1 again
+
+    assert [path.rpartition("/")[2] for path in found["path"]] == ["bright.nii.gz", "mixed.nii.gz", "torn.nii.gz"]
+    assert found["refused"].is_not_null().to_list() == [False, False, True]
+    assert found["prob_class 1"][1] == pytest.approx((one.mean(axis=0)[1] + most[1]) / 2, abs=1e-6)
+    assert found["class 1: Youden"].to_list() == [True, found["prob_class 1"][1] >= 0.4, None]
+    assert "class 1: Youden" not in slices.columns
+
+
+def test_cases_of_a_table_are_answered_and_patients_are_not_what_was_compared(of_slices, tmp_path):
+    """The column names the case; without an image of it nothing is answered."""
+    (tmp_path / "new").mkdir()
+    for at, level in enumerate((BRIGHT, BRIGHT, DARK, DARK)):
+        Pillow.fromarray(grey(level, at, (8, 8))).save(tmp_path / "new" / f"{at}.png")
+    table = tmp_path / "new" / "scans.csv"
+    table.write_text("image,case\n0.png,one\n1.png,one\n2.png,two\n3.png,two\n")
+    predictor = Predictor(of_slices)
+    found = predictor.answer([table], None, "case")
+
+    assert found.select("case", "predicted").rows() == [("one", "class 1"), ("two", "class 0")]
+    with pytest.raises(BadSpec, match="the study compared cases, and not patients"):
+        predictor.answer([table], None, "patient")
+    (tmp_path / "new" / "3.png").write_bytes(b"\x89PNG")
+    with pytest.raises(BadData, match="1 image cannot be read, so that a case may lack one"):
+        predictor.answer([table], None, "case")
