@@ -37,7 +37,11 @@ MODEL: Final = "model"
 HOME: Role = "external"
 _NOBODY = (
     "The patients are unknown, so whether they were in the study could not be checked; no image has the pixels of one "
-    "of the study."
+    "of the study. Nearly identical ones are not looked for."
+)
+_NONE_MET = (
+    "No patient of these data was in the study, and no image has the pixels of one of the study; nearly identical ones "
+    "are not looked for."
 )
 _ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
 
@@ -100,7 +104,7 @@ def evaluate(
     if role is not None:
         notes += (f"Only those whom the official split of these data calls {role} are judged.",)
     predictor.pipeline.refuse_tested(opened.samples["patient"])
-    notes += _refuse_seen(run, predictor, opened, namesakes)
+    notes += (*_refuse_seen(run, predictor, opened, namesakes), *_contradicting(opened, labels))
     judged, said = _judged(predictor, opened, labels, skip_bad)
     notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
@@ -182,7 +186,18 @@ def _refuse_seen(
             f"{many(n_met, 'patient', 'have')} the names of patients that the model was trained on", where=opened.root,
             remedy="leave them out; or say that they are other people of the same name, with --namesakes",
         )  # fmt: skip
-    return ("No patient of these data was in the study, and no image has the pixels of one of the study.",)
+    return (_NONE_MET,)
+
+
+def _contradicting(opened: Dataset, labels: pl.DataFrame) -> tuple[str, ...]:
+    """Return how many images there are of which the very same pixels have two labels."""
+    rows = opened.samples.select("case", "sha256").drop_nulls().join(labels, on="case")
+    n = rows.group_by("sha256").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1).height
+    return (
+        (f"{many(n, 'image', 'stand')} there with two labels: one of them is wrong, and both were judged.",)
+        if n
+        else ()
+    )
 
 
 def _noted(opened: Dataset, whose: str) -> tuple[str, ...]:
