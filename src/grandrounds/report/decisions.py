@@ -15,8 +15,8 @@ from grandrounds.report.rounding import interval, opened, share
 
 _HOW = (
     "Every rule was set before the test role was looked at ({role}), and is counted there as it stands. Each trial has "
-    "its own threshold; shown is their mean. Intervals rest on draws of their own: of a number that stands above as well "
-    "their last digits may differ."
+    "its own threshold; shown is their mean. Intervals rest on draws of their own: of a number that stands above as "
+    "well their last digits may differ."
 )
 _CAPTIONS = {
     "ece": "How good the probabilities are, as stated and recalibrated",
