@@ -17,6 +17,7 @@ from grandrounds.report.blocks import Block, Cell, Column, Folded, Panels, Pictu
 from grandrounds.report.rendering import environment
 from grandrounds.report.rounding import count, share
 from grandrounds.report.stard import flow_section
+from grandrounds.wording import many
 
 FEW_PATIENTS = 10
 MOST_ROWS = 60  # of any table; the rest is in fingerprint.json
@@ -119,7 +120,7 @@ def _who(content: InspectionContent) -> Section:
     if len(told) > 1:
         table = _crossed(content, told)
         words = " × ".join(title.lower().removesuffix(" in years") for _, title in told)
-        blocks.append(Folded(f"Class × {words}: {len(table.rows)} groups", (table,)))
+        blocks.append(Folded(f"Class × {words}: {many(len(table.rows), 'group')}", (table,)))
     if not told:
         blocks.append(Prose(("Site, sex and age are not known of these images.",)))
     return Section("who", "Who is shown", tuple(blocks))
@@ -171,7 +172,7 @@ def _cell(content: InspectionContent, found: tuple[int, int] | None) -> Cell:
     if not content.patient_known:
         return Cell(count(n_samples))
     few = 1 - n_patients / FEW_PATIENTS
-    return Cell(count(n_patients), f"{count(n_samples)} images", shade=few if few > 0 else None)
+    return Cell(count(n_patients), many(n_samples, "image"), shade=few if few > 0 else None)
 
 
 def _patients_cell(n_patients: int) -> Cell:

@@ -12,10 +12,11 @@ import polars as pl
 
 from grandrounds.report.blocks import Flow, FlowBox, Prose, Section
 from grandrounds.report.rounding import count, opened
+from grandrounds.wording import many
 
 FOUND, ANALYSED = "found", "analysed"
 MOST_REASONS = 6
-_UNITS = (("n_images", "images"), ("n_cases", "cases"), ("n_patients", "patients"))
+_UNITS = (("n_images", "image"), ("n_cases", "case"), ("n_patients", "patient"))
 
 
 def flow_section(flow: pl.DataFrame | None, *, patient_known: bool = True) -> Section | None:
@@ -60,7 +61,7 @@ def _way_out(part: pl.DataFrame) -> FlowBox:
     if rest:
         n_rest = sum(row["n_images"] for row in rest)
         lines.append(f"{count(len(rest))} more reasons: {count(n_rest)}")
-    return FlowBox(opened(rows[0]["stage"]), f"{count(sum(row['n_images'] for row in rows))} images", tuple(lines))
+    return FlowBox(opened(rows[0]["stage"]), many(sum(row["n_images"] for row in rows), "image"), tuple(lines))
 
 
 def _sum(name: str, rows: list[dict[str, Any]]) -> int | None:
@@ -70,4 +71,4 @@ def _sum(name: str, rows: list[dict[str, Any]]) -> int | None:
 
 
 def _counts(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{count(row[name])} {unit}" for name, unit in _UNITS if row.get(name) is not None)
+    return ", ".join(many(row[name], unit) for name, unit in _UNITS if row.get(name) is not None)

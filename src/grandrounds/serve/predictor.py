@@ -8,8 +8,7 @@ image a probability is as stated. Asked for cases or patients, it makes one answ
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,11 +22,11 @@ from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate.crossfit import applied
 from grandrounds.families.exam import series_of
 from grandrounds.families.protocol import View
-from grandrounds.formats import Where
 from grandrounds.image import Image
 from grandrounds.prepare.orient import Reorient
 from grandrounds.serve import bundle as bundles
 from grandrounds.serve.answers import unlabelled
+from grandrounds.serve.asked import Asked, exams_of, owner_of, samples_of, twice
 from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
 from grandrounds.serve.in_order import InOrder
@@ -38,13 +37,6 @@ from grandrounds.wording import many
 
 _TABLES, _NO_COLUMN = (".csv", ".tsv"), "none"
 BATCH = 256  # images, or slices of volumes, in memory at a time
-
-
-class _Asked(NamedTuple):
-    """What one row answers about: a place, and the images that are read for it; of an exam, its series."""
-
-    where: Where
-    images: tuple[Found, ...]
 
 
 class _Shown(NamedTuple):
@@ -161,7 +153,7 @@ class Predictor:
         found = [(path, one) for path in paths for one in look(path)]
         if not found:
             raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
-        asked = list(_exams(found) if self._of_exams else (_Asked(one.where, (one,)) for _, one in found))
+        asked = list(exams_of(found) if self._of_exams else (Asked(one.where, (one,)) for _, one in found))
         n_each = max(1, BATCH // self.bundle.shape[1]) if self._reads_volumes else BATCH
         parts = [self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)]
         members = [np.concatenate(each) for each in zip(*(part.members for part in parts), strict=True)]
@@ -240,7 +232,7 @@ class Predictor:
             named = named.drop("case")  # files of their own have no other name
         return self._rows(named.hstack(_told(_looks_of(names, read.looks))), probs, answers=True)
 
-    def _batch(self, asked: Sequence[_Asked]) -> _Read:
+    def _batch(self, asked: Sequence[Asked]) -> _Read:
         pixels: list[list[Batch]] = []
         looks: list[Look] = []
         for one in asked:
@@ -251,25 +243,25 @@ class Predictor:
                 looks.append(Look(error.in_one_line, None))
             else:
                 pixels.append([image.pixels for image in shown])
-                looks.append(Look(None, _joined([*_twice(one), *(image.outside for image in shown)])))
+                looks.append(Look(None, _joined([*twice(one), *(image.outside for image in shown)])))
         shape = len(asked), len(self.bundle.task.classes)
         members = [np.full(shape, np.nan) for _ in self._members]
         read = [k for k, look in enumerate(looks) if look.refused is None]
         if read:
-            samples = _samples([asked[k] for k in read])
+            samples = samples_of([asked[k] for k in read])
             view = View(np.stack([one for each in pixels for one in each]), samples, None, self.bundle.task)
             firsts = samples["case"].is_first_distinct().to_numpy()
             for member, probs in zip(members, self.members_on(view), strict=True):
                 member[read] = probs[firsts]
         places = pl.DataFrame(
-            [(str(one.where.path), one.where.member, one.where.frame, *_owner(one.where)) for one in asked],
+            [(str(one.where.path), one.where.member, one.where.frame, *owner_of(one.where)) for one in asked],
             schema={"path": pl.String(), "member": pl.String(), "frame": pl.Int64(), "case": pl.String(),
                     "patient": pl.String()},
             orient="row",
         )  # fmt: skip
         return _Read(places, looks, members)
 
-    def _check_known(self, asked: _Asked) -> None:
+    def _check_known(self, asked: Asked) -> None:
         """Refuse what lacks something, and an exam none of whose series the model knows."""
         for one in asked.images:
             if one.lacks is not None:
@@ -351,35 +343,6 @@ def _looks_of(units: pl.Series, looks: Sequence[Look]) -> list[Look]:
     return [Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()]
 
 
-def _owner(where: Where) -> tuple[str, None]:
-    """Return the case of an image that nobody describes, which is its file, and its patient, whom nobody knows."""
-    return str(where.path) if where.member is None else f"{where.path}/{where.member}/{where.frame}", None
-
-
-def _twice(asked: _Asked) -> Iterator[str]:
-    """Yield which series of an exam are there more than once, since each of them counts."""
-    for kind, n in Counter(one.kind for one in asked.images if one.kind is not None).items():
-        if n > 1:
-            yield f"{n} series of the exam are {kind}, and all were read"
-
-
 def _joined(said: Iterable[str | None]) -> str | None:
     """Return what is said of several images, each sentence once; None where nothing is."""
     return "; ".join(dict.fromkeys(filter(None, said))) or None
-
-
-def _exams(found: Iterable[tuple[Path, Found]]) -> Iterator[_Asked]:
-    """Yield the exams of what was found, each called by the path that was given and its own name."""
-    exams: dict[Path, list[Found]] = {}
-    for path, one in found:
-        lies_in = path if path.is_dir() else path.parent
-        exams.setdefault(lies_in if one.exam == lies_in.resolve().name else lies_in / one.exam, []).append(one)
-    yield from (_Asked(Where(place), tuple(images)) for place, images in exams.items())
-
-
-def _samples(asked: Sequence[_Asked]) -> pl.DataFrame:
-    rows = [(str(k), image.kind) for k, one in enumerate(asked) for image in one.images]
-    cases, kinds = [case for case, _ in rows], [kind for _, kind in rows]
-    names = [str(k) for k in range(len(rows))]
-    frame = pl.DataFrame({"sample": names, "case": cases, "patient": cases})
-    return frame.with_columns(pl.Series("series_kind", kinds, dtype=pl.String()))
