@@ -107,9 +107,9 @@ exit code at 0.
     "predict": """Apply the model that a run ships to new images.
 
 One row per image with one probability column per class; an image that cannot be read keeps its row, with the reason.
-Where the model reads volumes, slices that lie in one folder are one; where it reads planes, each slice of a volume has a
-row, and --by case makes one of them. Where it reads exams, a row is an exam, and its series are known by what files and
-folders are called, or by DICOM headers. A table, or whatever has options, is read as for a study.
+Where the model reads volumes, slices that lie in one folder are one; where it reads planes, each slice of a volume has
+a row, and --by case makes one of them. Where it reads exams, a row is an exam, and its series are known by what files
+and folders are called, or by DICOM headers. A table, or whatever has options, is read as for a study.
 
     grandrounds predict runs/breast new-images/ -o predictions.csv
     grandrounds predict runs/knees new-exams/
