@@ -57,9 +57,11 @@ def compare(cohort: Cohort, pairs: Sequence[Pair], primary: MetricEntry, margin:
 
 def _p(pair: Pair, primary: MetricEntry) -> float:
     """Return the p of a pair; where no draw differs its interval alone says whether there is a difference at all."""
-    low, high = of_paired(primary, pair.one, pair.other, pair.n, ALPHA)
-    open_end = pair.known and not pair.varies and low <= 0 <= high
-    return 1.0 if open_end else p_of(pair.differences, pair.estimate, pair.n)
+    if pair.known and not pair.varies:
+        low, high = of_paired(primary, pair.one, pair.other, pair.n, ALPHA)
+        if low <= 0 <= high:
+            return 1.0
+    return p_of(pair.differences, pair.estimate, pair.n)
 
 
 def judged(low: float, high: float, p_adjusted: float, margin: float, sign: int) -> str:
