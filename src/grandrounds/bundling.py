@@ -11,6 +11,7 @@ import polars as pl
 from grandrounds import families, tables
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
+from grandrounds.evaluate.called import Threshold
 from grandrounds.evaluate.cohort import checked
 from grandrounds.evaluate.gate import Ready, ready
 from grandrounds.evaluate.one_of_several import MOST_PROBABLE
@@ -18,7 +19,7 @@ from grandrounds.report.card import Shipped, card
 from grandrounds.report.gather import gather
 from grandrounds.seeds import derive
 from grandrounds.serve import bundle
-from grandrounds.serve.bundle import Bundle, Threshold
+from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.envelope import Envelope
 from grandrounds.serve.likeness import Likeness
 from grandrounds.study.run import fitted

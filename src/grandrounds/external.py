@@ -16,7 +16,6 @@ from grandrounds.data import Dataset, SourceOptions
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
-from grandrounds.evaluate.called import Threshold
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.cohort import assemble, checked
 from grandrounds.evaluate.external import Side, external
@@ -190,8 +189,9 @@ def _refuse_seen(
 
 
 def _contradicting(opened: Dataset, labels: pl.DataFrame) -> tuple[str, ...]:
-    """Return how many images there are of which the very same pixels have two labels."""
-    rows = opened.samples.select("case", "sha256").drop_nulls().join(labels, on="case")
+    """Return how many images there are of which the very same pixels have two labels; of empty ones it says nothing."""
+    shown = opened.samples.filter(pl.col("low") < pl.col("high"))
+    rows = shown.select("case", "sha256").drop_nulls().join(labels, on="case")
     n = rows.group_by("sha256").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1).height
     return (
         (f"{many(n, 'image', 'stand')} there with two labels: one of them is wrong, and both were judged.",)
@@ -273,15 +273,14 @@ def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, s
     task, unit = bundle.task, bundle.unit
     told = with_shipped(bundle, answers(bundle, members), recalibrated=True)
     away = _side(told, task, HOME, unit, samples)
-    thresholds = [Threshold(one.rule, one.label, one.at) for one in bundle.thresholds]
     if run is None:
-        return external(name, None, away, primary_for(task, "auc"), thresholds=thresholds)
+        return external(name, None, away, primary_for(task, "auc"), thresholds=bundle.thresholds)
     kept = Verdict.model_validate_json((run / VERDICT).read_text(encoding="utf-8"))
     facts = tables.read(tables.SAMPLES, run / "samples.parquet").frame
     own = tables.read(tables.PREDICTIONS, run / "predictions.parquet").frame.filter(family=bundle.family)
     here = levels.lift(checked(own, task, tables.ROLES), task, unit, levels.remembered(kept.combined))
     home = _side(here, task, "test", unit, facts)
-    return external(name, home, away, primary_for(task, kept.primary), thresholds=thresholds)
+    return external(name, home, away, primary_for(task, kept.primary), thresholds=bundle.thresholds)
 
 
 def _side(rows: pl.DataFrame, task: Task, role: Role, unit: Unit, facts: pl.DataFrame) -> Side:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,20 @@ from grandrounds.evaluate.bounds import bounds
 from grandrounds.evaluate.carriers import Carriers
 from grandrounds.evaluate.catalogue import METRICS
 from grandrounds.evaluate.cohort import Cohort, Group
+from grandrounds.specs import Spec
 from grandrounds.tables import Task
 
 METRICS_OF_CALLS = ("recall", "specificity")
 
 
-class Threshold(NamedTuple):
-    """From which probability on a class is called, and what that was set for."""
+class Threshold(Spec):
+    """From which probability on a class is called.
+
+    Args:
+        rule: What it was set for, such as `"Youden"`.
+        label: The class.
+        at: The least probability that is called.
+    """
 
     rule: str
     label: str

@@ -17,6 +17,7 @@ from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate.aggregation import Rule
 from grandrounds.evaluate.calibrators import Calibrator
+from grandrounds.evaluate.called import Threshold
 from grandrounds.prepare import Pipeline
 from grandrounds.serve.envelope import Envelope
 from grandrounds.serve.likeness import Likeness
@@ -28,20 +29,6 @@ FORMAT = 4
 _SEALED = 4  # the first format with a seal
 # The first knew neither rules nor calibrators, the second no envelope, the third no seal.
 READABLE = (1, 2, 3, 4)
-
-
-class Threshold(Spec):
-    """From which probability on a class is called.
-
-    Args:
-        rule: What it was set for, such as `"Youden"`.
-        label: The class.
-        at: The least probability that is called.
-    """
-
-    rule: str
-    label: str
-    at: float
 
 
 class Bundle(Spec):

@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from grandrounds import families, formats, prepare
 from grandrounds.data import SourceOptions
 from grandrounds.errors import BadData, BadSpec
+from grandrounds.evaluate.called import Threshold
 from grandrounds.families.price import noise_view
 from grandrounds.families.protocol import Budget, View
 from grandrounds.image import Geometry, Image
@@ -49,7 +50,7 @@ def shipped(folder, name, kinds=(), pipeline=STRAIGHT, unit="case"):
     families.build(name).fit(view, view, Budget(epochs=1), 0, lambda _: None).save(made)
     bundle.write(
         folder / "model", [made], family=name, task=view.task, pipeline=pipeline, shape=(1, *SPACE), fingerprint="x",
-        unit=unit, thresholds=(bundle.Threshold(rule="Youden", label="class 1", at=0.5),),
+        unit=unit, thresholds=(Threshold(rule="Youden", label="class 1", at=0.5),),
     )  # fmt: skip
     return folder / "model"
 
@@ -265,7 +266,7 @@ def of_slices(tmp_path_factory):
         fitted.append(folder / f"fitted {seed}")
         fitted[-1].mkdir()
         families.build("thumbnail").fit(view, view, Budget(epochs=1), seed, lambda _: None).save(fitted[-1])
-    youden = bundle.Threshold(rule="Youden", label="class 1", at=0.4)
+    youden = Threshold(rule="Youden", label="class 1", at=0.4)
     bundle.write(
         folder / "model", fitted, family="thumbnail", task=view.task, pipeline=Pipeline(whole=(SCALE,)),
         shape=(1, 8, 8), fingerprint="x", unit="case", thresholds=(youden,), rules=({"name": "mean"}, {"name": "max"}),
