@@ -26,7 +26,7 @@ from grandrounds.splits import SplitSpec
 from grandrounds.study import pseudonyms
 from grandrounds.study.engine import Listener, Silent
 from grandrounds.study.evidence import evidence
-from grandrounds.study.spec import Ask, DataSpec, JudgeSpec, Means, Study
+from grandrounds.study.spec import DATA, Ask, DataSpec, JudgeSpec, Means, Study
 from grandrounds.study.tasks import is_of_several
 
 if TYPE_CHECKING:
@@ -306,20 +306,31 @@ def describe(family: str, params: Mapping[str, Any], shape: tuple[int, ...] | No
 
 
 def names(folder: Path) -> pl.DataFrame:
-    """Return one row a sample: its pseudonyms in a run folder, and the names that they stand for.
+    """Return one row a sample: its pseudonyms in a folder of tables, and the names that they stand for.
+
+    Args:
+        folder: A run folder, or that of the tables of an external validation.
 
     Raises:
-        BadSpec: This is no run folder, or its study keeps the names as they are.
+        BadSpec: It is neither, or its study keeps the names as they are.
     """
     folder = next(iter(several.places(folder).values()), folder)  # all tasks are of the same samples
-    found = study_in(folder)
-    if found is None or found[1] is None or not (folder / pseudonyms.KEY).exists():
+    spec = _read_for(folder)
+    if spec is None or not (folder / pseudonyms.KEY).exists():
         raise BadSpec(
-            "there is no key here", where=folder, remedy="name a run folder; simulated sets and --names have no key"
-        )
-    spec = found[0].data
+            "there is no key here", where=folder,
+            remedy="name a run folder, or that of an external validation; simulated sets and --names have no key",
+        )  # fmt: skip
     opened = data.open_dataset(spec.source, spec.options, cache=folder / "data")
     return pseudonyms.who_is_who(opened, pseudonyms.key_of(folder, opened))
+
+
+def _read_for(folder: Path) -> DataSpec | None:
+    """Return what was read for the tables in a folder; None where it is no run folder and of no external validation."""
+    if (folder / DATA).exists():
+        return DataSpec.model_validate_json((folder / DATA).read_text(encoding="utf-8"))
+    found = study_in(folder)
+    return None if found is None or found[1] is None else found[0].data
 
 
 def content(folder: Path, out: Path | None = None) -> ReportContent:

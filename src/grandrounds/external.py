@@ -26,9 +26,11 @@ from grandrounds.report.content import ReportContent
 from grandrounds.serve.answers import answers, in_words, of_member, with_shipped
 from grandrounds.serve.bundle import Bundle
 from grandrounds.serve.predictor import Predictor
+from grandrounds.shapes import Images
 from grandrounds.splits import SplitPlan, ledger
-from grandrounds.study import pseudonyms
+from grandrounds.study import copies, pseudonyms
 from grandrounds.study.evidence import VERDICT
+from grandrounds.study.spec import DATA, DataSpec
 from grandrounds.tables import Role, Task, Unit
 from grandrounds.wording import many
 
@@ -36,12 +38,9 @@ MODEL: Final = "model"
 HOME: Role = "external"
 _NOBODY = (
     "The patients are unknown, so whether they were in the study could not be checked; no image has the pixels of one "
-    "of the study. Nearly identical ones are not looked for."
+    "of the study."
 )
-_NONE_MET = (
-    "No patient of these data was in the study, and no image has the pixels of one of the study; nearly identical ones "
-    "are not looked for."
-)
+_NONE_MET = "No patient of these data was in the study, and no image has the pixels of one of the study."
 _ALONE = "Only the model is at hand, not its run: whether these patients or images were in training cannot be checked."
 
 
@@ -107,9 +106,11 @@ def evaluate(
     judged, said = _judged(predictor, opened, labels, skip_bad)
     notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
+    _remember(folder, DataSpec(source=source, skip_bad=skip_bad, options=options or SourceOptions()))
     notes += _noted(opened, f"{predictor.bundle.family} of {model.name}")
-    members, samples, said = _predicted(predictor, opened, labels, judged, folder, key, ahead)
-    notes += (*said, *in_words(predictor.bundle))
+    members, samples, pixels = _predicted(predictor, opened, labels, judged, folder, key, ahead)
+    notes += (*_unlike(predictor.unlike(pixels)), *_copied(run, folder, samples["sample"], pixels))
+    notes += in_words(predictor.bundle)
     note = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
     found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=note)
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
@@ -118,6 +119,12 @@ def evaluate(
     judged_model = {gather.MODEL: gather.model_in(run)} if run else {}
     tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta | judged_model)
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
+
+
+def _remember(folder: Path, spec: DataSpec) -> None:
+    """Keep what was read, so that whoever has the images and the key can be told who is who."""
+    with tables.atomic(folder / DATA) as temporary:
+        temporary.write_text(spec.model_dump_json(indent=2), encoding="utf-8")
 
 
 def _in_our_words(opened: Dataset, task: Task, class_map: Mapping[str, str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -160,8 +167,7 @@ def _refuse_seen(
     if run is None:
         return (_ALONE,)
     plan = SplitPlan.load(run / "splits.parquet")
-    had_a_part = pl.col("case").is_in(plan.table["case"].unique().implode())
-    seen = tables.read(tables.SAMPLES, run / "samples.parquet").frame.filter(had_a_part)["sha256"].drop_nulls()
+    seen = copies.had_a_part(run)["sha256"].drop_nulls()
     n_same = int(opened.samples["sha256"].is_in(seen.implode()).sum())
     if n_same:
         closed = "; those that stayed closed can be judged with --only test" if plan.spec.scheme == "inside" else ""
@@ -241,8 +247,8 @@ def _judged(
 def _predicted(
     predictor: Predictor, opened: Dataset, labels: pl.DataFrame, judged: pl.Series,
     folder: Path, key: bytes | None, ahead: prepare.Ahead,
-) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:  # fmt: skip
-    """Return predictions of each model, the samples, under pseudonyms, and how many show something else."""
+) -> tuple[pl.DataFrame, pl.DataFrame, Images]:  # fmt: skip
+    """Return predictions of each model, the samples, under pseudonyms, and their prepared images."""
     samples = opened.samples.filter(judged)
     pipeline, home = predictor.suiting([one for one, _ in opened.colours]), folder / "prepared"
     prepared = prepare.materialise(samples, opened.files, pipeline, home, volumes=opened.volumes, ahead=ahead)
@@ -259,13 +265,25 @@ def _predicted(
                                                                  role=pl.lit(HOME), repeat=0, seed=0)  # fmt: skip
     bundle = predictor.bundle
     trials = [of_member(rows, bundle, probs, member) for member, probs in enumerate(members)]
-    return tables.check(pl.concat(trials), tables.PREDICTIONS), told, _unlike(predictor.unlike(pixels))
+    return tables.check(pl.concat(trials), tables.PREDICTIONS), told, pixels
 
 
 def _unlike(said: Sequence[str | None]) -> tuple[str, ...]:
     n = sum(one is not None for one in said)
     what = f"{n} of {len(said)} images show something else than those of training did"
     return (f"{what}; of images like those 1 in 100 does.",) if n else ()
+
+
+def _copied(run: Path | None, folder: Path, names: pl.Series, pixels: Images) -> tuple[str, ...]:
+    """Write which images are nearly the same as one of the study, and return what there is to say of it."""
+    if run is None:
+        return ()
+    found = copies.copies(run, names, pixels)
+    if found is None:
+        (folder / copies.FILE).unlink(missing_ok=True)
+    else:
+        tables.write(found, tables.COPIES, folder / copies.FILE)
+    return (copies.in_words(found, len(names)),)
 
 
 def _table(run: Path | None, name: str, bundle: Bundle, members: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:

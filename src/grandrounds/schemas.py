@@ -332,10 +332,22 @@ MASKS = Schema(
     required=("sample", "sha256", "path", "mask_sha256"),
     key=("sample", "sha256"),
 )
+COPIES = Schema(
+    "copies",
+    {
+        "sample": _text,  # of the data from elsewhere
+        "like": _text,  # the sample of the study that it is nearly the same as
+        "mirrored": _flag,  # how that one is to be mirrored, then turned anticlockwise, to look like it
+        "turned_deg": _count,
+        "correlation": _number,  # of the grey values, where one lies over the other
+    },
+    required=("sample", "like"),
+    key=("sample",),
+)
 SCHEMAS: dict[str, Schema] = {
     schema.name: schema
     for schema in (
         SAMPLES, FILES, LABELS, SPLITS, PREDICTIONS, SCORES, INTERVALS, COMPARISONS, TRIALS, HISTORY, CURVES, FINDINGS,
-        DECISIONS, SUSPECTS, EXTERNAL, READERS, MASKS,
+        DECISIONS, SUSPECTS, EXTERNAL, READERS, MASKS, COPIES,
     )
 }  # fmt: skip

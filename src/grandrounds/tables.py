@@ -27,6 +27,7 @@ import polars as pl
 from grandrounds.errors import BadData, StoreTrouble
 from grandrounds.schemas import (
     COMPARISONS,
+    COPIES,
     CURVES,
     DECISIONS,
     EXTERNAL,
@@ -52,6 +53,7 @@ from grandrounds.specs import Spec
 __all__ = [
     "CALIB_PATIENTS",
     "COMPARISONS",
+    "COPIES",
     "CURVES",
     "DECISIONS",
     "EXTERNAL",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -91,6 +92,46 @@ def test_other_data_get_a_section_and_no_place_in_the_ranking(run, tmp_path):
     assert auc["difference"] == pytest.approx(auc["external"] - auc["home"])
     assert auc["low"] <= auc["difference"] <= auc["high"]
     assert (auc["n_patients"], auc["n_samples"]) == (24, 48)
+
+
+def tissue(folder, seeds, compressed=()):
+    """Write one image a patient with structure at several scales, and return the table; some come out of a JPEG."""
+    folder.mkdir(parents=True)
+    lines = ["image,label,patient"]
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        layers = [cv2.GaussianBlur(rng.normal(0, 1, (48, 48)), (0, 0), scale) * scale for scale in (1.5, 4, 12)]
+        grey = np.clip(np.sum(layers, axis=0) * 40 + 100 + 40 * (seed % 2), 0, 255).astype(np.uint8)
+        name = f"x{seed}"
+        if seed in compressed:
+            name = f"anew{seed}"
+            grey = cv2.imdecode(cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(folder / f"{name}.png"), grey)
+        lines.append(f"{name}.png,{'ab'[seed % 2]},{name}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    return folder / "table.csv"
+
+
+def test_images_of_the_study_that_were_saved_anew_are_told(tmp_path):
+    """A table has each with its original, under pseudonyms that the command `names` undoes on both sides."""
+    ask = Ask(
+        name="tissue", data=DataSpec(source=str(tissue(tmp_path / "home", range(60)))),
+        families=("prior", "lbp-svm"),
+        split={"scheme": "kfold", "folds": 3}, judge=JudgeSpec(resamples=100), means=Means(budget_s=20),
+    )  # fmt: skip
+    run = api.run(ask, tmp_path / "run").folder
+    found = api.evaluate(run, str(tissue(tmp_path / "theirs", range(50, 80), compressed=range(50, 60))))
+    told, _ = tables.read(tables.COPIES, found.folder / "copies.parquet")
+    theirs, ours = (dict(api.names(folder).select("sample", "path").iter_rows()) for folder in (found.folder, run))
+
+    pairs = {(Path(theirs[one]).name, Path(ours[like]).name) for one, like in told.select("sample", "like").iter_rows()}
+    assert pairs == {(f"anew{seed}.png", f"x{seed}.png") for seed in range(50, 60)}
+    assert any(": 10 of 30 images; the first, S-" in one for one in found.notes)
+
+    shutil.rmtree(run / "prepared")
+    again = api.evaluate(run, str(tmp_path / "theirs" / "table.csv"))
+    assert any(one.startswith("Nearly identical images are not looked for") for one in again.notes)
+    assert not (again.folder / "copies.parquet").exists()
 
 
 def test_the_thresholds_that_ship_are_judged_as_they_were_set(run, tmp_path):

@@ -134,7 +134,8 @@ It is built for images of the size that is given, and one image of that size pas
 
 Needs the images and the run's key. The table names patients: keep it where the images are.
 
-    grandrounds names runs/breast -o who-is-who.csv""",
+    grandrounds names runs/breast -o who-is-who.csv
+    grandrounds names runs/breast/external/elsewhere""",
     "list": """List families, recipes, datasets, metrics or audits.
 
 What other installed packages add is among them.

@@ -329,7 +329,7 @@ def names_(folder: Path, /, out: Out = None) -> None:
     """Tell who is who in a run folder: its pseudonyms beside the names that they stand for.
 
     Args:
-        folder: A planned or finished run folder.
+        folder: A planned or finished run folder, or that of the tables of an external validation.
         out: CSV file; the terminal by default.
     """
     out = options.result_in(out, ".csv", [])

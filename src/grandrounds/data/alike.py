@@ -6,7 +6,7 @@ which noise, windows and compression leave alone, and the amplitudes of its spec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -47,7 +47,7 @@ AS_IT_IS = TURNS[0]
 
 
 class Pair(NamedTuple):
-    """Two rows of the pictures, the smaller first, and how the second is to be turned to look like the first."""
+    """Two rows of pictures, and how the second is to be turned to look like the first; of one set the smaller first."""
 
     a: int
     b: int
@@ -66,14 +66,24 @@ def likely_pairs(grey: Grey, most: int) -> list[Pair]:
     if len(grey) < 2:
         return []
     shared = shared_by(grey)
-    refs = descriptions(grey, shared)
-    near: dict[tuple[int, int, Turn], float] = {}
-    for turn in TURNS:
-        for start, alike in _compared(grey, turn, refs, shared):
-            for row, other, reached in _nearest(alike):
-                near[other, start + row, turn] = reached
-    pairs = {Pair(a, b, turn): reached for (a, b, turn), reached in near.items() if a < b and (b, a, turn.back) in near}
-    return sorted(pairs, key=lambda pair: -pairs[pair])[:most]
+    near = _near(grey, descriptions(grey, shared), shared, among_themselves=True)
+    return _mutual({one: reached for one, reached in near.items() if one.a < one.b}, near, most)
+
+
+def likely_between(ones: Grey, others: Grey, most: int) -> list[Pair]:
+    """Return the pairs of a picture of one set and one of another that are worth a closer look, the likeliest first.
+
+    Args:
+        ones: (N, H, W).
+        others: (M, H, W).
+        most: Number of pairs.
+    """
+    if not len(ones) or not len(others):
+        return []
+    shared = shared_by(np.concatenate([ones, others]))
+    return _mutual(
+        _near(others, descriptions(ones, shared), shared), _near(ones, descriptions(others, shared), shared), most
+    )
 
 
 def look_alikes(grey: Grey, n_images: int, ranks: range, rng: np.random.Generator) -> list[Pair]:
@@ -99,10 +109,29 @@ def descriptions(grey: Grey, shared: Vectors) -> Vectors:
     return np.hstack([_of_length_1(_cosines(small)), _of_length_1(_spectra(small) - shared)]) / np.float32(np.sqrt(2))
 
 
-def _nearest(alike: Vectors) -> Iterator[tuple[int, int, float]]:
+def _near(grey: Grey, refs: Vectors, shared: Vectors, *, among_themselves: bool = False) -> dict[Pair, float]:
+    """Return, for each picture, the few references that are nearest to it as it is turned, and how alike they are."""
+    near: dict[Pair, float] = {}
+    for turn in TURNS:
+        for start, alike in _compared(grey, turn, refs, shared):
+            if among_themselves:
+                rows = np.arange(len(alike))
+                alike[rows, start + rows] = -1
+            for row, other, reached in _nearest(alike, len(refs) - among_themselves):
+                near[Pair(other, start + row, turn)] = reached
+    return near
+
+
+def _mutual(near: Mapping[Pair, float], from_there: Container[Pair], most: int) -> list[Pair]:
+    """Return the pairs that are near seen from either side, the likeliest first."""
+    both = [pair for pair in near if Pair(pair.b, pair.a, pair.turn.back) in from_there]
+    return sorted(both, key=lambda pair: -near[pair])[:most]
+
+
+def _nearest(alike: Vectors, n_others: int) -> Iterator[tuple[int, int, float]]:
     """Yield each row, one of its nearest others, and how alike they are; changes `alike`."""
     rows = np.arange(len(alike))
-    for _ in range(min(_N_NEAREST, alike.shape[1] - 1)):
+    for _ in range(min(_N_NEAREST, n_others)):
         best = alike.argmax(axis=1)
         reached = alike[rows, best]
         for row in np.flatnonzero(reached >= _LEAST_ALIKE):
@@ -111,13 +140,9 @@ def _nearest(alike: Vectors) -> Iterator[tuple[int, int, float]]:
 
 
 def _compared(grey: Grey, turn: Turn, refs: Vectors, shared: Vectors) -> Iterator[tuple[int, Vectors]]:
-    """Yield, block by block, its start and how alike each turned picture and all others are, (B, N)."""
+    """Yield, block by block, its start and how alike each turned picture and all references are, (B, N)."""
     for start in range(0, len(grey), _BLOCK):
-        block = turn.of(grey[start : start + _BLOCK])
-        alike = descriptions(block, shared) @ refs.T
-        rows = np.arange(len(block))
-        alike[rows, start + rows] = -1
-        yield start, alike
+        yield start, descriptions(turn.of(grey[start : start + _BLOCK]), shared) @ refs.T
 
 
 def _small(grey: Grey) -> Vectors:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from grandrounds.cores import processors
-from grandrounds.data.alike import MANY, Pair, likely_pairs, look_alikes
+from grandrounds.data.alike import MANY, Pair, Turn, likely_between, likely_pairs, look_alikes
 from grandrounds.data.glance import Glances, Grey
 from grandrounds.data.overlay import Match, has_content, match
 
@@ -55,6 +56,43 @@ def near_duplicates(seen: Glances, sha256: dict[str, str]) -> pl.DataFrame:
                "correlation": pl.Float64, "detail": pl.Float64}  # fmt: skip
     table = pl.DataFrame(content, schema=columns, orient="row").sort("detail", descending=True)
     return table.unique(["sample_a", "sample_b"], keep="first", maintain_order=True)
+
+
+class Copy(NamedTuple):
+    """A picture that is nearly one of another set.
+
+    Args:
+        one: Its row.
+        other: Row of that of the other set.
+        turn: How the other is to be turned to look like it.
+        correlation: Of the grey values, where one lies over the other.
+    """
+
+    one: int
+    other: int
+    turn: Turn
+    correlation: float
+
+
+def copies_between(ones: Grey, others: Grey) -> list[Copy]:
+    """Return which pictures of a set are nearly the same as one of another set, each with the closest, in their order.
+
+    Args:
+        ones: (N, 64, 64); the first `MOST_IMAGES` of them are looked at, and of the others likewise.
+        others: (M, 64, 64).
+    """
+    rows, other_rows = (np.flatnonzero(has_content(grey[:MOST_IMAGES])) for grey in (ones, others))
+    ones, others = ones[rows], others[other_rows]
+    pairs = likely_between(ones, others, MOST_VERIFIED)
+    both = np.concatenate([ones, others])
+    found = _matches(both, [Pair(pair.a, len(ones) + pair.b, pair.turn) for pair in pairs])
+    least = least_score(both)
+    best: dict[int, tuple[float, Copy]] = {}
+    for pair, fit in zip(pairs, found, strict=True):
+        if fit.score >= max(least, best[pair.a][0] if pair.a in best else 0):
+            copy = Copy(int(rows[pair.a]), int(other_rows[pair.b]), pair.turn, fit.correlation)
+            best[pair.a] = fit.score, copy
+    return [best[row][1] for row in sorted(best)]
 
 
 def least_score(grey: Grey) -> float:

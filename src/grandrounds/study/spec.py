@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
@@ -28,6 +28,9 @@ FLOORS = ("prior", "metadata", "thumbnail")
 
 
 Curve = tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+
+
+DATA: Final = "data.json"  # what was read for an external validation, in the folder of its tables
 
 
 class DataSpec(Spec):

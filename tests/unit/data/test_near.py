@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from grandrounds.data.glance import EDGE_PX, Glances, squared
-from grandrounds.data.near import LEAST_SCORE, MOST_SCORE, least_score, near_duplicates
+from grandrounds.data.near import LEAST_SCORE, MOST_SCORE, copies_between, least_score, near_duplicates
 from grandrounds.data.overlay import has_content
 from grandrounds.image import Image
 
@@ -102,6 +102,34 @@ def test_people_who_look_alike_are_not_taken_for_one() -> None:
     images["copy"] = CHANGES["noise"](images["7"])
 
     assert pairs(images) == {frozenset({"7", "copy"})}
+
+
+@pytest.mark.parametrize("n_others", [1, 260])
+def test_a_copy_of_an_image_of_another_set_is_found(n_others: int) -> None:
+    """Each changed copy is found with its original; sisters within either set are none of each other's."""
+    here = {f"here-{seed}": texture(seed) for seed in range(n_others)} | {"sister": CHANGES["noise"](texture(0))}
+    there = {f"there-{seed}": texture(1000 + seed) for seed in range(n_others)} | {"again": texture(1000)}
+    copies = {kind: change(texture(2000 + at)) for at, (kind, change) in enumerate(CHANGES.items())}
+    originals = {f"of {kind}": texture(2000 + at) for at, kind in enumerate(CHANGES)}
+    ones, others = seen(there | copies), seen(here | originals)
+    found = copies_between(ones.grey, others.grey)
+
+    assert [(ones.samples[one.one], others.samples[one.other]) for one in found] == [
+        (kind, f"of {kind}") for kind in CHANGES
+    ]
+    assert [one.turn.mirrored for one in found] == [kind == "mirror" for kind in CHANGES]
+
+
+def test_an_empty_set_has_no_copies() -> None:
+    """No picture, and none with content, has a copy anywhere."""
+    none, blank, one = (
+        np.zeros((0, EDGE_PX, EDGE_PX), np.uint8),
+        seen({"a": np.zeros((96, 96))}),
+        seen({"b": texture(1)}),
+    )
+
+    assert copies_between(none, one.grey) == copies_between(one.grey, none) == []
+    assert copies_between(blank.grey, one.grey) == copies_between(one.grey, blank.grey) == []
 
 
 def test_images_without_content_match_nothing() -> None:
