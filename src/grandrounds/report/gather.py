@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,6 +14,7 @@ from grandrounds import specs, tables
 from grandrounds.errors import BadData
 from grandrounds.report import fusions
 from grandrounds.report.content import FLOORS, ReportContent
+from grandrounds.report.paths import without_folders
 from grandrounds.tables import Task
 
 SIMULATED = "SIMULATED images: they show nobody"
@@ -104,7 +104,7 @@ def gather(folder: Path) -> ReportContent:
         assumptions=assumptions(patient_known=meta["patient_known"]),
         notes=(*meta["notes"], *judged.get("notes", ()), *_bad(meta), *_shipped(verdict, trials), *of_others),
         published=tuple(PublishedRow(**row) for row in meta["published"]),
-        study_toml=_without_folders((folder / "study.toml").read_text(encoding="utf-8")),
+        study_toml=without_folders((folder / "study.toml").read_text(encoding="utf-8")),
         record={name: fact for name, fact in record.items() if name not in ("links", "trials")},
         links=tuple((label, address) for label, address in record["links"]),
         thumbnails=_pictures(folder / "pictures"),
@@ -177,17 +177,9 @@ def _shipped(verdict: Mapping[str, Any], trials: pl.DataFrame) -> tuple[str, ...
     return (text,)
 
 
-def _without_folders(study_toml: str) -> str:
-    """Return the study with the last part of its source only: a page that is passed on need not tell where data lie."""
-    study = tomllib.loads(study_toml)["data"]
-    if study.get("names") or "/" not in study["source"]:
-        return study_toml
-    return study_toml.replace(study["source"], f"…/{PurePath(study['source']).name}")
-
-
 def _pictures(folder: Path) -> dict[str, bytes]:
     names = {sample: name for kind in _index(folder).values() for sample, name in kind.items()}
-    return {sample: (folder / name).read_bytes() for sample, name in names.items()}
+    return {sample: (folder / name).read_bytes() for sample, name in names.items() if (folder / name).exists()}
 
 
 def _index(folder: Path) -> dict[str, dict[str, str]]:

@@ -36,10 +36,22 @@ def record(packages: Sequence[str] = PACKAGES) -> dict[str, object]:
 
 
 def _command() -> str:
-    # The record travels with the run: of a path it keeps the last part, not where somebody's data lie.
     program = Path(sys.argv[0]).name
-    given = [f"…/{Path(one).name}" if Path(one).is_absolute() else one for one in sys.argv[1:]]
+    given = [_without_folder(one) for one in sys.argv[1:]]
     return shlex.join(["grandrounds" if program.startswith("__main__") else program, *given])
+
+
+def _without_folder(argument: str) -> str:
+    """Return an argument whose path leads out of the folder of the run with its last part alone.
+
+    The record travels with the run, and need not tell where somebody's data lie.
+
+    >>> _without_folder("--labels=/ward/labels.csv"), _without_folder("../ward/ct"), _without_folder("runs/first")
+    ('--labels=…/labels.csv', '…/ct', 'runs/first')
+    """
+    option, given, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    leads_out = Path(value).is_absolute() or value.startswith(("../", "~"))
+    return f"{option}{given}…/{Path(value).name}" if leads_out else argument
 
 
 def _version(package: str) -> str | None:
