@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813  (the name that everybody knows it by)
 
 from grandrounds.errors import BadData
+from grandrounds.geometry import axes_of
 from grandrounds.image import Image
-from grandrounds.prepare.geometry import axes_of
 from grandrounds.shapes import Pixels
 
 _BINS = 32  # of the joint histogram, as Mattes et al. had it

@@ -71,8 +71,13 @@ class Scale(Step):
 
     def __call__(self, image: Image) -> Image:
         """Return the image in grey values from 0 to 1."""
-        high = _greatest(image.pixels) if self.high is None else self.high
-        return dataclasses.replace(image, pixels=_stretched(image.pixels, self.low or 0.0, high), unit="grey")
+        low, high = self.low or 0.0, _greatest(image.pixels) if self.high is None else self.high
+        if low >= high:
+            raise BadData(
+                f"grey values from {low:g} are wanted, and images of this type end at {high:g}",
+                remedy='give the step "scale" both low and high',
+            )
+        return dataclasses.replace(image, pixels=_stretched(image.pixels, low, high), unit="grey")
 
 
 class Percentiles(Step):

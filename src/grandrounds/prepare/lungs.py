@@ -14,7 +14,7 @@ from scipy import ndimage
 from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.prepare.body import largest
-from grandrounds.prepare.geometry import require_spacing
+from grandrounds.prepare.needs import require_spacing
 from grandrounds.prepare.space import window
 from grandrounds.prepare.step import Step
 

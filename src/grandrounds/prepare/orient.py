@@ -11,8 +11,9 @@ from pydantic import Field, field_validator
 from scipy.optimize import linear_sum_assignment
 
 from grandrounds.errors import BadData
+from grandrounds.geometry import axes_of, turned
 from grandrounds.image import Image
-from grandrounds.prepare.geometry import axes_of, require_axes, turned
+from grandrounds.prepare.needs import require_axes
 from grandrounds.prepare.step import Step
 
 # Which patient axis a letter speaks of, and whether it runs against it; the axes point to left, posterior, superior.

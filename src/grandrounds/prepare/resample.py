@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from grandrounds.errors import BadData
+from grandrounds.geometry import moved
 from grandrounds.image import Image
-from grandrounds.prepare.geometry import moved, require_spacing
+from grandrounds.prepare.needs import require_spacing
 from grandrounds.prepare.sampling import sampled, stretched_to
 from grandrounds.prepare.space import middle
 from grandrounds.prepare.step import Step

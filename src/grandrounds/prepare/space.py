@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grandrounds.errors import BadData
+from grandrounds.geometry import moved
 from grandrounds.image import Image
-from grandrounds.prepare.geometry import moved
 from grandrounds.prepare.step import Step
 from grandrounds.shapes import OUTSIDE, Pixels
 

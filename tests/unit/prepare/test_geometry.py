@@ -10,9 +10,9 @@ from scipy.spatial.transform import Rotation
 
 from grandrounds.errors import BadData
 from grandrounds.formats.reading import crop
+from grandrounds.geometry import direction_of, moved, position_mm, turned
 from grandrounds.image import Geometry, Image
 from grandrounds.prepare import build_step
-from grandrounds.prepare.geometry import direction_of, moved, position_mm, turned
 
 OF_VOLUMES = [
     {"step": "resample", "spacing_mm": 1.1},

@@ -126,3 +126,11 @@ def test_clahe_evens_out_contrast_up_to_its_limit():
     assert applied(Image(pixels / 255), step="clahe").max() <= 1
     with pytest.raises(BadData, match="CLAHE needs"):
         applied(Image(pixels.astype(np.float32)), step="clahe")
+
+
+def test_scale_refuses_a_lower_limit_beyond_the_type():
+    """All pixels would be white, or divided by nothing."""
+    for low in (255, 300):
+        with pytest.raises(BadData, match="end at 255") as caught:
+            applied(grey([0, 255], np.uint8), step="scale", low=low)
+        assert "both low and high" in caught.value.remedy
