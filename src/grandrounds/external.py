@@ -196,7 +196,7 @@ def _refuse_seen(
 
 def _contradicting(opened: Dataset, labels: pl.DataFrame) -> tuple[str, ...]:
     """Return how many images there are of which the very same pixels have two labels; of empty ones it says nothing."""
-    shown = opened.samples.filter(pl.col("low") < pl.col("high"))
+    shown = opened.samples.filter(tables.shows_something())
     rows = shown.select("case", "sha256").drop_nulls().join(labels, on="case")
     n = rows.group_by("sha256").agg(pl.col("label").n_unique()).filter(pl.col("label") > 1).height
     return (
@@ -257,7 +257,7 @@ def _predicted(
             f"the images have the shape {tuple(prepared.pixels.shape[1:])} after preparation, the model reads "
             f"{predictor.bundle.shape}", where=opened.root, remedy="cut or read them as those of the study were",
         )  # fmt: skip
-    pixels = prepared.chosen(np.arange(samples.height))
+    pixels = prepared.stored(np.arange(samples.height))
     members = predictor.members_on(View(pixels, samples, None, predictor.bundle.task))
     told = samples if key is None else pseudonyms.under_pseudonyms(opened, key).samples.filter(judged)
     rows = samples.select("case").join(labels, on="case", how="left", maintain_order="left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from grandrounds.audits.protocol import MOST_ROWS, AuditTables, Finding, counted, not_applicable
+from grandrounds.tables import shows_something
 
 _KINDS = {"labels": "two labels", "patients": "two patients", "roles": "two roles"}  # gravest first
 
@@ -13,9 +14,10 @@ def audit(tables: AuditTables) -> Finding:
     """Return a finding where identical images disagree, a tip where they only repeat."""
     if tables.samples is None:
         return not_applicable("there is no samples table")
-    hashed = tables.samples.filter(pl.col("sha256").is_not_null()).select("sample", "case", "patient", "sha256")
+    hashed = tables.samples.filter(pl.col("sha256").is_not_null(), shows_something())
+    hashed = hashed.select("sample", "case", "patient", "sha256")
     if hashed.is_empty():
-        return not_applicable("the samples have no hash of their pixels")
+        return not_applicable("no sample that shows anything has a hash of its pixels")
     twins = hashed.filter(pl.len().over("sha256") > 1)
     n_groups = twins["sha256"].n_unique()
     if not n_groups:

@@ -13,7 +13,7 @@ from grandrounds.data.dataset import Dataset
 from grandrounds.data.grouping import Grouping
 from grandrounds.giveaway import giveaways
 from grandrounds.specs import Spec
-from grandrounds.tables import FILES, ROLES, SAMPLES, atomic, patient_keys
+from grandrounds.tables import FILES, ROLES, SAMPLES, atomic, patient_keys, shows_something
 from grandrounds.wording import many
 
 _ALL = "all"
@@ -240,7 +240,7 @@ def _class_counts(rows: pl.DataFrame, dataset: Dataset) -> list[ClassCount]:
 
 def _duplicates(rows: pl.DataFrame, dataset: Dataset) -> Duplicates:
     spans = [pl.col(name).drop_nulls().n_unique() for name in ("label", "patient", "role")]
-    groups = rows.group_by("sha256", maintain_order=True).agg("sample", *spans)
+    groups = rows.filter(shows_something()).group_by("sha256", maintain_order=True).agg("sample", *spans)
     groups = groups.filter(pl.col("sample").list.len() > 1)
     return Duplicates(
         n_groups=groups.height,

@@ -176,3 +176,13 @@ def test_pneumoniamnist_has_eight_groups_across_train_and_valid():
 
     assert row["sentence"] == "27 groups of identical images (56 images): 8 with two roles."
     assert len(row["rows"]) == 8
+
+
+def test_blank_images_contradict_nobody():
+    """Two empty frames are identical whoever is meant; what shows something and is identical still counts."""
+    people = samples(("a", "p", "1"), ("b", "q", "1"), ("c", "p", "2"), ("d", "q", "2"))
+    people = people.with_columns(low=pl.lit(0.0), high=pl.Series([0.0, 0.0, 9.0, 9.0]))
+    row = answer("A002", samples=people)
+
+    assert row["sentence"].startswith("1 group of identical images (2 images): 1 with two patients")
+    assert answer("A002", samples=people[:2])["outcome"] == "not applicable"
