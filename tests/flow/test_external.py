@@ -307,6 +307,20 @@ def _of_first(files):
     return {name: value for name, value in files.items() if name.startswith("member-0/") or name == "card.md"}
 
 
+def test_a_bundle_of_a_later_version_is_not_called_damaged(run):
+    """What it holds besides is unknown here, so its number is looked at first; what is no manifest is damaged."""
+    manifest = run / "model" / bundle.MANIFEST
+    manifest.write_text(json.dumps({"format": 5, "of_tomorrow": 1}))
+    with pytest.raises(BadData, match=r"has format 5, this version reads 1 to 4") as caught:
+        bundle.read(run / "model")
+    assert "the version of grandrounds that wrote it" in caught.value.remedy
+    for content in (b"[]", b"\xff", b"{", b'{"family": "prior"}'):
+        manifest.write_bytes(content)
+        with pytest.raises(BadData, match="manifest is damaged") as caught:
+            bundle.read(run / "model")
+        assert caught.value.remedy
+
+
 def test_a_bundle_of_a_run_has_its_calibrators_and_thresholds(finished):
     """They are those that the decisions table describes: its thresholds, and one calibration a member."""
     manifest = json.loads((finished[0] / "model/bundle.json").read_text())

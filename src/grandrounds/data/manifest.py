@@ -302,13 +302,15 @@ def _numbers(column: pl.Series) -> pl.Series:
 def _unique(names: Sequence[str | None]) -> list[str]:
     """Return the names with `#2`, `#3` … behind those that occur again."""
     taken: set[str] = set()
+    latest: dict[str, int] = {}
     unique = []
     for index, name in enumerate(names):
         base = name or f"sample-{index:05d}"
-        candidate, n = base, 1
+        candidate, n = base, latest.get(base, 1)
         while candidate in taken:
             n += 1
             candidate = f"{base}#{n}"
+        latest[base] = n
         taken.add(candidate)
         unique.append(candidate)
     return unique

@@ -7,11 +7,10 @@ looked up in the registry. Every file's hash stands in the manifest, and a file 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from grandrounds import tables
 from grandrounds.errors import BadData
@@ -29,6 +28,7 @@ FORMAT = 4
 _SEALED = 4  # the first format with a seal
 # The first knew neither rules nor calibrators, the second no envelope, the third no seal.
 READABLE = (1, 2, 3, 4)
+_ANEW = "copy the model anew from where it was made"
 
 
 class Bundle(Spec):
@@ -127,25 +127,21 @@ def read(folder: Path) -> Bundle:
         BadData: There is no bundle, its version is unknown, or a file was changed.
     """
     try:
-        bundle = Bundle.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        _refuse_other_format(manifest, folder)
+        bundle = Bundle.model_validate(manifest)
+    except OSError:
         raise BadData(
             "there is no model here", where=folder,
             remedy="give a finished run folder, or its folder `model`; a run of floors alone ships none",
         ) from None  # fmt: skip
-    except ValidationError:
-        raise BadData("the model's manifest is damaged", where=folder / MANIFEST) from None
-    if bundle.format not in READABLE:
-        raise BadData(
-            f"the model has format {bundle.format}, this version reads {FORMAT}",
-            where=folder,
-            remedy="use the version of grandrounds that wrote it",
-        )
+    except ValueError:  # no text, no JSON, or not such content
+        raise BadData("the model's manifest is damaged", where=folder / MANIFEST, remedy=_ANEW) from None
     if not bundle.members or (bundle.format >= _SEALED and bundle.seal != bundle.sealed()):
         raise BadData(
             "the model's manifest was changed",
             where=folder / MANIFEST,
-            remedy="copy the model anew from where it was made",
+            remedy=_ANEW,
         )
     present = {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
     present.pop(MANIFEST, None)
@@ -153,6 +149,16 @@ def read(folder: Path) -> Bundle:
         changed = sorted(name for name in present | bundle.files if present.get(name) != bundle.files.get(name))
         raise BadData(f"a file of the model is not what was saved: {changed[0]}", where=folder, remedy="copy it anew")
     return bundle
+
+
+def _refuse_other_format(manifest: object, folder: Path) -> None:
+    """Refuse what a later version wrote before its fields are looked at, some of which this one does not know."""
+    written = manifest.get("format", FORMAT) if isinstance(manifest, dict) else FORMAT
+    if written not in READABLE:
+        raise BadData(
+            f"the model has format {written}, this version reads {READABLE[0]} to {READABLE[-1]}", where=folder,
+            remedy="use the version of grandrounds that wrote it",
+        )  # fmt: skip
 
 
 def _files(folder: Path) -> list[Path]:

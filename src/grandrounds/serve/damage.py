@@ -34,10 +34,10 @@ def blame(tree: Tree, *, of_exams: bool) -> Damage:
             of which nothing can be read, is missed as well.
     """
     of_series, of_nobody = dict[str, str](), dict[Path, str]()
-    homes = {
-        name: {_place(row).parent for row in tree.files.filter(series=name).iter_rows(named=True)}
-        for name in tree.series["series"]
-    }
+    homes = {name: set[Path]() for name in tree.series["series"]}
+    for row in tree.files.select("series", "path", "member").unique(maintain_order=True).iter_rows(named=True):
+        if row["series"] in homes:
+            homes[row["series"]].add(_place(row).parent)
     studies = dict(tree.series.select("series", "study").iter_rows())
     for row in tree.faults.iter_rows(named=True):
         if row["path"] is None or not _is_damage(row):

@@ -161,9 +161,10 @@ def _of_dicom(path: Path, series: Sequence[str], kinds: Sequence[str]) -> list[F
 def _series_of(tree: dicom_tree.Tree, kinds: Sequence[str], lacking: Mapping[str, str]) -> Iterator[Found]:
     """Yield the series of an export, which tell their plane or are told by their description, and their study."""
     gaps = dict(tree.faults.filter(fault="gap").select("series", "reason").iter_rows())
+    by_series = tree.files.sort("order").partition_by("series", as_dict=True, maintain_order=True)
     for row in tree.series.iter_rows(named=True):
         name = row["series"]
-        files = tree.files.filter(series=name).sort("order").select("path", "member", "frame").rows()
+        files = by_series[name,].select("path", "member", "frame").rows()
         slices = tuple(Part(Path(file), member, frame) for file, member, frame in files)
         part = part_in(row["description"], kinds)
         kind = row["plane"] if not kinds else None if part is None else kinds[part]

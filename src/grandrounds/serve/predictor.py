@@ -198,7 +198,7 @@ class Predictor:
             pipeline = self.suiting([one for one, _ in opened.colours])
             prepared = prepare.materialise(opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes)
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
-            pixels = prepared.chosen(np.arange(opened.samples.height))
+            pixels = prepared.stored(np.arange(opened.samples.height))
             members = self.members_on(View(pixels, opened.samples, None, self.bundle.task))
             unlike = self.unlike(pixels)
         unit = "case" if self._of_exams else "sample"

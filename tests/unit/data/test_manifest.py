@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from grandrounds.data import Draft, SourceOptions, open_dataset, opening
 from grandrounds.data.fingerprint import Fingerprint, fingerprint
 from grandrounds.data.fingerprint_text import lines
-from grandrounds.data.manifest import scan
+from grandrounds.data.manifest import _unique, scan
 from grandrounds.errors import BadData
 
 
@@ -215,3 +218,23 @@ def test_a_label_that_names_a_side_is_never_mirrored_at_random(tmp_path, picture
 
     assert dataset.flips is expected
     assert any("names a side" in note for note in dataset.notes) == (not expected)
+
+
+@given(st.lists(st.sampled_from(["a", "a#2", "a#3", "b", None]), max_size=12))
+@settings(deadline=None)
+def test_names_that_occur_again_are_numbered(names):
+    """All differ, each begins with its own name, and where nothing repeats nothing changes."""
+    unique = _unique(names)
+
+    assert len(set(unique)) == len(names)
+    assert all(one.startswith(name or "sample-") for one, name in zip(unique, names, strict=True))
+    assert unique == names or None in names or len(set(names)) < len(names)
+
+
+def test_one_name_for_a_hundred_thousand_images_is_numbered_at_once():
+    """Each name goes on from its last number."""
+    started = time.monotonic()
+    unique = _unique(["a"] * 100_000)
+
+    assert unique[-1] == "a#100000"
+    assert time.monotonic() - started < 20  # minutes, where each begins at 2
