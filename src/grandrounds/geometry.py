@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grandrounds.errors import BadData
-from grandrounds.image import Geometry, Image
+from grandrounds.image import Geometry
 
+_PLANES = ("sagittal", "coronal", "axial")  # normal to the patient's left, posterior and superior axes
+_STRAIGHT = 0.9  # of the largest cosine, for a plane to have a name
 Axes = NDArray[np.float64]  # (axes of space, 3): a unit vector for each axis of the array
 
 
@@ -31,6 +33,21 @@ def axes_of(geometry: Geometry) -> Axes | None:
 def direction_of(axes: Axes) -> tuple[float, ...]:
     """Return the direction cosines of `Geometry` for the unit vectors of an array's axes."""
     return tuple(axes[::-1].ravel().tolist())  # 6 or 9 numbers
+
+
+def plane_across(normal: NDArray[np.float64] | None) -> str | None:
+    """Return the plane that a normal stands on; oblique where no axis of the body is within about 25° of it.
+
+    >>> plane_across(np.array([0.0, -0.1, 0.99])), plane_across(np.array([0.7, 0.7, 0.0]))
+    ('axial', 'oblique')
+
+    Args:
+        normal: (3,), of length 1; None where nobody knows.
+    """
+    if normal is None:
+        return None
+    strongest = int(np.abs(normal).argmax())
+    return _PLANES[strongest] if abs(normal[strongest]) >= _STRAIGHT else "oblique"
 
 
 def position_mm(geometry: Geometry, index: Sequence[float]) -> NDArray[np.float64]:
@@ -98,34 +115,6 @@ def turned(geometry: Geometry, space: Sequence[int], *, order: Sequence[int], fl
         origin_mm=origin,
         direction=direction_of(axes[list(order)] * signs) if axes is not None and known else None,
     )
-
-
-def require_spacing(image: Image, step: str, remedy: str) -> tuple[float, ...]:
-    """Return the spacing for each axis of space.
-
-    Raises:
-        BadData: The image does not say it.
-    """
-    spacing = image.geometry.spacing_mm
-    if spacing is None or len(spacing) != len(image.space):
-        raise BadData(
-            f"the step {step!r} needs the spacing of the pixels, and this image does not say it", remedy=remedy
-        )
-    return spacing
-
-
-def require_axes(image: Image, step: str, remedy: str) -> Axes:
-    """Return the unit vector of each axis of space.
-
-    Raises:
-        BadData: The image does not say how it lies in the patient.
-    """
-    axes = axes_of(image.geometry)
-    if axes is None or len(axes) != len(image.space):
-        raise BadData(
-            f"the step {step!r} needs the direction of every axis, and this image does not say it", remedy=remedy
-        )
-    return axes
 
 
 def _shifted(geometry: Geometry, shift_mm: Sequence[float]) -> tuple[float, float, float] | None:

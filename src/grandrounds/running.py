@@ -74,7 +74,7 @@ def run(
     ask = what if isinstance(what, Ask) else what.asked()
     study = saved(ask, folder) if isinstance(what, Ask) else what
     if study is not None and is_done(study, folder) and not failed_in(folder):
-        if isinstance(what, Ask) and touched_since_read(ask.data, folder):  # who names data means them as they are
+        if isinstance(what, Ask) and touched_since_read(ask.data, [folder]):  # who names data means them as they are
             open_workspace(ask, folder, listener.says, pipeline=study.prepare, cache=cache)
         return outcome(study, folder, did_something=False)
     if ask.data.options.tasks:
@@ -178,8 +178,9 @@ def trained(study: Study, workspace: Workspace, executor: Executor, listener: Li
 
 
 def finish(study: Study, workspace: Workspace, trials: list[Trial], listener: Listener, links: Links) -> None:
-    """Judge what was trained, ship what won, and write the report."""
+    """Judge what was trained, ship what won, and write the report, whose absence says that this did not end."""
     folder = workspace.store.folder
+    (folder / REPORT).unlink(missing_ok=True)
     listener.says("Judging: resampling patients and comparing families.")
     decision = conclude(study, workspace, trials, links)
     if decision.ships is not None:

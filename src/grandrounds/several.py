@@ -83,11 +83,12 @@ def run(ask: Ask, folder: Path, listener: Listener | None = None, *, cache: Path
     """
     listener, ask = listener or Silent(), _by_name(ask, folder)
     done, failed = _complete(ask, folder), dict[str, str]()
-    if len(done) < len(ask.data.options.tasks) or touched_since_read(ask.data, folder):
+    if len(done) < len(ask.data.options.tasks) or touched_since_read(ask.data, (folder, *_homes(ask, folder))):
         planned = all((one / STUDY).exists() for one in tasks.folders(ask, folder).values())
         running.refuse_unplanned(planned=planned, folder=folder)
         with engine.workers(ask) as executor:
             opened = _opened(ask, folder, listener, cache, executor, done=done)
+            (folder / REPORT).unlink(missing_ok=True)  # its absence says that this did not end
             failed |= _each(opened, executor, listener)
     else:
         _keep(ask, folder)
@@ -144,6 +145,10 @@ def _by_name(ask: Ask, folder: Path) -> Ask:
                 remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
             )  # fmt: skip
     return ask
+
+
+def _homes(ask: Ask, folder: Path) -> Collection[Path]:
+    return tasks.folders(ask, folder).values()
 
 
 def _keep(ask: Ask, folder: Path) -> None:

@@ -32,6 +32,9 @@ class Moody(PriorFamily):
         when = "pricing" if train.samples["sample"][0].startswith("noise") else "training"
         if away.exists() and away.read_text(encoding="utf-8") == when:
             os.kill(os.getpid(), signal.SIGKILL)
+        missing = {"training": "searching", "pricing": "searching early"}[when]
+        if away.exists() and away.read_text(encoding="utf-8") == missing:
+            raise FileNotFoundError(2, "No such file or directory", "vocabulary.txt")
         mute = away.exists() and away.read_text(encoding="utf-8") == "predicting"
         if away.exists() and when == "training" and not mute:
             raise RuntimeError("the scratch disk is away")
@@ -134,6 +137,24 @@ def test_failed_trials_are_told_and_tried_again(away: Path, images: Path, says: 
     assert (ledger["times"], ledger["by trials"], ledger["declared"]) == (4, 4, [["auc", 0.02]])
     assert "finding" not in (outcomes["A007"], outcomes["A017"])
     assert "nothing was trained" in says("run", "run")
+
+
+def test_a_file_that_a_family_misses_is_no_full_disk(away: Path, images: Path, says: Callable[..., str]) -> None:
+    """Its trials fail, in its own words; the others go on."""
+    away.write_text("searching", encoding="utf-8")
+    said = says("run", images, "-o", "run", *QUICK, code=3)
+
+    assert "moody failed: FileNotFoundError: [Errno 2] No such file or directory: 'vocabulary.txt'" in said
+    assert frame(tables.TRIALS).filter(family="prior")["status"].to_list() == ["done", "done"]
+
+
+def test_a_family_that_fails_while_it_is_timed_is_named(away: Path, images: Path, says: Callable[..., str]) -> None:
+    """In one sentence and no traceback; nothing was trained."""
+    away.write_text("searching early", encoding="utf-8")
+    said = says("run", images, "-o", "run", *QUICK, code=1)
+
+    assert "the family fails on random images of this size: FileNotFoundError: [Errno 2] No such file" in said
+    assert "where: moody" in said
 
 
 def test_a_trial_that_fails_in_predicting_keeps_no_model(away: Path, images: Path, says: Callable[..., str]) -> None:

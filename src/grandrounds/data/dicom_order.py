@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from grandrounds import formats
 from grandrounds.data.dicom_drawn import NO_PIXELS, REASONS
 from grandrounds.errors import Refusal
+from grandrounds.geometry import plane_across
 
 FAULTS = {
     "path": pl.String(),
@@ -41,7 +42,6 @@ _GAP = 1.5  # in medians of the distances between neighbours
 _UNEVEN = 0.1
 _PARALLEL = 0.02  # largest difference of cosines within one direction
 _FEW = 0.2  # a direction with a smaller share of the slices than this is off the axis of its series
-_STRAIGHT = 0.9  # of the largest cosine, for a plane to have a name
 _NO_PLACE = "no slice tells its position, (0020,0032): they are ordered by number, (0020,0013)"
 _PLACED = {
     "series": pl.String(),
@@ -50,7 +50,6 @@ _PLACED = {
     "plane": pl.String(),
     "kind": pl.String(),
 }
-_PLANES = ("sagittal", "coronal", "axial")  # normal to the patient's left, posterior and superior axes
 
 _Rows = NDArray[np.int64]
 
@@ -203,7 +202,7 @@ def _stacks(frames: _Frames, group: _Rows) -> list[_Rows]:
 
 
 def _ordered(frames: _Frames, stack: _Rows, name: str, faults: list[dict[str, Any]]) -> _Stack:
-    plane = _plane(_normal(frames, stack))
+    plane = plane_across(_normal(frames, stack))
     places = _places(frames, stack)
     if places is None:
         if len(stack) > 1 and plane is not None:
@@ -283,13 +282,6 @@ def _places(frames: _Frames, rows: _Rows) -> NDArray[np.float64] | None:
         return None
     places: NDArray[np.float64] = frames.position_mm[rows] @ frames.normal[rows[0]]
     return places
-
-
-def _plane(normal: NDArray[np.float64] | None) -> str | None:
-    if normal is None:
-        return None
-    strongest = int(np.abs(normal).argmax())
-    return _PLANES[strongest] if abs(normal[strongest]) >= _STRAIGHT else "oblique"
 
 
 def _fault(frames: _Frames, at: int, series: str | None, fault: str, reason: str) -> dict[str, Any]:

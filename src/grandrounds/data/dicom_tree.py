@@ -19,12 +19,11 @@ from grandrounds.data.dicom_headers import FACTS, facts_of
 from grandrounds.data.dicom_order import FAULTS, NO_SERIES, REFUSED, sort_series
 from grandrounds.errors import BadData
 from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.formats.dicom_elements import SIDES, years_of
 
 Progress = Callable[[int, int], None]
 _BLOCK = 128  # headers held as Python objects at a time; the rest are columns
 _WITH_PIXELS = 8  # times as long as its header takes an image, which is read as a rule once its series is known
-_DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
-_SIDES = {"L": "left", "R": "right"}
 _ONE_OF = (
     "study", "accession", "patient", "site", "modality", "body_part", "description", "kernel", "echo", "sex", "scanner",
     "thickness_mm", "spacing_between_mm", "height_px", "width_px",
@@ -117,14 +116,13 @@ def _named(path: Path, member: str | None) -> list[dict[str, Any]]:
 
 def _series(slices: pl.DataFrame) -> pl.DataFrame:
     """Return one row per series; what its slices tell differently is told by the first."""
-    age = pl.col("age").str.extract_groups(r"^(\d{3})([DWMY])$")
-    scale = age.struct.field("2").replace_strict(_DAYS, default=None, return_dtype=pl.Float64())
-    years = (age.struct.field("1").cast(pl.Float64()) * scale / _DAYS["Y"]).round(2)
+    ages = slices["age"].unique().to_list()
+    years = pl.col("age").replace_strict(ages, [years_of(age) for age in ages], return_dtype=pl.Float64())
     return (
         slices.with_columns(
             age_years=years,
             contrast=pl.col("agent").is_not_null(),
-            side=pl.col("side").replace_strict(_SIDES, default=None, return_dtype=pl.String()),
+            side=pl.col("side").replace_strict(SIDES, default=None, return_dtype=pl.String()),
         )
         .group_by("series", maintain_order=True)
         .agg(

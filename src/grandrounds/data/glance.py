@@ -19,11 +19,11 @@ from grandrounds.errors import BadData
 from grandrounds.formats import Part
 from grandrounds.formats.abreast import ALONE, Crew
 from grandrounds.formats.reading import crop
+from grandrounds.geometry import plane_across
 from grandrounds.image import Image
 
 EDGE_PX = 64
 _CLIPPED = 1.0  # percent of the pixels at either end
-_STRAIGHT = 0.9  # cosine to the nearest axis of the body
 _EACH = 16  # files a piece
 _MOST_MEASURED = 1 << 16  # pixels; more do not change a percentile
 
@@ -97,9 +97,7 @@ def plane_of(direction: tuple[float, ...] | None) -> str | None:
     """
     if direction is None or len(direction) < 6:
         return None
-    normal = np.abs(np.cross(direction[:3], direction[3:6]))
-    axis = int(normal.argmax())
-    return ("sagittal", "coronal", "axial")[axis] if normal[axis] > _STRAIGHT else "oblique"
+    return plane_across(np.cross(direction[:3], direction[3:6]))
 
 
 def squared(image: Image, edge_px: int = EDGE_PX) -> Grey:

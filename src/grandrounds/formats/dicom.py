@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 from collections.abc import Sequence
 from io import BufferedReader, BytesIO
 from pathlib import Path
@@ -22,7 +21,16 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import check_file, check_size
-from grandrounds.formats.dicom_elements import frames_of, integer_of, items_of, numbers_of, syntax_of, text_of
+from grandrounds.formats.dicom_elements import (
+    SIDES,
+    frames_of,
+    integer_of,
+    items_of,
+    numbers_of,
+    syntax_of,
+    text_of,
+    years_of,
+)
 from grandrounds.formats.dicom_head import check_head
 from grandrounds.formats.dicom_plain import OF_PIXELS, plain_header, plain_image, wanted_of
 from grandrounds.formats.dicom_values import meaning, values
@@ -66,8 +74,6 @@ _PLAIN = {
     (True, True): ImplicitVRLittleEndian, (False, True): ExplicitVRLittleEndian, (False, False): ExplicitVRBigEndian,
 }  # fmt: skip
 _LEAST_BYTES = 8  # of one frame: an item's tag and length, PS3.5 A.4
-_SIDES = {"L": "left", "R": "right"}
-_DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote the values of patients
 
 
@@ -192,9 +198,9 @@ def _header(dataset: Dataset) -> dict[str, str]:
     found = {"format": "DICOM", "compression": str(syntax_of(dataset).name)}
     for column, keywords in _TOLD.items():
         value = next((text for keyword in keywords if (text := text_of(dataset, keyword))), "")
-        if value := (_SIDES.get(value, "") if column == "side" else value):
+        if value := (SIDES.get(value, "") if column == "side" else value):
             found[column] = value
-    # (0010,1010) is three digits and a unit, PS3.5 6.2 AS.
-    if age := re.fullmatch(r"(\d{3})([DWMY])", text_of(dataset, "PatientAge")):
-        found["age_years"] = f"{float(age[1]) * _DAYS[age[2]] / _DAYS['Y']:.4g}"
+    age_years = years_of(text_of(dataset, "PatientAge"))
+    if age_years is not None:
+        found["age_years"] = f"{age_years:g}"
     return found

@@ -6,6 +6,7 @@ asked what it means (PS3.5 6.2).
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from grandrounds.errors import BadData
 
 _MOST_DEFLATED = 1032  # bytes that one byte can stand for: 258 for a length and a distance of one bit each, RFC 1951
 _TEXT = ("AS", "CS", "DS", "IS", "LO", "SH", "UI")  # kinds of values whose ASCII means itself
+SIDES = {"L": "left", "R": "right"}  # (0020,0060)
+_DAYS = {"D": 1.0, "W": 7.0, "M": 30.4375, "Y": 365.25}
 _ESCAPE = b"\x1b"  # begins another character set, in bytes that are ASCII too (PS3.5 6.1.2.5)
 
 
@@ -43,6 +46,18 @@ def text_of(dataset: Dataset, keyword: str) -> str:
         return ""
     parts = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
     return "\\".join(_stripped(str(part)) for part in parts)
+
+
+def years_of(age: str | None) -> float | None:
+    """Return an age such as `"018M"` in years, of four digits; None where it is no age.
+
+    >>> years_of("018M"), years_of("010D"), years_of("old")
+    (1.5, 0.02738, None)
+
+    Reference: DICOM PS3.5 6.2, AS: three digits and a unit.
+    """
+    told = re.fullmatch(r"(\d{3})([DWMY])", age or "")
+    return float(f"{float(told[1]) * _DAYS[told[2]] / _DAYS['Y']:.4g}") if told else None
 
 
 def number_of(dataset: Dataset, keyword: str) -> float | None:

@@ -8,7 +8,6 @@ for the next file and replaced when it dies.
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from grandrounds import processes
 from grandrounds.errors import BadData
 
 _LONGEST_S = 60.0
@@ -42,7 +42,7 @@ def decoded(decode: Callable[..., NDArray[Any]], *arguments: object, path: Path)
     """
     with _lock:
         if not _kept:
-            _kept.append(ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+            _kept.append(processes.fresh(1))
         try:
             with _without_script():
                 given = _kept[0].submit(decode, *arguments)
@@ -66,11 +66,8 @@ def _without_script() -> Iterator[None]:
 
 
 def _drop() -> None:
-    for pool in _kept:
-        for process in list((getattr(pool, "_processes", None) or {}).values()):
-            process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
-    _kept.clear()
+    while _kept:
+        processes.end(_kept.pop())
 
 
 atexit.register(_drop)

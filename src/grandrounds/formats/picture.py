@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageOps
 from PIL.Image import Image as PillowImage
 
+from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.formats.budget import MAX_DEFLATE, check_file, check_size
 from grandrounds.image import Image
@@ -24,6 +26,16 @@ _DTYPES: dict[str, type[np.generic]] = {"I": np.int32, "F": np.float32}  # `I;16
 _HEAD_BYTES = 25  # of a PNG, up to its bit depth
 _TIFF_BITS = 258  # BitsPerSample
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # at its most talkative it tells every tag with its value
+
+
+def save_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture (H, W), or (H, W, 3) of red, green and blue, as PNG, whole or not at all.
+
+    Raises:
+        StoreTrouble: The folder cannot be written, or the disk is full.
+    """
+    with tables.atomic(path) as temporary:
+        Pillow.fromarray(picture).save(temporary, "PNG")
 
 
 def read(path: Path, member: str | None, frame: int | None) -> Image:

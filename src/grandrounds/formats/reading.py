@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 from grandrounds import registry
 from grandrounds.errors import BadData, Refusal
 from grandrounds.formats.below import NOWHERE, leads_nowhere
 from grandrounds.formats.catalogue import FORMATS, FormatEntry
-from grandrounds.image import Geometry, Image
+from grandrounds.geometry import moved
+from grandrounds.image import Image
 
 _HEAD_BYTES = 512
 
@@ -91,21 +90,11 @@ def crop(image: Image, box: tuple[int, ...], *, where: object = None) -> Image:
     top, left, bottom, right = box
     return Image(
         image.pixels[..., top:bottom, left:right],
-        _moved(image.geometry, top, left),
+        moved(image.geometry, first_px=(top, left), step_px=(1.0, 1.0)),
         image.unit,
         image.modality,
         image.header,
     )
-
-
-def _moved(geometry: Geometry, top: int, left: int) -> Geometry:
-    if geometry.origin_mm is None or geometry.direction is None or geometry.spacing_mm is None:
-        return geometry
-    # DICOM PS3.3 C.7.6.2.1.1: the first triplet points along a row, towards growing columns.
-    along_row, along_column = np.array(geometry.direction[:3]), np.array(geometry.direction[3:6])
-    row_mm, column_mm = geometry.spacing_mm[-2:]
-    x, y, z = np.array(geometry.origin_mm) + left * column_mm * along_row + top * row_mm * along_column
-    return Geometry(geometry.spacing_mm, (float(x), float(y), float(z)), geometry.direction)
 
 
 def format_of(path: Path) -> FormatEntry:

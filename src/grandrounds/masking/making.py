@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from grandrounds import data, prepare
 from grandrounds.data import Dataset, SourceOptions
 from grandrounds.errors import BadData
+from grandrounds.formats.picture import save_png
 from grandrounds.image import Image
 from grandrounds.masking.model import MaskSpec, Model, Watch, is_there, read, trained
 from grandrounds.masking.sheet import sheet, tile
@@ -72,7 +72,7 @@ def make(
     if not (names or opened.simulated):
         frame = frame.with_columns(sample=pl.format("image-{}", pl.int_range(1, pl.len() + 1)))
     artefact.write(folder, frame, model.hash, frozenset(model.facts.patients))
-    cv2.imwrite(str(folder / PICTURE), sheet(tiles))
+    save_png(folder / PICTURE, sheet(tiles))
     return Made(folder, model, len(groups), frame.select(pl.col("share").mean()).item())
 
 

@@ -18,7 +18,7 @@ from grandrounds.data.hrct_chest import Chest, ChestSpec, chests
 from grandrounds.errors import BadData
 from grandrounds.image import Image
 from grandrounds.masking.agreement import Agreement, Mask, judged
-from grandrounds.prepare.geometry import require_spacing
+from grandrounds.prepare.needs import require_spacing
 from grandrounds.specs import Spec
 from grandrounds.training import unet
 from grandrounds.training.unet import Pass, Section, UNetSpec

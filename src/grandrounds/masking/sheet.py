@@ -12,7 +12,7 @@ from grandrounds.image import Image
 from grandrounds.masking.agreement import Mask
 
 _TILE_PX = 200
-_ORANGE = np.array([40, 120, 240])  # blue, green, red
+_ORANGE = np.array([240, 120, 40])
 
 
 def tile(image: Image, mask: Mask) -> NDArray[np.uint8]:

@@ -146,8 +146,8 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
     missing = [job for job in jobs if job.again or job.trial.name not in store]
     listener.trials_planned(len(jobs), len(jobs) - len(missing))
     told = set[str]()
-    pending: dict[Future[str], Job] = {executor.submit(run_trial, job): job for job in missing}
-    try:
+    with surviving(store.folder, "a worker process died"):
+        pending: dict[Future[str], Job] = {executor.submit(run_trial, job): job for job in missing}
         while pending:
             done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
@@ -160,12 +160,26 @@ def run_all(jobs: Sequence[Job], executor: Executor, listener: Listener, *, work
             running = [job.trial for future, job in pending.items() if future.running()]
             latest = [(trial, _latest(store.progress_path(trial.name))) for trial in running[:workers]]
             listener.trials_running(latest)
+
+
+@contextlib.contextmanager
+def surviving(folder: Path, what: str) -> Iterator[None]:
+    """Say in words that a worker process died while the block gave it work, or waited for it.
+
+    Args:
+        folder: The run folder.
+        what: What happened.
+
+    Raises:
+        StoreTrouble: One died.
+    """
+    try:
+        yield
     except BrokenProcessPool:
         raise StoreTrouble(
-            "a worker process died, most often because the machine ran out of memory",
-            where=store.folder,
+            f"{what}, most often because the machine ran out of memory", where=folder,
             remedy="give the same command again with --workers 1, which needs less memory; finished trials are kept",
-        ) from None
+        ) from None  # fmt: skip
 
 
 def _why_failed(store: Store, trial: Trial) -> str | None:

@@ -9,12 +9,12 @@ import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from grandrounds import tables
+from grandrounds.formats.picture import save_png
 from grandrounds.prepare import PreparedArray
 from grandrounds.seeds import derive
 from grandrounds.shapes import Batch
@@ -52,10 +52,14 @@ def write(
     for kind, part in (("examples", chosen), ("wrongly", known.filter(pl.col("sample").is_in(list(wrongly))))):
         for row in part.iter_rows(named=True):
             name = f"{digest(row['sample'])}.png"
-            cv2.imwrite(str(folder / name), _picture(prepared.pixels[row["row"]]))
+            save_png(folder / name, _picture(prepared.pixels[row["row"]]))
             index.setdefault(kind, {})[row["sample"]] = name
     with tables.atomic(folder / "index.json") as temporary:
         temporary.write_text(json.dumps(index, indent=2), encoding="utf-8")
+    shown = {name for kind in index.values() for name in kind.values()}
+    for earlier in folder.glob("*.png"):
+        if earlier.name not in shown:
+            earlier.unlink()
     return folder
 
 
@@ -66,11 +70,11 @@ def to_show(suspects: pl.DataFrame, families: Collection[str | None]) -> list[st
 
 
 def _picture(pixels: Batch) -> NDArray[np.uint8]:
-    """Return (C, H, W) in 0 to 1, or the middle slice of (C, D, H, W), as 8-bit (H, W, C) for a PNG."""
+    """Return (C, H, W) in 0 to 1, or the middle slice of (C, D, H, W), in 8 bits, (H, W) or (H, W, 3)."""
     pixels = pixels[:, pixels.shape[1] // 2] if pixels.ndim == 4 else pixels  # (C, H, W)
     pixels = pixels if len(pixels) in (1, 3) else pixels[:1]  # of several series the first
     grey = np.clip(np.moveaxis(pixels, 0, -1), 0, 1)  # (H, W, C)
     image: NDArray[np.uint8] = (grey * 255).round().astype(np.uint8)
     zoom = max(1, EDGE_PX // max(image.shape[:2]))
     image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return image if image.shape[2] != 3 else image[:, :, ::-1]  # OpenCV writes blue first
+    return image if image.shape[2] == 3 else image[:, :, 0]

@@ -7,14 +7,13 @@ in a plan comes from a test patient's pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 import polars as pl
 
 from grandrounds import families
 from grandrounds.data import unread_tables
-from grandrounds.errors import Refusal, StoreTrouble
+from grandrounds.errors import BadSpec, Refusal
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.evaluate.slices import slices
@@ -24,6 +23,7 @@ from grandrounds.families.protocol import Budget
 from grandrounds.specs import to_toml
 from grandrounds.splits import Fold, SplitPlan
 from grandrounds.study.controls import told, with_controls
+from grandrounds.study.engine import surviving
 from grandrounds.study.reading import notes, refuse_unreadable
 from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
@@ -120,22 +120,16 @@ def _prices(
     shape = tuple(workspace.prepared.pixels.shape[1:])
     refuse_unreadable(recipes, workspace)
     budget = Budget(threads=means.threads, device=means.device)
-    pending = {
-        name: executor.submit(
-            time_batch, name, recipe.params.model_dump(), shape,
-            n_of_all if families.FAMILIES.get(name).learns_several else n_train,
-            int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, series,
-        )
-        for name, recipe in recipes.items()
-    }  # fmt: skip
-    try:
+    with surviving(workspace.store.folder, "a worker process died while the families were timed"):
+        pending = {
+            name: executor.submit(
+                time_batch, name, recipe.params.model_dump(), shape,
+                n_of_all if families.FAMILIES.get(name).learns_several else n_train,
+                int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, series,
+            )
+            for name, recipe in recipes.items()
+        }  # fmt: skip
         prices = {name: _priced(name, future) for name, future in pending.items()}
-    except BrokenProcessPool:
-        raise StoreTrouble(
-            "a worker process died while the families were timed, most often because the machine ran out of memory",
-            where=workspace.store.folder,
-            remedy="give the same command again with --workers 1, which needs less memory; or plan fewer families",
-        ) from None
     for note in (note for name, price in prices.items() for note in price.notes(name)):
         say(note)
     return prices
@@ -148,6 +142,11 @@ def _priced(name: str, price: Future[Price]) -> Price:
     except Refusal as error:
         where = ": ".join(filter(None, (name, error.where)))
         raise type(error)(error.what, where=where, remedy=error.remedy) from None
+    except BrokenExecutor:
+        raise
+    except Exception as error:  # a family may be anybody's code
+        what = f"the family fails on random images of this size: {type(error).__name__}: {error}"
+        raise BadSpec(what, where=name, remedy="mend it, or plan without it") from error
 
 
 def _n_of_all_tasks(workspace: Workspace, fold: Fold) -> int:

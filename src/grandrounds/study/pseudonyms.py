@@ -13,6 +13,7 @@ Reference: RFC 7693 (BLAKE2, keyed hashing); NEMA PS3.15 Annex E (what identifie
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import secrets
@@ -98,7 +99,10 @@ def _named(temporary: Path, path: Path) -> None:
     except FileExistsError:
         pass
     except OSError:  # a file system without links, such as that of many memory sticks
-        temporary.replace(path)
+        with contextlib.suppress(FileExistsError), path.open("xb") as file:
+            file.write(temporary.read_bytes())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _read(path: Path) -> bytes:
@@ -169,8 +173,9 @@ def identifying(dataset: Dataset) -> list[str]:
 def who_is_who(dataset: Dataset, key: bytes) -> pl.DataFrame:
     """Return one row a sample: its pseudonyms and what they stand for."""
     named = dataset.samples.select("sample", "case", "patient").join(
-        dataset.files.group_by("sample", maintain_order=True).agg(pl.col("path").first()), on="sample", how="left"
-    )
+        dataset.files.group_by("sample", maintain_order=True).agg(pl.col("path").first()), on="sample", how="left",
+        maintain_order="left",
+    )  # fmt: skip
     masked = under_pseudonyms(dataset, key).samples.select("sample", "case", "patient")
     return named.rename({name: f"{name}_name" for name in named.columns if name != "path"}).hstack(masked)
 

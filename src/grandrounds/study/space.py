@@ -30,12 +30,12 @@ class Between:
     high: float
 
     def drawn(self, random: np.random.Generator) -> float:
-        """Return one number, of two digits or three."""
+        """Return one number; one that is not whole has two digits where that keeps it within the ends."""
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
         logarithmic = self.low > 0 and self.high / self.low >= _FROM_FACTOR
-        low, high = (math.log(self.low), math.log(self.high)) if logarithmic else (self.low, self.high)
-        number = random.uniform(low, high)
-        number = math.exp(number) if logarithmic else number
-        return round(number) if isinstance(self.low, int) and isinstance(self.high, int) else float(f"{number:.2g}")
+        low, high = (self.low - 0.5, self.high + 0.5) if whole else (self.low, self.high)  # as many for the ends
+        number = math.exp(random.uniform(math.log(low), math.log(high))) if logarithmic else random.uniform(low, high)
+        return min(max(round(number) if whole else float(f"{number:.2g}"), self.low), self.high)
 
 
 Space = Mapping[str, Sequence[Any] | Between]

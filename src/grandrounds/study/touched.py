@@ -6,7 +6,7 @@ Files that were replaced under their old time, as `cp -p` and `rsync -t` leave i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from grandrounds.study.spec import DataSpec
@@ -15,13 +15,17 @@ from grandrounds.study.spec import DataSpec
 _WRITTEN = ("labels.parquet", "record.json")
 
 
-def touched_since_read(spec: DataSpec, folder: Path) -> bool:
+def touched_since_read(spec: DataSpec, folders: Iterable[Path]) -> bool:
     """Return whether a file or folder that a study names was written after the run folder was.
 
     Of a folder all that lies below counts and is not hidden, and that something was added to it or removed. Images that
     a table names elsewhere do not.
+
+    Args:
+        spec: What the study names.
+        folders: The run folder; of several tasks that of each as well.
     """
-    read = max(_written(folder / name) for name in _WRITTEN)
+    read = max(_written(folder / name) for folder in folders for name in _WRITTEN)
     return any(_written(path) > read for named in (spec.source, spec.options.labels) if named for path in _all(named))
 
 

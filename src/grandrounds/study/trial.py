@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import json
 import shutil
 import signal
@@ -36,6 +37,7 @@ from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 
 FITTED = "fitted"  # the folder of a trial that holds the model
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what all trials would meet
 _SUM_TOLERANCE = 1e-6
 
 
@@ -53,9 +55,9 @@ def run_trial(job: Job) -> str:
             fitted = _fit(trial, views, _watch(history, store.progress_path(trial.name)))
             fit_s = time.perf_counter() - started
             row = _outcome(job, views, fitted, folder)
-        except (StoreTrouble, OSError):
-            raise
-        except Exception as error:  # noqa: BLE001  (a family may be anybody's code; the others go on)
+        except Exception as error:  # a family may be anybody's code; the others go on
+            if isinstance(error, StoreTrouble) or (isinstance(error, OSError) and error.errno in _OF_THE_DISK):
+                raise
             fit_s = time.perf_counter() - started
             row = _failure(error, folder)
         row |= {"fit_s": fit_s, "peak_mib": peak.mib} | trial.columns | {"threads": trial.threads}

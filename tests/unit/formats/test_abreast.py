@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from grandrounds import processes
 from grandrounds.errors import BadData
 from grandrounds.formats import abreast as module
+from grandrounds.formats import isolated
 from grandrounds.formats.abreast import ALONE, Crew
 
 
@@ -139,3 +142,20 @@ def test_a_process_that_dies_is_a_refusal(two):
     """A dead process is told in words, with what to do."""
     with pytest.raises(BadData, match="ran out of memory"):
         list(two.abreast(die, range(400), n_each=2))
+
+
+def decoder(_items):
+    return [isolated.decoded(os.getpid, path=Path("x"))]
+
+
+def test_a_decoder_in_a_process_of_its_own_ends_with_who_asked_for_it():
+    """Also where that process is ended from outside, and so has no time to clear up."""
+    executor = processes.fresh(1)
+    (decoding,) = executor.submit(decoder, [1]).result()
+    assert psutil.pid_exists(decoding)
+    processes.end(executor)
+
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(decoding) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(decoding)

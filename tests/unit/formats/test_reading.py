@@ -12,6 +12,8 @@ from PIL import Image as Pillow
 from grandrounds import formats
 from grandrounds.errors import BadData
 from grandrounds.formats import Where
+from grandrounds.formats.reading import crop
+from grandrounds.image import Geometry, Image
 
 
 def test_absent_empty_and_folder(tmp_path):
@@ -124,3 +126,17 @@ def test_bombs_stay_within_the_budget(tmp_path):
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), *paths], check=True, capture_output=True)
 
     assert int(done.stdout) < 64 * 1024  # KiB
+
+
+def test_a_cut_image_has_an_origin_only_where_somebody_knows_it():
+    """It moves along with spacing and direction, and is unknown without; what is not moved keeps it."""
+    along = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    for geometry, expected in (
+        (Geometry((2.0, 3.0), (10.0, 20.0, 30.0), along), (10 + 3 * 3.0, 20 + 2 * 2.0, 30.0)),
+        (Geometry((2.0, 3.0), (10.0, 20.0, 30.0), None), None),
+        (Geometry(None, (10.0, 20.0, 30.0), along), None),
+    ):
+        image = Image(np.zeros((1, 8, 9), np.uint8), geometry)
+
+        assert crop(image, (2, 3, 6, 7)).geometry.origin_mm == expected
+        assert crop(image, (0, 0, 6, 7)).geometry.origin_mm == geometry.origin_mm

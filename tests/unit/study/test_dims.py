@@ -7,6 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image as Pillow
 
 from grandrounds import families
 from grandrounds.errors import BadData
@@ -98,6 +99,19 @@ def test_volumes_and_images_of_two_series_have_pictures(tmp_path):
     folder = pictures.write(tmp_path / "pictures", samples, labels, PreparedArray(pixels, tmp_path), 0)
 
     assert len(list(folder.glob("*.png"))) == 2
+
+
+def test_pictures_of_an_earlier_judgement_go(tmp_path):
+    """Samples that are shown no longer leave no files behind; colours stay as they are."""
+    labels = pl.DataFrame({"case": ["a", "b"], "label": ["x", "y"]})
+    pixels = np.zeros((2, 3, 8, 8), dtype=np.float32)
+    pixels[:, 0] = 1  # red
+    for names in (["a", "b"], ["b"]):
+        samples = pl.DataFrame({"sample": names, "case": names, "patient": names})
+        folder = pictures.write(tmp_path / "pictures", samples, labels, PreparedArray(pixels, tmp_path), 0)
+
+    (shown,) = folder.glob("*.png")
+    assert Pillow.open(shown).convert("RGB").getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_a_study_that_names_no_family_gets_those_that_read_its_images(monkeypatch):

@@ -11,6 +11,7 @@ import pytest
 
 from grandrounds.data import open_dataset
 from grandrounds.errors import BadData, StoreTrouble
+from grandrounds.study import pseudonyms
 from grandrounds.study.pseudonyms import KEY, key_of
 
 
@@ -49,13 +50,13 @@ def test_a_full_disk_leaves_no_half_key(dataset, tmp_path):
     assert len(key_of(tmp_path / "run", dataset)) == 32
 
 
+def _refused(*_places: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
 def test_where_no_links_can_be_made_there_is_a_key_all_the_same(dataset, tmp_path, monkeypatch):
     """As on a memory stick, whose file system has none."""
-
-    def refused(*_places: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "link", _refused)
     assert key_of(tmp_path / "one", dataset) == key_of(tmp_path / "two", dataset)
 
 
@@ -67,3 +68,14 @@ def test_a_damaged_key_says_what_its_loss_means(dataset, tmp_path):
         key_of(tmp_path / "two", dataset)
     assert "an earlier run folder" in refusal.value.remedy
     assert "patients, folds and draws are other ones" in refusal.value.remedy
+
+
+def test_where_no_links_can_be_made_the_first_key_stays(tmp_path):
+    """Another process may have written, and read, its key meanwhile."""
+    (tmp_path / "mine").write_bytes(b"m" * 32)
+    (tmp_path / "key").write_bytes(b"t" * 32)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "link", _refused)
+        pseudonyms._named(tmp_path / "mine", tmp_path / "key")
+
+    assert (tmp_path / "key").read_bytes() == b"t" * 32

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grandrounds.errors import BadSpec
 from grandrounds.families import params_of
@@ -91,3 +94,21 @@ def test_the_usual_recipe_is_tried_once():
 
     assert with_usual(given, {}, lambda values: ResNetParams(**values)) == (given, 1)
     assert with_usual(given[:1], {}, lambda values: ResNetParams(**values)) == ([{}, given[0]], 0)
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1.0001, 1e4), st.integers(0, 1000), st.integers(-20, 20), st.integers(0, 30))
+@settings(deadline=None)
+def test_a_number_stays_between_its_ends(low, times, seed, whole, length):
+    """However its digits are rounded."""
+    random = np.random.default_rng(seed)
+
+    assert low <= Between(low, low * times).drawn(random) <= low * times
+    assert Between(whole, whole + length).drawn(random) in range(whole, whole + length + 1)
+
+
+def test_the_ends_of_whole_numbers_come_as_often_as_the_others():
+    """Rounding would give each end half of what the numbers between get."""
+    random = np.random.default_rng(0)
+    drawn = np.bincount([Between(0, 3).drawn(random) for _ in range(4000)])
+
+    assert drawn.min() > 900
