@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -181,10 +182,13 @@ def _without_none(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+_OF_A_UNION = re.compile(r"\[|Params$")  # which of several kinds pydantic tried, where one of them is wanted
+
+
 def _explain(kind: type[Spec], error: ValidationError) -> str:
     lines = []
     for one in error.errors():
-        key = ".".join(str(part) for part in one["loc"])
+        key = ".".join(str(part) for part in one["loc"] if not _OF_A_UNION.search(str(part)))
         if one["type"] == "extra_forbidden":
             known = sorted(_kind_at(kind, one["loc"][:-1]).model_fields)
             hint = nearest(str(one["loc"][-1]), known) or f"known keys: {', '.join(known)}"

@@ -114,6 +114,9 @@ _WHOLE = re.compile(r"0*([0-9]+)(?:\.0+)?")
 _SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)
 
 
+TaskKind = Literal["binary", "multiclass", "ordinal"]
+
+
 class Task(Spec):
     """What is to be told from an image: the metadata of the labels table.
 
@@ -126,7 +129,7 @@ class Task(Spec):
     """
 
     name: str = "label"
-    kind: Literal["binary", "multiclass", "ordinal"] = "multiclass"
+    kind: TaskKind = "multiclass"
     classes: tuple[str, ...]
     positive: str | None = None
     condition: str | None = None

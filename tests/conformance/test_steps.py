@@ -109,7 +109,8 @@ def test_a_pipeline_of_one_step_gives_float32(entry):
     """Whatever a step gives, a model reads 32-bit floats."""
     from grandrounds.prepare import Pipeline
 
-    pipeline = Pipeline(each=(build_step(content(entry)),))
+    place = "whole" if entry.stage == "whole" else "each"
+    pipeline = Pipeline(**{place: (build_step(content(entry)),)})
     for image in images():
         try:
             pixels = pipeline(image)

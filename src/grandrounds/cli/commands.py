@@ -307,6 +307,7 @@ def describe_(
         set_: A parameter of the family, as in a study: name=value; may be given several times.
         json_: Print as JSON.
     """
+    out = options.result_in(out, ".svg", [])
     shape = options.image_shape(size) if size else None
     found = api.describe(family, options.settings(set_ or []), shape, classes)
     if out is not None:

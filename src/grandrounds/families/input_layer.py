@@ -108,6 +108,24 @@ def fitted(kind: InputKind, pixels: Images, *, canvas: bool = False) -> InputLay
     return InputLayer(kind, {"mean": mean, "into": into} | ({"back": directions} if kind == "zca" else {}))
 
 
+def refuse_canvas(kind: InputKind, *images: Images) -> None:
+    """Refuse volumes that lie on a canvas where each pixel is to have a number of its own.
+
+    Raises:
+        BadData: Some of them have fewer slices than others.
+    """
+    if kind in ANY_SIZE:
+        return
+    for pixels in images:
+        n_rows = max(1, _BLOCK // math.prod(pixels.shape[1:]))
+        starts = range(0, len(pixels), n_rows)
+        if not all(inside_of(np.asarray(pixels[start : start + n_rows])).all() for start in starts):
+            raise BadData(
+                f'input = "{kind}" needs volumes of one size, and these lie on a canvas of {pixels.shape[2]} slices',
+                remedy='set input = "channel", "half" or "none" for this family',
+            )
+
+
 def _moments(pixels: Images, axes: tuple[int, ...], *, canvas: bool = False) -> tuple[_Float, _Float]:
     """Return mean and standard deviation along axes, of which the first is that of the images, read block by block.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (the name that everybody uses)
 from torch import Tensor, nn
 
 from grandrounds import seeds
-from grandrounds.errors import BadData
+from grandrounds.errors import BadData, Refusal
 from grandrounds.families import input_layer, state
 from grandrounds.families.architectures import ARCHITECTURES, Architecture, Teaching
 from grandrounds.families.built import Network, Shape, resize, resized_to
@@ -117,7 +118,7 @@ class FittedNetwork:
         """Return probabilities (N, K).
 
         Raises:
-            BadData: The images have another shape than those it was trained on.
+            BadData: The images have another shape than those it was trained on, or are too small for it.
         """
         any_size = _reads_any_size(ARCHITECTURES[self.architecture], self.params)
         others = () if any_size else view.pixels.shape[2:]
@@ -126,6 +127,10 @@ class FittedNetwork:
                 f"this model reads images of (C, H, W) = {self.shape}, these have {view.pixels.shape[1:]}",
                 remedy="prepare them as the training images were",
             )
+        if any_size:
+            smallest = _smallest(ARCHITECTURES[self.architecture], self.params, view.pixels)
+            with torch.device("meta"):  # only what it refuses is asked
+                ARCHITECTURES[self.architecture].network(self.params, smallest, self.n_outputs)
         return predict(self.module, view.pixels, any_size=any_size)
 
     def save(self, folder: Path) -> None:
@@ -177,6 +182,7 @@ class NetworkFamily:
             return self._fit(train, valid, budget, seed, watch)
 
     def _fit(self, train_view: View, valid: View, budget: Budget, seed: int, watch: Watch) -> FittedNetwork:
+        began = time.perf_counter()
         name = next(name for name, one in ARCHITECTURES.items() if one.params is type(self.params))
         taught, choice = learned(train_view), choose_by(valid, self.params.choose)
         shape: Shape = train_view.pixels.shape[1:]
@@ -184,6 +190,8 @@ class NetworkFamily:
         built = self._built(ARCHITECTURES[name], smallest, sum(taught.sizes))
         any_size = _reads_any_size(ARCHITECTURES[name], self.params)
         canvas = smallest != shape or _reads_any_depth(built.module)
+        if _reads_any_depth(built.module):
+            input_layer.refuse_canvas(self.params.input, taught.pixels, valid.pixels)
         first = input_layer.fitted(self.params.input, taught.pixels, canvas=canvas)
         module = WithInput(
             first, built.module, self.params, mirrors=train_view.flips, n_classes=train_view.n_classes
@@ -191,7 +199,8 @@ class NetworkFamily:
         lay_out(module)
         weighings = [class_weights(labels_of(one), one.n_classes, self.params.imbalance) for one in taught.views]
         loss, teacher = self._loss(ARCHITECTURES[name], weighings, taught.views, valid, budget, seed)
-        plan = self._plan(built, train_view, budget, seed, loss, any_size=any_size)
+        left = budget if budget.cap_s is None else budget.replaced(cap_s=_left_s(budget.cap_s, began))
+        plan = self._plan(built, train_view, left, seed, loss, any_size=any_size)
         start = self._begun(ARCHITECTURES[name], smallest, module, train_view, plan)
         outcome = drive(
             train(
@@ -278,7 +287,11 @@ class NetworkFamily:
         if architecture.teaching is None:
             return of_labels, None
         teaching = architecture.teaching(self.params)
-        teacher = NetworkFamily(teaching.teacher)._fit(views[0], valid, budget, seed, lambda _: None)  # noqa: SLF001  (its own kind)
+        half = budget if budget.cap_s is None else budget.replaced(cap_s=budget.cap_s / 2)  # the rest is the pupil's
+        try:
+            teacher = NetworkFamily(teaching.teacher)._fit(views[0], valid, half, seed, lambda _: None)  # noqa: SLF001  (its own kind)
+        except Refusal as error:
+            raise type(error)(f"the teacher could not be trained: {error.what}", remedy=_of_teacher(error)) from None
         return _distilled(of_labels, teaching, teacher, budget.device), teacher.record
 
 
@@ -317,6 +330,10 @@ def _taught(teacher: FitRecord | None) -> tuple[str, ...]:
     return () if teacher is None else (f"teacher: {teacher.notes[0]}, epoch {teacher.best_epoch} on valid",)
 
 
+def _of_teacher(error: Refusal) -> str:
+    return f"in the table `teacher` of this recipe: {error.remedy}" if error.remedy else "choose another teacher"
+
+
 def _resizing(shape: Shape, inner: Shape) -> str:
     return f"reading images of {shape[-2]} × {shape[-1]} resized to {inner[-2]} × {inner[-1]}"
 
@@ -326,3 +343,7 @@ def _distilled(of_labels: OfLabels, teaching: Teaching, teacher: FittedNetwork, 
     return Distilled(
         of_labels, teacher.module.to(device), teaching.hard, teaching.temperature, teaching.share, precision
     )
+
+
+def _left_s(cap_s: float, began: float) -> float:
+    return max(0.0, cap_s - (time.perf_counter() - began))

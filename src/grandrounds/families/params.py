@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from grandrounds.features.spec import RbmSpec
 from grandrounds.specs import Spec
@@ -169,10 +169,16 @@ class SwinParams(TrainingSpec):
     patch_px: int = Field(default=4, ge=1)
     window: int = Field(default=4, ge=1)
     dim: int = Field(default=48, ge=8)
-    depths: tuple[int, ...] = Field(default=(2, 2, 2), min_length=1, max_length=4)
+    depths: tuple[PositiveInt, ...] = Field(default=(2, 2, 2), min_length=1, max_length=4)
     head_dim: int = Field(default=16, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _heads_divide_channels(self) -> Self:
+        if self.dim % self.head_dim:
+            raise ValueError(f"heads of {self.head_dim} channels do not divide the {self.dim} of the first stage")
+        return self
 
 
 class UNetSwinParams(SwinParams):
@@ -262,7 +268,7 @@ class SppParams(TrainingSpec):
     """
 
     width: int = Field(default=16, ge=4)
-    levels: tuple[int, ...] = Field(default=(4, 2, 1), min_length=1)
+    levels: tuple[PositiveInt, ...] = Field(default=(4, 2, 1), min_length=1)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     pooling: Pooling = "max"
 
@@ -328,8 +334,8 @@ class DeiTParams(ViTParams):
     """A vision transformer with a second token that learns from a convolutional teacher.
 
     Args:
-        teacher: The teacher, trained on the same images before; its time is part of the trial. A residual network, or
-            any network of timm, which may start from published weights.
+        teacher: The teacher, trained on the same images before, in half of the trial's time at most. A residual
+            network, or any network of timm, which may start from published weights.
         distillation: `"hard"` learns the teacher's decisions, `"soft"` its probabilities.
         temperature: By which logits are divided before probabilities are compared; for `"soft"`.
         share: Of the teacher's part in the loss.

@@ -16,7 +16,7 @@ from grandrounds import families, registry, seeds
 from grandrounds.families.params_of_others import FusionParams
 from grandrounds.families.protocol import Budget, Family, View
 from grandrounds.specs import Spec
-from grandrounds.tables import SAMPLES, Task, check
+from grandrounds.tables import SAMPLES, Task, TaskKind, check
 from grandrounds.training.epoch import Epoch
 
 _STEPS = 4  # timed steps, of which a pass over random images consists
@@ -68,6 +68,7 @@ def time_batch(
     n_classes: int,
     budget: Budget,
     kinds: tuple[str, ...] = (),
+    task_kind: TaskKind | None = None,
 ) -> Price:
     """Return the price of fitting a family on `n_train` images of that shape (C, H, W), timed in this process.
 
@@ -84,12 +85,15 @@ def time_batch(
         n_classes: How many classes there are.
         budget: What a trial may use; how long is not asked.
         kinds: The series that a case has, each an image; none where a case is one image.
+        task_kind: Of the task; None for one that every loss is made for.
     """
     began = time.perf_counter()
     params = _gently(params)
     family = families.build(name, params)  # what it imports is part of the price
     imports_s = time.perf_counter() - began
-    size = _Size(shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several)
+    size = _Size(
+        shape, n_train, n_valid, n_classes, kinds, families.FAMILIES.get(name).learns_several, task_kind
+    )  # fmt: skip
     if families.FAMILIES.get(name).iterates:
         spec = families.params_of(name, params)
         run, per_epoch_s, fixed_s = _iterating(family, spec, size, budget)
@@ -126,11 +130,18 @@ def _singly(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _singly(one) if isinstance(one, Mapping) else one for name, one in params.items()} | single
 
 
+def _fits_every_loss(n_classes: int) -> TaskKind:
+    return "ordinal" if n_classes > 2 else "multiclass"
+
+
 def _classes(n_classes: int) -> tuple[str, ...]:
     return tuple(f"class {k}" for k in range(n_classes))
 
 
-def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0, kinds: tuple[str, ...] = ()) -> View:
+def noise_view(
+    shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 0, kinds: tuple[str, ...] = (),
+    task_kind: TaskKind | None = None,
+) -> View:  # fmt: skip
     """Return a view of random images with one random clinical column; a patient has one, or one of each kind."""
     random = seeds.generator(seed, "noise view", n=n)
     each = max(len(kinds), 1)
@@ -143,7 +154,7 @@ def noise_view(shape: tuple[int, int, int], n: int, n_classes: int, seed: int = 
         pixels=random.random((n, *shape), dtype=np.float32),
         samples=check(samples, SAMPLES),
         labels=np.arange(n) // each % n_classes,
-        task=Task(kind="ordinal" if n_classes > 2 else "multiclass", classes=_classes(n_classes)),  # fits every loss
+        task=Task(kind=task_kind or _fits_every_loss(n_classes), classes=_classes(n_classes)),
         flips=True,
     )
 
@@ -195,6 +206,7 @@ class _Size(NamedTuple):
     n_classes: int
     kinds: tuple[str, ...] = ()
     learns_several: bool = False
+    task_kind: TaskKind | None = None
 
 
 class _Run(NamedTuple):
@@ -210,7 +222,10 @@ def _run(family: Family, size: _Size, rows: int, budget: Budget) -> _Run:
     each = max(len(size.kinds), 1)
     n_train = max(rows, 4 * size.n_classes * each if size.kinds else 2 * size.n_classes)
     n_valid = max(size.n_classes * each, round(n_train * size.n_valid / size.n_train))
-    train, valid = (noise_view(size.shape, n, size.n_classes, kinds=size.kinds) for n in (n_train, n_valid))
+    train, valid = (
+        noise_view(size.shape, n, size.n_classes, kinds=size.kinds, task_kind=size.task_kind)
+        for n in (n_train, n_valid)
+    )
     if size.learns_several:
         train = replace(train, others=(train,))
     epochs: list[Epoch] = []

@@ -86,13 +86,13 @@ class ProbeFamily:
         """Return the regression fitted on the features of `train`, its penalty chosen on `valid`.
 
         Raises:
-            BadData: The images are too small for the network.
+            BadData: The images are too small for the network, or the weights are of another one.
         """
         shape: Shape = train.pixels.shape[1:]
         at_least(self.params.model, _SMALLEST_PX, resized_to(self.params.side_px, shape))
         given = weights.published(self.params.weights, self.params.model, self.params.weights_licence)
         with machine.reserved(budget.threads, seeds.derive(seed, "probe")):
-            trunk = dict(_network(self.params, shape, given).state_dict())
+            trunk = _published_trunk(self.params, shape, given)
             train_features, valid_features = (_features(self.params, trunk, view) for view in (train, valid))
         fit = regress(
             train, valid, train_features, valid_features,
@@ -114,13 +114,18 @@ def network(params: ProbeParams, shape: Shape, n_classes: int) -> Network:
     return Network(module, f"linear probe on {params.model}, of which the last layer alone learns")
 
 
-def _network(params: ProbeParams, shape: Shape, given: Published | None = None, n_classes: int = 0) -> nn.Module:
-    """Return the network, by default without its last layer, with the published weights where they are given."""
+def _network(params: ProbeParams, shape: Shape, n_classes: int = 0) -> nn.Module:
+    """Return the network, by default without its last layer."""
     zoo.require("timm", params.model)
-    overlay = {} if given is None else {"state_dict": dict(given.tensors), "custom_load": False}
-    started = {} if given is None else {"pretrained": True, "pretrained_cfg_overlay": overlay}
-    inner = resized_to(params.side_px, shape)
-    return zoo.create_timm(params.model, inner, num_classes=n_classes, **started).eval()
+    return zoo.create_timm(params.model, resized_to(params.side_px, shape), num_classes=n_classes).eval()
+
+
+def _published_trunk(params: ProbeParams, shape: Shape, given: Published) -> dict[str, Tensor]:
+    """Return the tensors of the network without its last layer, all of them published."""
+    own = _network(params, shape).state_dict()
+    create = zoo.published_timm(params.model, resized_to(params.side_px, shape), given)
+    whole = zoo.whole_of(own, given, create)
+    return {name: whole[name] for name in own}
 
 
 def _features(params: ProbeParams, trunk: Mapping[str, Tensor], view: View) -> Features:

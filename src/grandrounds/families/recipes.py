@@ -100,3 +100,16 @@ def refuse_unknown(name: str) -> None:
             f"there is no recipe called {name!r}",
             remedy=f"choose one of: {', '.join((family, *others))}; or name a recipe's .toml file",
         )
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of parameters as tables in tables, where the dots of a name go from one into the next.
+
+    >>> nested({"n_members": 5, "of.learning_rate": 0.001, "of.width": 0.5})
+    {'n_members': 5, 'of': {'learning_rate': 0.001, 'width': 0.5}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        first, dot, rest = name.partition(".")
+        found = over(found, {first: nested({rest: value}) if dot else value})
+    return found

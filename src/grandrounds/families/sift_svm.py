@@ -63,7 +63,7 @@ class SiftSvmFamily:
             raise BadData(
                 f"sift-svm with grid = {grid} needs images of at least {grid * _MIN_WINDOW_PX} pixels a side, "
                 f"these have {side}",
-                remedy="resize them in the preparation, set a smaller grid, or leave this family out",
+                remedy=f"resize them in the preparation{', set a smaller grid' if grid > 1 else ''}, or leave it out",
             )
 
         def describe(pixels: Batch) -> Features:

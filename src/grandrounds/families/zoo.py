@@ -21,6 +21,9 @@ from grandrounds.registry import nearest
 
 # What networks raise on sizes that they do not like.
 MISFIT = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, KeyError)
+_RESIZE = "resize them in the preparation, or leave this family out"
+_UNKNOWN = "leave out dropout or drop_path, which not every network knows"
+_OTHER_FILE = "name a file with the weights of this very network"
 # Auxiliary heads would change what the network returns in training, and torchvision warns unless told how to begin.
 _ONE_HEAD = {name: {"aux_logits": False, "init_weights": True} for name in ("googlenet", "inception_v3")}
 
@@ -54,10 +57,7 @@ def start_timm(params: TimmParams, shape: Shape, built: Network) -> Network:
     if params.weights is None:
         return _from_scratch(built)
     given = weights.published(params.weights, params.model, params.weights_licence)
-    # timm turns the first layer and the positions to our images.
-    overlay = {"state_dict": dict(given.tensors), "custom_load": False}
-    create = partial(create_timm, params.model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
-    return _started(built, given, create)
+    return _started(built, given, published_timm(params.model, shape, given))
 
 
 def start_torchvision(params: TorchvisionParams, shape: Shape, built: Network) -> Network:
@@ -68,6 +68,12 @@ def start_torchvision(params: TorchvisionParams, shape: Shape, built: Network) -
         raise BadSpec(f"{params.weights} has weights for timm's networks", remedy="choose timm:<model>, or name a file")
     given = weights.published(params.weights, params.model, params.weights_licence)
     return _started(built, given, partial(_create_torchvision, params.model, shape, given.tensors))
+
+
+def published_timm(model: str, shape: Shape, given: Published) -> Callable[[], nn.Module]:
+    """Return what builds a network of timm as it was published; timm turns first layer and positions to our images."""
+    overlay = {"state_dict": dict(given.tensors), "custom_load": False}
+    return partial(create_timm, model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
 
 
 def require(library: str, model: str) -> None:
@@ -134,11 +140,12 @@ def fitting(name: str, shape: Shape, n_classes: int, create: Callable[[], nn.Mod
     except MISFIT as error:
         raise BadData(
             f"{name} does not read images of {_axes(shape)} = {shape}: {weights.brief(error)}",
-            remedy="resize them in the preparation, or leave this family out",
+            remedy=_UNKNOWN if "unexpected keyword" in str(error) else _RESIZE,
         ) from None
     if getattr(logits, "shape", None) != (1, n_classes):
         raise BadSpec(f"{name} does not give one number per class", remedy="choose a classifier")
-    patches: tuple[int, ...] = getattr(getattr(module, "patch_embed", None), "patch_size", (1,) * len(shape[1:]))
+    stated: int | tuple[int, ...] = getattr(getattr(module, "patch_embed", None), "patch_size", 1)
+    patches = (stated,) * len(shape[1:]) if isinstance(stated, int) else stated
     if any(side % patch for side, patch in zip(shape[1:], patches, strict=True)):  # timm would leave out the rest
         raise BadData(
             f"patches of {patches[0]} pixels do not divide images of {shape[1]} × {shape[2]}",
@@ -160,18 +167,34 @@ def _from_scratch(built: Network) -> Network:
 def _started(built: Network, given: Published, create: Callable[[], nn.Module]) -> Network:
     """Return the network with all of the published weights that are not for another number of classes."""
     own = built.module.state_dict()
-    try:
-        whole = create().state_dict()
-    except MISFIT as error:
-        raise BadData(
-            f"the weights do not fit the network: {_misfit(own, given, error)}",
-            where=given.note,
-            remedy="name a file with the weights of this very network",
-        ) from None
+    whole = whole_of(own, given, create)
     fitting = {name: value for name, value in whole.items() if value.shape == own[name].shape}
     built.module.load_state_dict(own | fitting)
     trunk = frozenset(name for name, _ in built.module.named_parameters() if name in fitting)
     return Network(built.module, f"{built.note}, starting from {given.note}", trunk, given.licence)
+
+
+def whole_of(own: Mapping[str, Tensor], given: Published, create: Callable[[], nn.Module]) -> dict[str, Tensor]:
+    """Return the tensors of a published network.
+
+    Args:
+        own: Those of ours, which may have another last layer or none.
+        given: The weights.
+        create: Builds the network with them.
+
+    Raises:
+        BadData: They do not fit it, or hold numbers that are none.
+    """
+    if broken := [name for name, value in given.tensors.items() if not torch.isfinite(value).all()]:
+        raise BadData(
+            f"the weights have values that are no numbers, first in {broken[0]}", where=given.note, remedy=_OTHER_FILE
+        )
+    try:
+        whole: dict[str, Tensor] = create().state_dict()
+    except MISFIT as error:
+        what = f"the weights do not fit the network: {_misfit(own, given, error)}"
+        raise BadData(what, where=given.note, remedy=_OTHER_FILE) from None
+    return whole
 
 
 def _misfit(own: Mapping[str, Tensor], given: Published, error: Exception) -> str:

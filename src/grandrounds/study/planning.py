@@ -119,13 +119,13 @@ def _prices(
     series = tuple(kinds(samples).unique().sort()) if named else ()
     shape = tuple(workspace.prepared.pixels.shape[1:])
     refuse_unreadable(recipes, workspace)
-    budget = Budget(threads=means.threads, device=means.device)
+    budget, task = Budget(threads=means.threads, device=means.device), workspace.dataset.task
     with surviving(workspace.store.folder, "a worker process died while the families were timed"):
         pending = {
             name: executor.submit(
                 time_batch, name, recipe.params.model_dump(), shape,
                 n_of_all if families.FAMILIES.get(name).learns_several else n_train,
-                int((roles == "valid").sum()), len(workspace.dataset.task.classes), budget, series,
+                int((roles == "valid").sum()), len(task.classes), budget, series, task.kind,
             )
             for name, recipe in recipes.items()
         }  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 from grandrounds import families, seeds
 from grandrounds.errors import BadSpec
 from grandrounds.families.params_of_others import MemberParams
-from grandrounds.families.recipes import over
+from grandrounds.families.recipes import nested, over
 from grandrounds.specs import Spec
 
 Values = dict[str, Any]
@@ -105,19 +105,6 @@ def space_of(given: Sequence[str]) -> Space:
             found[name] = _between(text, *_values(low), *_values(high))
         else:
             found[name] = _values(values)
-    return found
-
-
-def nested(values: Values) -> Values:
-    """Return values of parameters as tables in tables, where the dots of a name go from one into the next.
-
-    >>> nested({"n_members": 5, "of.learning_rate": 0.001, "of.width": 0.5})
-    {'n_members': 5, 'of': {'learning_rate': 0.001, 'width': 0.5}}
-    """
-    found: Values = {}
-    for name, value in values.items():
-        first, dot, rest = name.partition(".")
-        found = over(found, {first: nested({rest: value}) if dot else value})
     return found
 
 

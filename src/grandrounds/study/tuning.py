@@ -84,7 +84,8 @@ def compare(tuning: Tuning, workspace: Workspace, means: Means, executor: Execut
     if all(row["mean"] is None for row in rows):
         raise BadData("no recipe could be trained", remedy=f"the family said: {rows[0]['note']}")
     found = [_flat(tuning, row) for row in (*rows, *dropped)]
-    return pl.DataFrame(found, infer_schema_length=None)
+    # Where nothing can be compared, a column of nulls alone would have no type.
+    return pl.DataFrame(found, infer_schema_length=None).with_columns(pl.col("verdict").cast(pl.String()))
 
 
 def scored_on(tuning: Tuning) -> str:

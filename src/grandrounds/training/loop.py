@@ -47,7 +47,8 @@ def train(
 ) -> Generator[Epoch, None, Outcome]:
     """Yield a record per epoch and return the best epoch's weights, chosen by `metric` on `valid`.
 
-    Among equals the later epoch wins: its learning rate is lower. A loss that is no longer a number stops the training;
+    Among equals the later epoch wins: its learning rate is lower. Where weights are averaged at the end, an epoch from
+    before is kept only if training does not get there. A loss that is no longer a number stops the training;
     the best epoch before it is kept.
 
     Raises:
@@ -65,13 +66,15 @@ def train(
         if not math.isfinite(score):
             notes.append(_no_number(done, kept))
             break
-        kept.offer(shown, score, done)
+        kept.offer(shown, score, done, awaits_mean=steps.awaits_mean)
         now_s = time.perf_counter() - began
         yield Epoch(done, plan.n_epochs, loss, score, steps.learning_rate, images_per_s, now_s)
         if spec.patience and done - kept.gained >= spec.patience and done < plan.n_epochs:
             notes.append(f"training stopped in epoch {done}: no gain on valid in {spec.patience} epochs")
             break
     notes += steps.remarks
+    if steps.awaits_mean:
+        notes.append("training ended before weights were averaged: those of a single epoch are kept")
     truncated = out_of_time and (done < plan.n_epochs or not steps.complete)
     if truncated:
         notes.append(f"the clock stopped training in epoch {done} of {plan.n_epochs}")
@@ -85,9 +88,16 @@ class _Kept:
         self._last, self._best = last, -math.inf
         self.weights: dict[str, Tensor] = {}
         self.epoch = self.gained = 0  # whose weights are kept, and when the metric last grew
+        self._awaits_mean = False
 
-    def offer(self, network: nn.Module, score: float, epoch: int) -> None:
-        """Keep the weights of an epoch if they are as good as the best before, or in any case the last are wanted."""
+    def offer(self, network: nn.Module, score: float, epoch: int, *, awaits_mean: bool = False) -> None:
+        """Keep the weights of an epoch if they are as good as the best before, or in any case the last are wanted.
+
+        The first mean of weights takes the place of whatever was kept while it was awaited.
+        """
+        if self._awaits_mean and not awaits_mean:
+            self._best = -math.inf
+        self._awaits_mean = awaits_mean
         if score > self._best:
             self.gained = epoch
         if score >= self._best or self._last:

@@ -50,3 +50,9 @@ def precision(kind: Literal["auto", "single", "mixed"], device: str) -> torch.au
     able = device.startswith("cuda") and torch.cuda.is_bf16_supported()
     mixed = kind == "mixed" or (kind == "auto" and able)
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mixed)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether a device has no memory left; of those without an error of their own only the words tell."""
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in said or "out of memory" in said

@@ -78,6 +78,11 @@ class WeightMean:
             self._mean.update_parameters(self._network)
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether there will be a mean, and is none yet."""
+        return self._mean is not None and self._stepped <= self._starts
+
+    @property
     def network(self) -> nn.Module:
         """The network with the weights to keep."""
-        return self._network if self._mean is None or self._stepped <= self._starts else self._mean.module
+        return self._network if self._mean is None or self.is_awaited else self._mean.module

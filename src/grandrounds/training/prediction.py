@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from grandrounds.shapes import Images, Probs
+from grandrounds.training import machine
 from grandrounds.training.canvas import by_size
 from grandrounds.training.layout import as_channels_first, resident
 from grandrounds.training.parts import at_once, n_series_of, n_slices
@@ -38,8 +39,15 @@ def predict(network: nn.Module, pixels: Images, device: str = "cpu", *, any_size
 def _probs(network: nn.Module, pixels: Images, device: str) -> Probs:
     space = pixels.shape[2:]
     n_abreast = at_once(space, max(1, _PREDICT_BATCH // n_slices(space)), n_series_of(network))
-    rows = [
-        network(as_channels_first(resident(pixels[at : at + n_abreast], device))).cpu()
-        for at in range(0, len(pixels), n_abreast)
-    ]
+    rows = list[Tensor]()
+    at = 0
+    while at < len(pixels):
+        try:
+            rows.append(network(as_channels_first(resident(pixels[at : at + n_abreast], device))).cpu())
+        except RuntimeError as error:
+            if n_abreast == 1 or not machine.is_out_of_memory(error):
+                raise
+            n_abreast //= 2
+        else:
+            at += n_abreast
     return torch.softmax(torch.cat(rows).double(), dim=1).numpy()  # (N, K); not every device has doubles

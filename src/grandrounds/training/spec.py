@@ -29,8 +29,8 @@ class TrainingSpec(Spec):
         clip: Greatest norm of a step's gradients, longer ones are shortened; 0 for any.
         averaging: Decay of an exponential mean of the weights over the steps, which is then what is kept; 0 keeps the
             weights themselves.
-        swa: Part of all steps, at the end, over which weights are averaged alike, which is then what is kept; 0 for
-            none.
+        swa: Part of all steps, at the end, over which weights are averaged alike; what is kept is then such a mean, and
+            a single epoch only where training ends before. 0 for none.
         patience: Training stops after so many passes without a gain on `valid`; None for never.
         choose: What chooses the epoch to keep, on `valid`: `"auto"` is macro AUC where every class is there, else log
             loss; `"kappa"` is quadratically weighted, for ordered classes; `"last"` chooses none and keeps the last.

@@ -69,6 +69,11 @@ class Steps:
         return self._mean.network
 
     @property
+    def awaits_mean(self) -> bool:
+        """Whether the weights that are to be kept are a mean that has not begun yet."""
+        return self._mean.is_awaited
+
+    @property
     def complete(self) -> bool:
         """Whether every planned step was made."""
         return self._step == self._n_steps
@@ -94,7 +99,8 @@ class Steps:
         return cap_s is not None and self._ranks.mean(float(time.perf_counter() - began > cap_s)) > 0
 
     def _n_batches(self, group: OfOneSize) -> int:
-        return max(1, round(len(group.rows) / self._spec.batch_size))
+        most = len(group.rows) // 2  # a norm over one image alone would have no deviation
+        return max(1, min(most, round(len(group.rows) / self._spec.batch_size)))
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Yield our changed images (B, C, H, W) and labels (B,) of each batch of one pass, and our part's weight.
@@ -116,19 +122,19 @@ class Steps:
         order = torch.randperm(len(group.rows), generator=self._order)
         batches = torch.tensor_split(order, self._n_batches(group))
         n_abreast = max(1, _AUGMENT_ABREAST // (len(batches[0]) * n_slices(group.space)))
-        inside = (slice(None), *(slice(side) for side in group.space))
+        inside, of_group = (slice(None), *(slice(side) for side in group.space)), torch.from_numpy(group.rows)
         for start in range(0, len(batches), n_abreast):
             whole = batches[start : start + n_abreast]
             some = [self._ranks.part(batch) for batch in whole]
             places = torch.cat(some)
-            rows = torch.from_numpy(group.rows)[places]
+            rows = of_group[places]
             pixels = self._read(rows)[inside]  # (B, H, W, C)
             change = partial(augment.apply, change=changes.of(places), generator=self._augment)
             images = changed_inside(as_channels_first(pixels), change)
             images = laid_out(images)
             sizes = [len(batch) for batch in some]
             weights = [
-                self._ranks.n * self._share(self._labels[group.rows[own]], self._labels[group.rows[batch]])
+                self._ranks.n * self._share(self._labels[of_group[own]], self._labels[of_group[batch]])
                 for own, batch in zip(some, whole, strict=True)
             ]
             yield from zip(torch.split(images, sizes), torch.split(self._labels[rows], sizes), weights, strict=True)
@@ -155,7 +161,9 @@ class Steps:
             except RuntimeError as error:
                 fewest = 2 if images.ndim == 4 else 1  # norms need two planes, or one volume
                 too_small = 2 * fewest * self._n_parts > len(labels)
-                if not _out_of_memory(error) or too_small or self._ranks.n > 1:  # the others would wait for ever
+                if (
+                    not machine.is_out_of_memory(error) or too_small or self._ranks.n > 1
+                ):  # the others would wait for ever
                     raise
             self._n_parts *= 2
 
@@ -188,9 +196,3 @@ def _mixed(images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Truth]
 
 def _single(outputs: Outputs) -> Outputs:
     return outputs.float() if isinstance(outputs, Tensor) else tuple(head.float() for head in outputs)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # Of devices without an error of their own only the words tell.
-    said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in said or "out of memory" in said

@@ -162,6 +162,13 @@ def test_attention_is_counted():
     assert inside == 2 * n_tokens**2 * 96
 
 
+def test_a_parameter_of_a_teacher_is_named_by_a_dot():
+    """As in tuning; one that there is not is refused by its own name alone."""
+    assert describe("deit-tiny", {"teacher.width": 0.5}, (1, 32, 32), 2).n_parameters
+    with pytest.raises(BadSpec, match=r"unknown key 'teacher\.colour'"):
+        describe("deit-tiny", {"teacher.colour": 1}, (1, 32, 32), 2)
+
+
 def test_refusals():
     """No network, no drawing; too small an image is refused with the numbers."""
     with pytest.raises(BadSpec, match="no network"):
@@ -174,6 +181,9 @@ def test_refusals():
         describe("slices:li2014", {}, (1, 32, 32), 2)
     with pytest.raises(BadData, match="reads planes, and 1×8×32×32 is no size of one"):
         describe("li2014", {}, (1, 8, 32, 32), 2)
+    for n_classes in (-1, 0, 1):
+        with pytest.raises(BadSpec, match="two classes or more"):
+            describe("li2014", {}, (1, 32, 32), n_classes)
     with pytest.raises(BadSpec, match="no size of an image"):
         options.image_shape("64x64")
     with pytest.raises(BadSpec, match="no size of an image"):

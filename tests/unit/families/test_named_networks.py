@@ -15,6 +15,7 @@ from grandrounds import families
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.families import by_name, weights, zoo
 from grandrounds.families.architectures import resnet
+from grandrounds.families.description import describe
 from grandrounds.families.params import AlexNetParams, ResNetParams, TimmParams, TorchvisionParams, VggParams
 from grandrounds.families.plain import alexnet, vgg
 from grandrounds.families.price import noise_view
@@ -202,7 +203,7 @@ def test_weights_that_do_not_fit_are_refused(name, tmp_path):
     ):
         fit(name, view, weights=str(path))
     path.write_bytes(b"nothing")
-    with pytest.raises(BadData, match="do not fit the network"):
+    with pytest.raises(BadData, match="no file of weights"):
         fit(name, view, weights=str(path))
     path.unlink()
     with pytest.raises(BadData, match="no such file"):
@@ -307,3 +308,17 @@ def test_a_changed_file_of_weights_is_not_opened(monkeypatch):
     monkeypatch.setattr(weights, "PACKAGES", {name: other})
     with pytest.raises(BadData, match="not the weights that were published"):
         weights.published(f"package:{name}", "tf_efficientnet_lite0")
+
+
+@pytest.mark.parametrize("name", ["timm:xcit_nano_12_p16_224", "timm:cait_xxs24_224"])
+def test_patches_and_tokens_are_taken_however_timm_states_them(name):
+    """One states its patches by one number, and one hands its tokens to its layers as they are learned."""
+    assert families.build(name).fit(*(noise_view((1, 32, 32), 4, 2),) * 2, Budget(epochs=1), 0, lambda _: None)
+    assert describe(name, {}, (1, 32, 32), 2).n_multiply_adds > 0
+
+
+def test_a_rate_that_a_network_does_not_know_is_named():
+    """Another size of the images would not help."""
+    with pytest.raises(BadData, match="drop_path_rate") as caught:
+        fit("timm:vgg11", noise_view((1, 32, 32), 4, 2), drop_path=0.2)
+    assert "leave out dropout or drop_path" in caught.value.remedy

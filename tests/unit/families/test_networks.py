@@ -9,8 +9,8 @@ from torch import nn
 from torchvision import models
 
 from grandrounds import families
-from grandrounds.errors import BadData, BadSpec
-from grandrounds.families import plain
+from grandrounds.errors import BadData, BadSpec, Diverged
+from grandrounds.families import network, plain
 from grandrounds.families.architectures import resnet
 from grandrounds.families.description import describe
 from grandrounds.families.params import DeiTParams, GoogLeNetParams, ResNetParams, ViTParams
@@ -211,6 +211,56 @@ def test_the_pyramid_reads_any_size():
     assert spp.predict(other).shape == (5, 2)
     with pytest.raises(BadData, match="this model reads images"):
         li.predict(other)
+
+
+def test_a_pyramid_refuses_images_that_it_would_not_train_on():
+    """Where maps shrink to nothing there is nothing to look at."""
+    view = noise_view((1, 16, 16), 24, 2)
+    fitted = families.build("spp", {}).fit(view, view, Budget(), 0, lambda _: None)
+    for side in (3, 15):
+        with pytest.raises(BadData, match="at least 16 pixels a side"):
+            fitted.predict(noise_view((1, side, 20), 2, 2))
+
+
+def test_teacher_and_pupil_share_the_clock(monkeypatch):
+    """The teacher has half of it at most, the pupil what is left."""
+    caps, train = [], network.train
+    monkeypatch.setattr(network, "train", lambda *args: caps.append(args[4].cap_s) or train(*args))
+    view = noise_view((1, 16, 16), 24, 2)
+    params = {"dim": 48, "depth": 1, "teacher": {"width": 0.125, "max_epochs": 1}, "max_epochs": 1}
+    families.build("deit-tiny", params).fit(view, view, Budget(epochs=1, cap_s=600.0), 0, lambda _: None)
+
+    assert 290 < caps[0] <= 300
+    assert 300 < caps[1] < 600
+
+
+def test_a_teacher_that_cannot_be_trained_is_named():
+    """The advice is for its own table, not for the pupil's."""
+    view = noise_view((1, 16, 16), 24, 2)
+    params = {"dim": 48, "depth": 1, "teacher": {"width": 0.125, "learning_rate": 1e30}, "max_epochs": 1}
+    with pytest.raises(Diverged, match="the teacher could not be trained") as caught:
+        families.build("deit-tiny", params).fit(view, view, Budget(epochs=1), 0, lambda _: None)
+    assert caught.value.remedy.startswith("in the table `teacher` of this recipe: lower learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("spp", {"levels": (0,)}), ("spp", {"levels": (2, -1)}), ("swin-tiny", {"depths": (-1,)}),
+        ("swin-tiny", {"depths": (2, 0)}), ("swin-tiny", {"head_dim": 7}), ("swin-tiny", {"head_dim": 100}),
+    ],
+)  # fmt: skip
+def test_parameters_that_make_no_network_are_refused(name, params):
+    """When they are read, and not in the trial."""
+    with pytest.raises(BadSpec):
+        families.params_of(name, params)
+
+
+def test_an_ordinal_loss_without_an_order_has_no_price():
+    """It is refused when the study is planned, for any number of classes."""
+    for kind, n_classes in (("multiclass", 3), ("binary", 2)):
+        with pytest.raises(BadData, match="an order"):
+            time_batch("li2014", {"loss": "ordinal"}, (1, 16, 16), 64, 16, n_classes, Budget(), task_kind=kind)
 
 
 def test_the_teacher_is_named_and_not_saved(tmp_path):

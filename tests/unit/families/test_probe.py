@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from grandrounds import families
 from grandrounds.errors import BadData
@@ -69,3 +70,46 @@ def test_images_of_another_shape_are_refused_at_prediction():
     """The probe says which shape it reads."""
     with pytest.raises(BadData, match="prepare them"):
         fit().predict(noise_view((1, 40, 40), 2, 2))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A small network of timm and its tensors."""
+    return "test_resnet", timm.create_model("test_resnet").state_dict()
+
+
+def test_a_probe_reads_a_file_of_weights(small, tmp_path):
+    """Every tensor below its last layer is the file's, whatever was drawn at first."""
+    model, tensors = small
+    save_file(tensors, tmp_path / "published.safetensors")
+    fitted = fit(model=model, weights=str(tmp_path / "published.safetensors"), weights_licence="MIT")
+
+    assert fitted.record.licences == ("MIT",)
+    assert torch.equal(fitted.trunk["layer1.0.conv1.weight"], tensors["layer1.0.conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("another", r"do not fit the network: (\d+) of its \1 tensors are missing"),
+        ("some", r"do not fit the network: \d+ of its \d+ tensors are missing, the first is layer1"),
+        ("shape", "do not fit the network: .*size mismatch for layer1.0.conv1.weight"),
+        ("channels", "do not fit the network"),
+        ("no numbers", "no numbers, first in layer1.0.conv1.weight"),
+    ],
+)
+def test_a_probe_refuses_weights_that_do_not_fit(small, wrong, said, tmp_path):
+    """Features of random numbers would be shipped as those of a published network."""
+    model, tensors = small
+    one = "layer1.0.conv1.weight"
+    changed = {
+        "another": {"conv.weight": torch.zeros(3, 3)},
+        "some": {name: value for name, value in tensors.items() if not name.startswith("layer")},
+        "shape": tensors | {one: torch.zeros(2, 2, 3, 3)},
+        "channels": tensors | {"conv1.0.weight": torch.zeros(tensors["conv1.0.weight"].shape[0], 5, 3, 3)},
+        "no numbers": tensors | {one: torch.full_like(tensors[one], torch.nan)},
+    }[wrong]
+    save_file(changed, tmp_path / "other.safetensors")
+    with pytest.raises(BadData, match=said) as caught:
+        fit(model=model, weights=str(tmp_path / "other.safetensors"))
+    assert "this very network" in caught.value.remedy

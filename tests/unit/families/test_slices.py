@@ -14,6 +14,7 @@ from grandrounds.families.description import describe
 from grandrounds.families.price import noise_view, time_batch
 from grandrounds.families.protocol import Budget
 from grandrounds.nets.slices import Slices
+from grandrounds.shapes import OUTSIDE
 
 SPACE = (6, 16, 16)
 QUICK = {"of": {"width": 0.125}, "batch_size": 8, "learning_rate": 3e-3, "shift": 0.0, "n_features": 16}
@@ -121,3 +122,15 @@ def test_is_described_and_priced():
 
     assert found.n_multiply_adds == SPACE[0] * one.n_multiply_adds + 64 * 2
     assert time_batch("slices:resnet-18", QUICK, (1, *SPACE), 48, 8, 2, Budget()).seconds_per_epoch > 0
+
+
+@pytest.mark.parametrize("kind", ["mean", "scale", "pca", "zca"])
+def test_numbers_for_each_pixel_want_volumes_of_one_depth(kind):
+    """What lies outside a volume would be taken for a part of it."""
+    shallow = TRAIN.pixels.copy()
+    shallow[::2, :, 3:] = OUTSIDE
+    of_several = dataclasses.replace(TRAIN, pixels=shallow)
+    family = families.build("slices:resnet-18", QUICK | {"input": kind})
+    with pytest.raises(BadData, match="canvas of 6 slices") as caught:
+        family.fit(of_several, VALID, Budget(epochs=1), 0, lambda _: None)
+    assert '"channel"' in caught.value.remedy

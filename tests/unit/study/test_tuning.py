@@ -216,6 +216,17 @@ def test_a_recipe_that_fails_is_last_and_says_why(workspace):
         run(workspace, mixed)
 
 
+def test_a_best_recipe_beside_which_none_could_be_trained_is_told(archive, tmp_path):
+    """There is nothing to compare it with, which is no error."""
+    ask = Ask(name="x", data=DataSpec(source=str(archive), names=True), means=Means(workers=1))
+    tried = [{}, {"learning_rate": 1e30}]
+    one = Tuning("li2014", params_of("li2014", {"max_epochs": 1}), tried, usual=0, seeds=1, halving=False)
+    found = tune(ask, tmp_path / "tuned", one)
+
+    assert found.table["verdict"].null_count() == 2
+    assert any(sentence.startswith("None is shown to be better") for sentence in found.sentences)
+
+
 def test_a_family_that_cannot_read_the_images_says_what_to_do(workspace):
     """The reason that every training had comes with its remedy."""
     with pytest.raises(BadData, match="no recipe could be trained") as refusal:

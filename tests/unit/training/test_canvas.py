@@ -108,6 +108,16 @@ def test_the_pyramid_learns_from_several_sizes(tmp_path):
     assert channel.item() == pytest.approx(np.mean([p[p != OUTSIDE].mean() for p in views().pixels]), abs=0.02)
 
 
+def test_the_pyramid_learns_from_a_size_that_occurs_once():
+    """As most sizes do, where nearly every image has one of its own."""
+    alone, pixels, labels = images(9)
+    pixels[0] = CANVAS(Image(alone[0][:, :18, :19])).pixels
+    view = dataclasses.replace(noise_view((1, 28, 28), 9, 2), pixels=pixels, labels=labels)
+    fitted = families.build("spp", {"width": 8, "batch_size": 2}).fit(view, view, Budget(epochs=2), 0, lambda _: None)
+
+    assert np.isfinite(fitted.predict(view)).all()
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [

@@ -368,3 +368,60 @@ def test_read_only_images_are_left_alone():
 
     assert np.array_equal(data.pixels, before)
     assert math.isfinite(epochs[-1].loss)
+
+
+def test_weights_averaged_at_the_end_are_kept_however_good_a_single_epoch_was():
+    """The best of those epochs at whose end there was a mean; its weights are the mean of their steps."""
+    scores = iter([0.9, 0.8, 0.3, 0.2])
+    outcome, _ = run(SPEC.replaced(swa=0.5), metric=lambda _labels, _probs: next(scores))
+
+    assert outcome.best_epoch == 3
+    assert not outcome.notes
+    single = run(SPEC.replaced(choose="last"), dataclasses.replace(PLAN, n_epochs=3))[0].weights
+    assert not any(torch.equal(outcome.weights[name], single[name]) for name in single)
+
+
+def test_a_training_that_does_not_get_to_its_mean_says_so():
+    """It keeps the best single epoch, rather than nothing."""
+    outcome, _ = run(SPEC.replaced(swa=0.2, patience=1), metric=lambda _labels, _probs: 0.5)
+
+    assert outcome.epochs == 2
+    assert outcome.best_epoch
+    assert "training ended before weights were averaged: those of a single epoch are kept" in outcome.notes
+
+
+class Hungry(nn.Module):
+    """A network for which memory holds few images at once."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.seen = most, []
+
+    def forward(self, images):
+        """Return logits (B, 2)."""
+        if len(images) > self.most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 838860800 bytes")
+        self.seen.append(len(images))
+        return torch.stack([images.mean(dim=(1, 2, 3)), images.amax(dim=(1, 2, 3))], dim=1)
+
+
+def test_prediction_halves_what_memory_does_not_hold():
+    """Every image is read once, in its order; one alone that does not fit is an error."""
+    pixels = np.random.default_rng(0).random((301, 1, 4, 4), dtype=np.float32)
+    hungry = Hungry(most=40)
+
+    assert np.array_equal(predict(hungry, pixels), predict(Hungry(most=1000), pixels))
+    assert sum(hungry.seen) == 301
+    with pytest.raises(RuntimeError, match="allocate"):
+        predict(Hungry(most=0), pixels)
+
+
+@pytest.mark.parametrize(("n", "batch", "sizes"), [(3, 2, [3]), (5, 2, [3, 2]), (1, 2, [1])])
+def test_no_batch_is_of_one_image_unless_there_is_but_one(n, batch, sizes):
+    """A norm over one image has no deviation."""
+    seen = []
+    net = network()
+    net.register_forward_hook(lambda net, given, _o: seen.append(len(given[0])) if net.training else None)
+    run(SPEC.replaced(batch_size=batch), dataclasses.replace(PLAN, n_epochs=1), net=net, data=dark_and_bright(n))
+
+    assert seen == sizes
