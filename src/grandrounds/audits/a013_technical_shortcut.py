@@ -24,6 +24,7 @@ from grandrounds.audits.areas import areas
 from grandrounds.audits.placing import FOLD, by_unit, placed
 from grandrounds.audits.protocol import AuditTables, Finding, not_applicable
 from grandrounds.audits.standing import standing
+from grandrounds.evaluate.delong import hanley_mcneil
 
 _TEXT = ("site", "modality", "body_part", "side", "encoding")
 _NUMBERS = ("height_px", "width_px", "depth_px", "low", "high")
@@ -102,7 +103,7 @@ def _in_fold(rows: pl.DataFrame, column: str) -> tuple[float, float] | None:
             continue
         area = float(areas(score, positive[None])[0])
         found.append(area)
-        variances.append(_variance(area, *sides))
+        variances.append(hanley_mcneil(area, *sides))
     if not found:
         return None
     return float(np.mean(found)), math.sqrt(float(np.mean(variances)))
@@ -116,9 +117,3 @@ def _levels(values: pl.Series, in_train: pl.Series) -> pl.Series:
     edges = np.unique(np.quantile(numbers, np.arange(1, _TENTHS) / _TENTHS)) if len(numbers) else np.empty(0)
     places = np.searchsorted(edges, values.cast(pl.Float64()).fill_null(math.nan).to_numpy())
     return pl.Series("level", places)
-
-
-def _variance(area: float, n_positive: int, n_negative: int) -> float:
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = area * (1 - area) + (n_positive - 1) * (one - area**2) + (n_negative - 1) * (two - area**2)
-    return spread / (n_positive * n_negative)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.evaluate.compiled import compiled
+from grandrounds.compiled import compiled
 from grandrounds.evaluate.counting import N_BINS
 from grandrounds.evaluate.metrics import Tally, Values, brier
 from grandrounds.shapes import Probs

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.evaluate.compiled import compiled
+from grandrounds.compiled import compiled
 from grandrounds.shapes import ClassIndex, Probs
 
 N_BINS = 15  # of the calibration error

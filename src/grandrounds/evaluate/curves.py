@@ -24,11 +24,11 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from grandrounds import tables
+from grandrounds.compiled import compiled
 from grandrounds.evaluate.bootstrap import BLOCK, draw, mean_where_defined
 from grandrounds.evaluate.bounds import of_balance, of_mean, of_share
 from grandrounds.evaluate.catalogue import TREAT_ALL, positive_of
 from grandrounds.evaluate.cohort import Cohort, Group
-from grandrounds.evaluate.compiled import compiled
 from grandrounds.tables import Task
 
 GRID = np.linspace(0.0, 1.0, 101)  # false-positive rates, and recalls

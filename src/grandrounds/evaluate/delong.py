@@ -31,6 +31,16 @@ from grandrounds.shapes import ClassIndex
 _ROUNDING = 1e-12
 
 
+def hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
+    """Return the variance of an AUC that its value and the numbers on either side allow for.
+
+    Reference: Hanley & McNeil, Radiology 143:29 (1982).
+    """
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = area * (1 - area) + (n_positive - 1) * (one - area**2) + (n_negative - 1) * (two - area**2)
+    return spread / (n_positive * n_negative)
+
+
 @dataclass(frozen=True, slots=True)
 class Areas:
     """AUCs of F families on the same rows.

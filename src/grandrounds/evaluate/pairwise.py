@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.evaluate.compiled import compiled
+from grandrounds.compiled import compiled
 from grandrounds.evaluate.metrics import Tally, Values
 from grandrounds.evaluate.ranking import CLOSES, OPENS
 

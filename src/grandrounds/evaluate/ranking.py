@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grandrounds.evaluate.compiled import compiled
+from grandrounds.compiled import compiled
 from grandrounds.shapes import ClassIndex, Probs
 
 POSITIVE, OPENS, CLOSES = 1, 2, 4  # flags of a row; the last two only at ties that hold a positive row

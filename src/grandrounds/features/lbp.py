@@ -10,13 +10,12 @@ with local binary patterns. IEEE TPAMI 24(7), 2002.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from grandrounds.compiled import compiled
 from grandrounds.shapes import Batch, Features
 
 RINGS = ((8, 1), (16, 2), (24, 3))  # points on a circle, its radius in pixels
@@ -75,14 +74,7 @@ def _shares(codes: NDArray[np.uint8], cell: NDArray[np.int64], n_codes: int) -> 
     return shares
 
 
-def _compiled(function: Callable[..., Any]) -> Any:  # noqa: ANN401  (numba has no type for what it returns)
-    try:
-        return numba.njit(function, cache=True, nogil=True, error_model="numpy")
-    except RuntimeError:  # numba found no writable folder: it compiles anew in every process
-        return numba.njit(function, nogil=True, error_model="numpy")
-
-
-@_compiled
+@compiled
 def _encode(
     padded: NDArray[np.float64],
     down: NDArray[np.float64],

@@ -40,7 +40,6 @@ NAME = "geneva-ild"
 LICENCE = "research only, by signed agreement with the MedGIFT group (HES-SO)"
 _TAGS = ["PatientAge", "PatientSex", "InstitutionName", "ConvolutionKernel", "Rows", "Columns"]
 _Shape = tuple[int, int]
-_Regions = Sequence[tuple[str, NDArray[np.bool_]]]
 
 
 def draft(source: Path, options: SourceOptions) -> Draft:

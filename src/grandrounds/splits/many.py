@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from grandrounds.compiled import compiled
 
 _Real = NDArray[np.float64]
 
@@ -36,8 +35,4 @@ def spread(features: _Real, shares: _Real, order: NDArray[np.int64]) -> NDArray[
     return part_of
 
 
-spread_fast: Any  # what numba returns carries no type
-try:
-    spread_fast = numba.njit(spread, cache=True)
-except RuntimeError:  # no folder for what is compiled can be written: every process compiles anew
-    spread_fast = numba.njit(spread)
+spread_fast = compiled(spread)

@@ -112,8 +112,8 @@ class SplitPlan:
         """Return the columns `case, role` of one fold."""
         return self._rows(fold).select("case", "role")
 
-    def inner(self, fold: Fold, n_folds: int, seed: int, roles: tuple[Role, ...] = ("train",)) -> SplitPlan:
-        """Return a plan of folds inside some roles of one fold, for what needs out-of-fold predictions.
+    def inner(self, fold: Fold, n_folds: int, seed: int, roles: tuple[Role, ...]) -> SplitPlan:
+        """Return a plan of folds that deal the cases of some roles of one fold anew.
 
         Raises:
             BadData: These roles have too few patients of a class.

@@ -29,7 +29,7 @@ from grandrounds import seeds
 from grandrounds.data.dataset import Dataset
 from grandrounds.data.fingerprint import labelled
 from grandrounds.data.glance import Glances
-from grandrounds.evaluate.delong import areas, midranks
+from grandrounds.evaluate.delong import areas, hanley_mcneil, midranks
 from grandrounds.features.thumbnail import thumbnails
 from grandrounds.splits.deal import deal
 from grandrounds.study.probed import PROBES, PROBES_TABLE, Probe, absent, judged
@@ -229,11 +229,9 @@ def _areas(scores: _Real, cases: _Cases) -> Iterator[tuple[float, float, int]]:
 
 
 def _least_variance(area: float, n_yes: int, n_no: int) -> float:
-    """Return the variance by Hanley and McNeil, Radiology 143:29 (1982); a perfect area is taken half a patient short.
+    """Return the variance by Hanley and McNeil; a perfect area is taken half a patient short.
 
     DeLong's is zero where a few patients are told apart without a mistake, as if that could not have been luck.
     """
     short = 0.5 / min(n_yes, n_no)
-    area = float(np.clip(area, short, 1 - short))
-    one, two = area / (2 - area), 2 * area**2 / (1 + area)
-    return (area * (1 - area) + (n_yes - 1) * (one - area**2) + (n_no - 1) * (two - area**2)) / (n_yes * n_no)
+    return hanley_mcneil(float(np.clip(area, short, 1 - short)), n_yes, n_no)

@@ -21,8 +21,6 @@ import psutil
 from grandrounds import tables
 from grandrounds.errors import StoreTrouble
 
-TRIAL_TABLES = (tables.TRIALS, tables.HISTORY, tables.PREDICTIONS)
-
 
 class Store:
     """A run folder.

@@ -97,7 +97,7 @@ def test_a_split_by_sample_sets_nothing_apart_by_itself():
 def test_inner_folds_set_nothing_apart():
     """Inside train every patient is needed, and those in calib stay out of it."""
     plan = draw(cohort((1200, 1200)), scheme="holdout")
-    inner = plan.inner(Fold(0, 0), 3, seed=1)
+    inner = plan.inner(Fold(0, 0), 3, seed=1, roles=("train",))
 
     assert set(inner.table["role"]) == {"train", "valid", "test"}
     assert not set(inner.table["case"]) & set(plan.roles(Fold(0, 0)).filter(role="calib")["case"])

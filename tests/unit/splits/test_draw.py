@@ -254,13 +254,13 @@ def test_inner_folds_stay_inside_train():
     """Out-of-fold predictions of the train role never meet valid or test, and no patient is cut."""
     plan = draw(cohort((20, 20)))
     fold = plan.folds()[1]
-    inner = plan.inner(fold, 3, seed=5)
+    inner = plan.inner(fold, 3, seed=5, roles=("train",))
     train = plan.roles(fold).filter(pl.col("role") == "train")["case"]
 
     assert set(inner.table["case"]) == set(train)
     assert len(inner.folds()) == 3
     assert not inner.leaky
-    assert inner.identity == plan.inner(fold, 3, seed=5).identity
+    assert inner.identity == plan.inner(fold, 3, seed=5, roles=("train",)).identity
 
 
 def test_inner_folds_of_train_and_valid_leave_test_out():

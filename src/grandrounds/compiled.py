@@ -1,6 +1,6 @@
 """Loops compiled by numba.
 
-They hold no lock, and the bootstrap runs them on blocks of resamples in threads. Unlike numba's own parallel loops, and
+They hold no lock: the bootstrap runs them on blocks of resamples in threads. Unlike numba's own parallel loops, and
 unlike matrix products on a busy machine, that needs no threading layer, survives a fork, and never waits for a second
 set of threads.
 """
