@@ -113,6 +113,8 @@ def evaluate(
     notes += in_words(predictor.bundle)
     note = pl.when(kind="performance").then(pl.lit(" ".join(notes)))
     found = _table(run, opened.name, predictor.bundle, members, samples).with_columns(note=note)
+    if not opened.patient_known:
+        found = found.with_columns(n_patients=pl.lit(None, dtype=pl.Int64()))
     meta = {"task": predictor.bundle.task.model_dump(), "notes": list(notes), "fingerprint": opened.fingerprint}
     shown = with_shipped(predictor.bundle, members, recalibrated=predictor.bundle.unit == "sample")
     tables.write(shown, tables.PREDICTIONS, folder / "predictions.parquet", meta)

@@ -245,7 +245,7 @@ EXTERNAL = Schema(
         "difference": _number,  # external minus home
         "low": _number,
         "high": _number,
-        "n_patients": _count,  # of the other data
+        "n_patients": _count,  # of the other data; null where nobody knows whose images they are
         "n_samples": _count,  # counted rows: samples, cases or patients
         "note": _text,
     },

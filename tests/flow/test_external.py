@@ -134,6 +134,21 @@ def test_images_of_the_study_that_were_saved_anew_are_told(tmp_path):
     assert not (again.folder / "copies.parquet").exists()
 
 
+def test_a_model_alone_has_a_page_of_what_was_found(run, tmp_path):
+    """Nothing that a study would have stands empty, and unknown patients are not counted."""
+    source = hospital(tmp_path / "theirs", seed=7, first=100)
+    frame = pl.read_csv(source).drop("patient")
+    frame.write_csv(source)
+    found = api.evaluate(run / "model", str(source), out=tmp_path / "out")
+    page = found.page.read_text(encoding="utf-8")
+
+    assert re.findall("<h2[^>]*>([^<]+)<", page)[0] == "Does it hold elsewhere?"
+    for absent in ("There are no scores", "Leak certificate", "of 48 patients", "Differences are elsewhere minus home"):
+        assert absent not in page
+    assert "table: 48 images." in page
+    assert found.found["n_patients"].null_count() == found.found.height
+
+
 def test_the_thresholds_that_ship_are_judged_as_they_were_set(run, tmp_path):
     """Sensitivity and specificity of each are counted on the rows of what ships; the page has them."""
     found = api.evaluate(run, str(hospital(tmp_path / "theirs", seed=3, first=100, noise=60)))

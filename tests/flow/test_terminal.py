@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from grandrounds.cli.folding import folded
-from grandrounds.errors import BadData
+from grandrounds.cli.options import seconds
+from grandrounds.errors import BadData, BadSpec
 
 
 def in_terminal(*arguments: str, width: int, cwd: Path) -> list[str]:
@@ -88,3 +89,11 @@ def test_an_error_that_goes_to_a_file_is_not_folded(tmp_path):
     ).stderr  # fmt: skip
 
     assert len(said.splitlines()) == 3
+
+
+@pytest.mark.parametrize(("text", "remedy"), [("5", "write 5s, 5m or 5h"), ("soon", "write 90s, 5m or 2h"), ("0m", "")])
+def test_a_time_wants_its_unit(text, remedy):
+    """Whoever means five minutes would have had five seconds."""
+    with pytest.raises(BadSpec) as caught:
+        seconds(text)
+    assert caught.value.remedy.startswith(remedy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.panel import CycloptsPanel
 
 from grandrounds.errors import Refusal
@@ -27,6 +27,13 @@ def _usage(error: CycloptsError) -> object:
     return CycloptsPanel("; ".join(said))
 
 
+def _default(value: object) -> str | None:
+    """Return a default as it is typed; nothing of one that is nothing, whose option says what that means."""
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value)) or None
+    return None if value is None or value is False else str(value)
+
+
 app = App(
     name="grandrounds",
     help="Every family of image classifier reads the same medical cases under one leak-free protocol.\n\n"
@@ -34,6 +41,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # `main` has more to say
     error_formatter=_usage,
+    default_parameter=Parameter(show_default=_default),
 )
 # The first line stands in the list of commands, the rest in the command's own help.
 _COMMANDS = {

@@ -22,7 +22,7 @@ from grandrounds.study.spec import DEFAULT_FAMILIES, Ask, DataSpec, JudgeSpec, M
 
 RUNS = Path("runs")
 CURVE = (0.1, 0.25, 0.5)  # parts of the training patients of a learning curve, beside all of them
-_UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 @Parameter(name="*")
@@ -193,15 +193,17 @@ def recipe_in(path: Path) -> Recipe:
 
 
 def seconds(text: str) -> float:
-    """Return the seconds in "90s", "5m", "1.5h" or a plain number.
+    """Return the seconds in "90s", "5m" or "1.5h".
 
     Raises:
-        BadSpec: The text is no time.
+        BadSpec: The text is no time, or a number of nobody knows what.
 
     >>> seconds("5m")
     300.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
+    if match is not None and not match[2]:
+        raise BadSpec(f"{text!r} is a time in no unit", remedy=f"write {match[1]}s, {match[1]}m or {match[1]}h")
     if match is None or float(match[1]) == 0:
         raise BadSpec(f"{text!r} is not a time", remedy="write 90s, 5m or 2h")
     return float(match[1]) * _UNITS_S[match[2]]

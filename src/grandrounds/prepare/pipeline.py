@@ -126,5 +126,5 @@ class Pipeline(Spec):
         for step in self.each:
             image = step(image)
         if not image.is_finite:
-            raise BadData("some pixels are no numbers after preparation", remedy="leave the image out with --skip-bad")
+            raise BadData("some pixels are no numbers after preparation", remedy="mend the image, or leave it out")
         return image.pixels.astype(np.float32)

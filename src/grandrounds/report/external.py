@@ -14,8 +14,10 @@ from grandrounds.report.rounding import NOT_RECORDED, count, interval, known, op
 
 _HOW = (
     "A family that was trained on the study, on images that nobody chose anything on. Nothing here enters the ranking "
-    "or the choice of what ships. Differences are elsewhere minus home, on other patients, with 95 % intervals; home "
-    "is {home} of the study."
+    "or the choice of what ships."
+)
+_BESIDE_HOME = (
+    " Differences are elsewhere minus home, on other patients, with 95 % intervals; home is {home} of the study."
 )
 _CAPTIONS = {
     "performance": "what it is worth there",
@@ -32,7 +34,8 @@ def external(ranked: Ranked) -> Section | None:
     frame = ranked.content.external
     if frame.is_empty():
         return None
-    blocks: list[Block] = [Prose((_HOW.format(home=ranked.tested_on),))]
+    beside_home = _BESIDE_HOME.format(home=ranked.tested_on) if frame["home"].count() else ""
+    blocks: list[Block] = [Prose((_HOW + beside_home,))]
     for name in frame["name"].unique(maintain_order=True):
         blocks += _tables(ranked, name, frame.filter(pl.col("name") == name))
     return Section("external", "Does it hold elsewhere?", tuple(blocks))
@@ -41,7 +44,8 @@ def external(ranked: Ranked) -> Section | None:
 def _tables(ranked: Ranked, name: str, frame: pl.DataFrame) -> Iterator[Block]:
     sizes = frame.filter(pl.col("kind") == "performance").row(0, named=True)
     unit = {"sample": "image"}.get(word := sizes["unit"] or "sample", word)
-    whose = "" if unit == "patient" else f" of {count(sizes['n_patients'])} patients"
+    told = unit != "patient" and sizes["n_patients"] is not None
+    whose = f" of {count(sizes['n_patients'])} patients" if told else ""
     yield Prose((f"{name}: {count(sizes['n_samples'])} {unit}s{whose}.", *([sizes["note"]] if sizes["note"] else [])))
     for kind, words in _CAPTIONS.items():
         for (family,), part in (

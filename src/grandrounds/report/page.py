@@ -77,7 +77,9 @@ OVER_TASKS: tuple[Builder, ...] = (
     results.ranking, tasks.by_task, series_by_task.by_task, results.differences, cohort.findings, tasks.notes,
 )  # fmt: skip
 ONCE: tuple[Builder, ...] = (appendix.study,)
-# What a reader sees at once; all else opens on a click or key.
+# Where only data from elsewhere were judged, by a model without its run.
+ELSEWHERE_ALONE: tuple[Builder, ...] = (external.external, appendix.words)
+# What a reader sees at once; all else opens on a click or key, but for what stands first.
 OPEN = ("ranking", "tasks", "series-by-task", "differences", "several-series", "readers")
 MOST_BYTES = 3_000_000  # of a page over several tasks
 ANSWER = 2  # sentences that stand on top; the others explain them
@@ -173,7 +175,9 @@ def _brief(chapter: Chapter, page: Path) -> Chapter:
 
 def sections(ranked: Ranked) -> list[Section]:
     """Return every section that has something to show, in the order of the page."""
-    return _built(SECTIONS, ranked)
+    alone = not ranked.families and not ranked.content.external.is_empty()
+    first, *others = _built(ELSEWHERE_ALONE if alone else SECTIONS, ranked)
+    return [replace(first, opened=True), *others]
 
 
 def _built(builders: Sequence[Builder], ranked: Ranked, *, without: Sequence[Builder] = ()) -> list[Section]:

@@ -27,6 +27,15 @@ def at_once(space: tuple[int, ...], n: int, n_series: int = 1) -> int:
     return n if len(space) == 2 else max(1, min(n, MOST_VALUES // (n_series * math.prod(space))))
 
 
+def n_batches_of(n_images: int, n_batch: int) -> int:
+    """Return in how many batches of nearly equal size images are read; a norm over one alone has no deviation.
+
+    >>> n_batches_of(100, 32), n_batches_of(3, 2), n_batches_of(1, 32)
+    (3, 1, 1)
+    """
+    return max(1, min(n_images // 2, round(n_images / n_batch)))
+
+
 def n_parts(space: tuple[int, ...], n_batch: int, n_series: int = 1) -> int:
     """Return in how many parts a batch of images is read, whose gradients are added up.
 

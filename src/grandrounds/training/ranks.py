@@ -30,6 +30,15 @@ def joined(device: str) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def mean_of_all(value: float, device: torch.device) -> float:
+    """Return the mean of what each process has; what there is where there is but one."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    total = torch.tensor(value, dtype=torch.float32, device=device)
+    dist.all_reduce(total)
+    return float(total) / dist.get_world_size()
+
+
 class Ranks:
     """The processes of one training: which part of a batch is ours, and what all of them agree on."""
 
@@ -45,12 +54,7 @@ class Ranks:
 
     def mean(self, value: float) -> float:
         """Return the mean of what each process has."""
-        if self.n == 1:
-            return value
-        device = next(self._network.parameters()).device
-        total = torch.tensor(value, dtype=torch.float32, device=device)
-        dist.all_reduce(total)
-        return float(total) / self.n
+        return mean_of_all(value, next(self._network.parameters()).device)
 
     def alike(self, network: nn.Module) -> None:
         """Give every process the first one's running means of norms, so that all judge the same network."""

@@ -24,7 +24,9 @@ from grandrounds.training import augment
 from grandrounds.training.layout import as_channels_first, reader_of
 from grandrounds.training.losses import Outputs
 from grandrounds.training.optimiser import learning_rate, optimiser_of
+from grandrounds.training.parts import n_batches_of
 from grandrounds.training.plan import Plan
+from grandrounds.training.ranks import mean_of_all
 from grandrounds.training.spec import TrainingSpec
 
 N_FEATURES = 128  # numbers that the network gives for an image while it has no classes
@@ -101,8 +103,10 @@ def begin(network: nn.Module, encoder: nn.Module, pixels: Images, spec: Training
     began = time.perf_counter()
     for one in _passes(siamese, pixels, spec, plan, n_passes):
         measured.append(one)
-        if plan.cap_s is not None and time.perf_counter() - began > spec.self_supervised * plan.cap_s:
-            break
+        if plan.cap_s is not None:
+            is_late = time.perf_counter() - began > spec.self_supervised * plan.cap_s
+            if mean_of_all(float(is_late), torch.device(plan.device)) > 0:  # for any process, or they would part ways
+                break
     _hand_over(encoder, network)
     loss, spread = measured[-1]
     note = (
@@ -120,7 +124,7 @@ def _passes(
     read, space = reader_of(pixels, plan.device), pixels.shape[2:]
     draws = torch.Generator().manual_seed(seeds.derive(plan.seed, "views"))
     optimiser = optimiser_of(siamese, spec)
-    n_batches = max(1, round(len(pixels) / spec.batch_size))
+    n_batches = n_batches_of(len(pixels), spec.batch_size)
     for turn in range(n_passes):
         losses, spreads = [], []
         for k, rows in enumerate(torch.tensor_split(torch.randperm(len(pixels), generator=draws), n_batches)):

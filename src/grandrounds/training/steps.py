@@ -16,7 +16,7 @@ from grandrounds.training.canvas import OfOneSize, by_size, changed_inside
 from grandrounds.training.layout import as_channels_first, laid_out, reader_of
 from grandrounds.training.losses import Mixed, Outputs, Truth
 from grandrounds.training.optimiser import WeightMean, learning_rate, optimiser_of
-from grandrounds.training.parts import n_parts, n_series_of, n_slices
+from grandrounds.training.parts import n_batches_of, n_parts, n_series_of, n_slices
 from grandrounds.training.plan import Labelled, Plan
 from grandrounds.training.ranks import Ranks
 from grandrounds.training.spec import TrainingSpec
@@ -99,8 +99,7 @@ class Steps:
         return cap_s is not None and self._ranks.mean(float(time.perf_counter() - began > cap_s)) > 0
 
     def _n_batches(self, group: OfOneSize) -> int:
-        most = len(group.rows) // 2  # a norm over one image alone would have no deviation
-        return max(1, min(most, round(len(group.rows) / self._spec.batch_size)))
+        return n_batches_of(len(group.rows), self._spec.batch_size)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, float]]:
         """Yield our changed images (B, C, H, W) and labels (B,) of each batch of one pass, and our part's weight.

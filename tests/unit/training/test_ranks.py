@@ -66,3 +66,40 @@ def test_a_training_by_several_says_so(weights):
     """A reader is told how many processes trained together."""
     assert "trained by 2 processes" in weights["together"][1]
     assert "processes" not in weights["alone"][1]
+
+
+PARTING = """
+import sys
+import numpy as np
+import torch
+from torch import nn
+from grandrounds.training import launched, simsiam
+from grandrounds.training.losses import OfLabels
+from grandrounds.training.plan import Plan
+from grandrounds.training.ranks import joined
+from grandrounds.training.spec import TrainingSpec
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+clock = iter(range(0, 10_000, 1 if launched.first() else 40))
+simsiam.time.perf_counter = lambda: float(next(clock))
+network, encoder = (nn.Sequential(nn.Flatten(), nn.Linear(64, n)) for n in (2, simsiam.N_FEATURES))
+pixels = np.random.default_rng(0).random((12, 1, 8, 8), dtype=np.float32)
+spec = TrainingSpec(batch_size=6, self_supervised=0.5)
+with joined("cpu"):
+    plan = Plan(n_epochs=20, cap_s=100.0, seed=3, device="cpu", flips=False, loss=OfLabels())
+    epochs = simsiam.begin(network, encoder, pixels, spec, plan).epochs
+sys.stdout.write(f"{epochs} epochs\\n")  # in one piece, as both write at once
+"""
+
+
+def test_processes_leave_a_self_supervised_start_together(tmp_path):
+    """The clock of one runs faster; had each gone by its own, they would wait for each other in what follows."""
+    (tmp_path / "parting.py").write_text(PARTING, encoding="utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*torchrun, str(tmp_path / "parting.py")], capture_output=True, text=True, check=False, timeout=300
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["4", "epochs", "4", "epochs"]
