@@ -115,7 +115,7 @@ def content(folder: Path, failed: Mapping[str, str] = MappingProxyType({}), out:
     """
     ask = asked_in(folder)
     if ask is None:
-        raise BadSpec("this is no study of several tasks", where=folder)
+        raise BadSpec("this is no study of several tasks", where=folder, remedy="name the run folder that --tasks made")
     of_tasks, done = places(folder), _done(ask, folder)
     lacking = tuple(failed.get(name, f"The task {name} is not finished.") for name in of_tasks if name not in done)
     if len(done) < 2:

@@ -93,7 +93,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSpec(f"cannot read the file: {type(error).__name__}", where=path) from None
+        raise BadSpec(
+            f"cannot read the file: {type(error).__name__}",
+            where=path,
+            remedy="check the path, and that it is text in UTF-8",
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise BadSpec(f"not valid TOML: {error}", where=path, remedy="mend the line named above") from None
 

@@ -160,19 +160,29 @@ def check(frame: pl.DataFrame, schema: Schema, *, where: object = None) -> pl.Da
     where = where or f"table {schema.name}"
     absent = [name for name in schema.required if name not in frame.columns]
     if absent:
-        raise BadData(f"the column {', '.join(absent)} is missing", where=where, remedy=f"it has {frame.columns}")
+        raise BadData(
+            f"the column {', '.join(absent)} is missing", where=where, remedy=f"its columns: {', '.join(frame.columns)}"
+        )
     frame = frame.with_columns(
         pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.columns.items() if name not in frame.columns
     )
     try:
         frame = frame.cast(pl.Schema(schema.columns))
     except pl.exceptions.PolarsError as error:
-        raise BadData(f"a column has values of the wrong kind: {error}", where=where) from None
+        raise BadData(
+            f"a column has values of the wrong kind: {error}",
+            where=where,
+            remedy="mend the column, or write the table anew",
+        ) from None
     extras = [name for name in frame.columns if name not in schema.columns]
     frame = frame.select(*schema.columns, *extras)
     for name in schema.required:
         if frame[name].null_count():
-            raise BadData(f"the column {name} is empty in {frame[name].null_count()} rows", where=where)
+            raise BadData(
+                f"the column {name} is empty in {frame[name].null_count()} rows",
+                where=where,
+                remedy="fill it in, or leave these rows out",
+            )
     key = [name for name in schema.key if frame[name].null_count() < frame.height]
     if key and (twice := _first_twice(frame.select(key))) is not None:
         raise BadData(f"two rows share {', '.join(key)}: {twice}", where=where, remedy="remove one of them")
@@ -214,7 +224,11 @@ def read(schema: Schema, path: Path) -> Table:
             return Table(check(_read_text(schema, path), schema, where=path), {})
         return Table(check(pl.read_parquet(path), schema, where=path), meta_of(path))
     except (OSError, pl.exceptions.PolarsError, ValueError) as error:
-        raise BadData(f"cannot read the {schema.name} table: {type(error).__name__}", where=path) from None
+        raise BadData(
+            f"cannot read the {schema.name} table: {type(error).__name__}",
+            where=path,
+            remedy="write it anew: the file is damaged, or holds something else",
+        ) from None
 
 
 def meta_of(path: Path) -> dict[str, Any]:

@@ -66,9 +66,17 @@ def _of_dicomdir(root: Path) -> Iterator[Found]:
             records = [] if is_packed else pydicom.dcmread(root).DirectoryRecordSequence
             names = [record.get("ReferencedFileID") for record in records]
     except Exception as error:  # noqa: BLE001  (a damaged header may raise anything and quote a patient)
-        raise BadData(f"this DICOMDIR cannot be read ({type(error).__name__})", where=root) from None
+        raise BadData(
+            f"this DICOMDIR cannot be read ({type(error).__name__})",
+            where=root,
+            remedy="give the folder that its files lie in, or copy it anew",
+        ) from None
     if is_packed:
-        raise BadData("a DICOMDIR is never compressed (PS3.10 8.6), and this one is", where=root)
+        raise BadData(
+            "a DICOMDIR is never compressed (PS3.10 8.6), and this one is",
+            where=root,
+            remedy="give the folder that its files lie in",
+        )
     folder = root.parent
     for name in names:
         if not name:

@@ -59,7 +59,11 @@ def scan_tasks(
     """
     first, rows_of = drafts[0], [with_columns(draft.rows) for draft in drafts]
     if any(not rows.drop("label").equals(rows_of[0].drop("label")) for rows in rows_of):
-        raise BadData("the tasks of this source are not of the same samples", where=first.root)
+        raise BadData(
+            "the tasks of this source are not of the same samples",
+            where=first.root,
+            remedy="study them one by one, with --task",
+        )
     samples = pl.Series("sample", _unique(rows_of[0]["sample"].to_list()), dtype=pl.String())
     measured = measure(
         rows_of[0].with_columns(samples), first.files, volumes=first.volumes, progress=progress, crew=crew, also=also
@@ -139,7 +143,11 @@ def _bad(draft: Draft, rows: pl.DataFrame, reasons: dict[int, str]) -> pl.DataFr
 def _check_left(kept: pl.DataFrame, bad: pl.DataFrame, draft: Draft) -> None:
     if kept.is_empty():
         first = bad.row(0, named=True) if bad.height else {"path": draft.root, "reason": "no image was found"}
-        raise BadData(f"none of {bad.height:,} images can be used; the first: {first['reason']}", where=first["path"])
+        raise BadData(
+            f"none of {bad.height:,} images can be used; the first: {first['reason']}",
+            where=first["path"],
+            remedy="mend them, or check that this is the right place",
+        )
     wanted = set(draft.classes or draft.rows["label"].drop_nulls().to_list())
     found = set(kept["label"].drop_nulls().to_list())
     if absent := sorted(wanted - found):

@@ -112,7 +112,10 @@ def assemble(predictions: pl.DataFrame, task: Task, role: Role = "test", unit: U
     """
     rows = checked(predictions, task, (role,))
     if rows.is_empty():
-        raise BadData(f"there is no prediction for the role {role!r} of the task {task.name!r}")
+        raise BadData(
+            f"there is no prediction for the role {role!r} of the task {task.name!r}",
+            remedy="give predictions of that role",
+        )
     patients = tuple(sorted(rows["patient"].unique().to_list()))
     groups = tuple(
         _group(part, task, patients) for part in rows.partition_by(CELL, maintain_order=True, include_key=True)
@@ -147,7 +150,10 @@ def checked(predictions: pl.DataFrame, task: Task, roles: Collection[Role]) -> p
     probs = [f"{tables.PROB}{name}" for name in task.classes]
     missing = [name for name in probs if name not in frame.columns]
     if missing:
-        raise BadData(f"the predictions have no column {', '.join(missing)}")
+        raise BadData(
+            f"the predictions have no column {', '.join(missing)}",
+            remedy=f"its columns: {', '.join(predictions.columns)}",
+        )
     frame = frame.select(*(name for name in frame.columns if not name.startswith(tables.PROB)), *probs)
     strange = frame.filter(~pl.col("label").is_in(task.classes))
     if strange.height:
@@ -174,6 +180,7 @@ def _check_probabilities(frame: pl.DataFrame) -> None:
         raise BadData(
             f"the probabilities of {bad.sum()} samples are not numbers from 0 to 1 that sum to 1",
             where=f"family {family}, sample {sample}",
+            remedy="give probabilities, and one for each class",
         )
 
 

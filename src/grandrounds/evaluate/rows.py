@@ -96,7 +96,9 @@ def check_patients(frame: pl.DataFrame, path: Path) -> None:
     owners = frame.group_by("sample").agg(pl.col("patient").n_unique().alias("n"))
     if (owners["n"] > 1).any():
         raise BadData(
-            "a sample belongs to two patients", where=f"{path}: sample {owners.filter(pl.col('n') > 1)['sample'][0]}"
+            "a sample belongs to two patients",
+            where=f"{path}: sample {owners.filter(pl.col('n') > 1)['sample'][0]}",
+            remedy="mend the column of patients, or give the sample of each a name of its own",
         )
 
 

@@ -69,7 +69,10 @@ def _of_members(name: str, kind: str, family: str) -> FamilyEntry:
     pattern = next(one for one in PREFIXED if one.name.startswith(f"{kind}:"))
     member = FAMILIES.get(family)
     if kind == "sweep" and not member.iterates:
-        raise BadSpec(f"{family} has no learning rate to sweep; it chooses its settings on valid itself")
+        raise BadSpec(
+            f"{family} has no learning rate to sweep; it chooses its settings on valid itself",
+            remedy=f"choose {family} itself",
+        )
     return dataclasses.replace(
         pattern, name=name, defaults=(("member", family),), requires=member.requires, iterates=member.iterates,
         fitted=pattern.fitted or member.fitted,

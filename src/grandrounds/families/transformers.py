@@ -72,7 +72,11 @@ def _layout(name: str, params: ViTParams, shape: Shape) -> dict[str, Any]:
     """Return timm's arguments for a transformer of these parameters, or say why there can be none."""
     at_least(name, _SMALLEST_PX, shape)
     if params.dim % params.heads:
-        raise BadSpec(f"{params.heads} heads do not divide a token of {params.dim}", where=name)
+        raise BadSpec(
+            f"{params.heads} heads do not divide a token of {params.dim}",
+            where=name,
+            remedy="choose heads that divide dim",
+        )
     patch = _patch(params, shape)
     if shape[1] % patch or shape[2] % patch:
         raise BadData(

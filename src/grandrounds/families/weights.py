@@ -126,7 +126,11 @@ def _from_package(name: str, model: str) -> Published:
         own = timm.create_model(package.model).state_dict()
     names = [key for key in own if not key.endswith("num_batches_tracked")]
     if [own[key].shape for key in names] != [value.shape for value in tensors]:
-        raise BadData(f"timm's {package.model} is no longer the network of these weights", where=name)
+        raise BadData(
+            f"timm's {package.model} is no longer the network of these weights",
+            where=name,
+            remedy="install the version of timm that grandrounds names, or give a file of weights",
+        )
     note = f"package {name} ({_half_hash(path)}, licence {package.licence})"
     return Published(dict(zip(names, tensors, strict=True)), note, package.licence)
 

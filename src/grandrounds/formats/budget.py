@@ -57,7 +57,11 @@ def check_file(path: Path) -> int:
     """Return the size of the file in bytes; refuse one that could not be held whole within the budget."""
     n_bytes = path.stat().st_size
     if n_bytes > MAX_BYTES + 2**26:  # 64 MiB of header at most
-        raise BadData(f"the file has {n_bytes / 2**20:,.0f} MiB, too much to be read at once", where=path)
+        raise BadData(
+            f"the file has {n_bytes / 2**20:,.0f} MiB, too much to be read at once",
+            where=path,
+            remedy="save it in parts, or with compression",
+        )
     return n_bytes
 
 

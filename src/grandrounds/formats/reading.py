@@ -58,7 +58,11 @@ def read(
     except Refusal:
         raise
     except OSError as error:
-        raise BadData(f"the file cannot be read: {error.strerror or 'it is damaged'}", where=path) from None
+        raise BadData(
+            f"the file cannot be read: {error.strerror or 'it is damaged'}",
+            where=path,
+            remedy="check that you may read it, or fetch it again",
+        ) from None
     except Exception as error:  # noqa: BLE001  (a hostile file may raise anything; its message may quote a patient)
         raise BadData(
             f"the file cannot be read as {entry.name}: it is damaged or uses something unsupported "
@@ -108,7 +112,7 @@ def format_of(path: Path) -> FormatEntry:
     if not path.exists():
         raise BadData("there is no such file", where=path, remedy="check the path")
     if path.is_dir():
-        raise BadData("this is a folder, not an image", where=path)
+        raise BadData("this is a folder, not an image", where=path, remedy="name a file in it")
     head = _head(path)
     named, found = _by_name(path), _by_content(head)
     if not head:

@@ -97,7 +97,11 @@ def read_stack(parts: Sequence[Part]) -> Image:
     if len(parts) == 1 and len(first.space) == 3:
         return first
     if len(first.space) != 2:
-        raise BadData("a volume is stacked of planes, this file holds a volume itself", where=parts[0].path)
+        raise BadData(
+            "a volume is stacked of planes, this file holds a volume itself",
+            where=parts[0].path,
+            remedy="name it by itself",
+        )
     check_size((len(parts), *first.pixels.shape), first.pixels.dtype, parts[0].path)
     slices = [first, *(_alike(part, first) for part in parts[1:])]
     pixels = np.stack([one.pixels for one in slices], axis=1)  # (C, D, H, W)
@@ -117,5 +121,9 @@ def _alike(part: Part, first: Image) -> Image:
         else None
     )
     if differs:
-        raise BadData(f"this slice does not fit the others of its volume: {differs}", where=part.path)
+        raise BadData(
+            f"this slice does not fit the others of its volume: {differs}",
+            where=part.path,
+            remedy="keep slices of one series in a folder of their own",
+        )
     return image

@@ -53,7 +53,9 @@ def content_of(path: Path, member: str) -> io.BytesIO:
             file.seek(0)
             return io.BytesIO(file.read(info.file_size))
     except KeyError:
-        raise BadData("there is no such member in this ZIP", where=path) from None
+        raise BadData(
+            "there is no such member in this ZIP", where=path, remedy="check the name, or make the archive anew"
+        ) from None
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError) as error:
         what = f"a member of this ZIP cannot be read ({type(error).__name__})"
         raise BadData(what, where=path, remedy="fetch the file again") from None

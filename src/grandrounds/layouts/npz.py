@@ -147,7 +147,11 @@ def _part(source: Path, part: str, names: set[str], finding: Finding | None) -> 
                 columns[column] = [str(value) for value in values.tolist()]
     odd = [name for name, values in columns.items() if len(values) != n]
     if odd:
-        raise BadData(f"{part} has {n} images but another number of {', '.join(odd)}", where=source)
+        raise BadData(
+            f"{part} has {n} images but another number of {', '.join(odd)}",
+            where=source,
+            remedy="each array of a part needs one row an image",
+        )
     if "side" in columns:
         columns["side"] = [_SIDES.get(value.strip().lower()) for value in columns["side"]]
     return pl.DataFrame(columns)
@@ -161,7 +165,11 @@ def _labels(values: NDArray[Any], source: Path, finding: Finding | None) -> list
     if values.dtype.kind == "f" and np.array_equal(values, np.round(values)):
         values = values.astype(np.int64)
     if values.dtype.kind not in "biuU":
-        raise BadData("the labels are neither whole numbers nor names", where=source)
+        raise BadData(
+            "the labels are neither whole numbers nor names",
+            where=source,
+            remedy="give whole numbers from 0, or names of classes",
+        )
     return [str(value) for value in values.tolist()]
 
 

@@ -78,7 +78,11 @@ def _unlabelled(table: pl.DataFrame, answers: Sequence[str]) -> pl.Series:
 def _read(source: Path, options: SourceOptions) -> pl.DataFrame:
     table = joining.without_empty(joining.read_table(source))
     if table.is_empty():
-        raise BadData("the table has no rows", where=source)
+        raise BadData(
+            "the table has no rows",
+            where=source,
+            remedy="check that it is the right file, and its first line names the columns",
+        )
     return table.with_columns(known(pl.all(), options.classes).name.keep())
 
 

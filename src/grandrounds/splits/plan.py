@@ -175,7 +175,7 @@ class SplitPlan:
     def _rows(self, fold: Fold) -> pl.DataFrame:
         rows = self.table.filter(pl.col("repeat") == fold.repeat, pl.col("fold") == fold.fold)
         if rows.is_empty():
-            raise BadSpec(f"the split plan has no repeat {fold.repeat}, fold {fold.fold}")
+            raise BadSpec(f"the split plan has no repeat {fold.repeat}, fold {fold.fold}", remedy="draw the split anew")
         return rows
 
     def _check_roles(self) -> None:

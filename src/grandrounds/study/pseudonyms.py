@@ -61,7 +61,11 @@ def key_of(folder: Path, dataset: Dataset) -> bytes:
     try:
         return _found_or_made(own, _of_data(dataset))
     except OSError as error:
-        raise StoreTrouble(f"cannot write the key of the pseudonyms: {error.strerror}", where=own) from None
+        raise StoreTrouble(
+            f"cannot write the key of the pseudonyms: {error.strerror}",
+            where=own,
+            remedy="free some space, or choose a folder that you may write with -o",
+        ) from None
 
 
 def _of_data(dataset: Dataset) -> bytes:

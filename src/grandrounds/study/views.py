@@ -75,7 +75,11 @@ class Views:
             other = Views(replace(self._job, run=folder, trial=trial, beside=()), held=False).of("train")
             patients = other.samples["patient"]
             if patients.is_in(elsewhere).any():
-                raise Leak("a patient who is trained on in one task is tested or chosen by in another", where=folder)
+                raise Leak(
+                    "a patient who is trained on in one task is tested or chosen by in another",
+                    where=folder,
+                    remedy="plan the study anew, so that all tasks share one split",
+                )
             whole = self._job.trial.part == 1
             yield other if whole else other.rows(patients.is_in(view.samples["patient"].implode()).to_numpy())
 
