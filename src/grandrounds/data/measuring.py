@@ -6,7 +6,7 @@ Memory stays flat: one image is held at a time, or one volume where that is what
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +20,7 @@ from grandrounds import formats
 from grandrounds.data.draft import Progress
 from grandrounds.errors import BadData
 from grandrounds.formats import Part, read_frames, read_stack
-from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.formats.abreast import ALONE, Crew, grouped
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image, geometry_hash, pixel_hash
 from grandrounds.shapes import Batch, Pixels
@@ -90,7 +90,7 @@ def measure(
     stacked = [] if files is None else _stacked(rows, files)
     several = {stack[0].row for stack in stacked}
     places = (_Place(*row) for row in rows.select(_Place._fields).iter_rows())
-    single = _by((place for place in places if place.row not in several), lambda place: (place.path, place.member))
+    single = grouped((place for place in places if place.row not in several), lambda place: (place.path, place.member))
     found = Measured({}, {})
     of_files = partial(_of_files, work=None if also is None else also.work, volumes=volumes)
     for work, groups, n_each in ((of_files, single, 16), (_of_stacks, stacked, 1)):
@@ -112,15 +112,7 @@ def _stacked(rows: pl.DataFrame, files: pl.DataFrame) -> list[list[_Place]]:
     """Return the slices of each sample that is made of several, in their order."""
     parts = rows.select("row", "sample", "side").join(files, on="sample").sort("row", "order", maintain_order=True)
     places = (_Place(*row) for row in parts.select(_Place._fields[:-1]).iter_rows())
-    return _by(places, lambda place: place.row)
-
-
-def _by(places: Iterable[_Place], key: Callable[[_Place], Hashable]) -> list[list[_Place]]:
-    """Return the places by a key, in the order in which each key comes first."""
-    groups: dict[Hashable, list[_Place]] = {}
-    for place in places:
-        groups.setdefault(key(place), []).append(place)
-    return list(groups.values())
+    return grouped(places, lambda place: place.row)
 
 
 def _of_files(groups: Sequence[Sequence[_Place]], work: _Work | None, *, volumes: bool) -> _Piece:
@@ -132,7 +124,7 @@ def _of_files(groups: Sequence[Sequence[_Place]], work: _Work | None, *, volumes
 
 def _add_file(group: Sequence[_Place], work: _Work | None, piece: _Piece, *, volumes: bool) -> None:
     """Add what every sample in one file is: the frames that are asked for, and the boxes in them."""
-    framed = _by(sorted(group, key=_whole_first), lambda place: place.frame)
+    framed = grouped(sorted(group, key=_whole_first), lambda place: place.frame)
     images = _images(group[0].path, group[0].member, [places[0].frame for places in framed])
     for read, places in zip(images, framed, strict=True):
         image = formats.as_volume(read) if volumes and isinstance(read, Image) else read
@@ -154,7 +146,7 @@ def _of_stack(stack: Sequence[_Place]) -> _Facts | str:
     try:
         told = [
             _facts(read_stack([Part(Path(place.path), place.member, place.frame) for place in places]))
-            for places in _by(stack, lambda place: place.series)
+            for places in grouped(stack, lambda place: place.series)
         ]
     except BadData as error:
         return error.what

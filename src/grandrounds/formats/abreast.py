@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Self, TypeVar
@@ -21,6 +21,18 @@ _WORTH_S = 2.0  # of work left; a process takes about half a second of a core to
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Return items in groups by a key, in the order in which each key comes first.
+
+    >>> grouped(["b1", "a1", "b2"], lambda name: name[0])
+    [['b1', 'b2'], ['a1']]
+    """
+    groups: dict[Hashable, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
 
 
 class Crew:

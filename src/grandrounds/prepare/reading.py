@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import polars as pl
 
 from grandrounds import formats
 from grandrounds.errors import Refusal
-from grandrounds.formats.abreast import ALONE, Crew
+from grandrounds.formats.abreast import ALONE, Crew, grouped
 from grandrounds.formats.reading import crop
 from grandrounds.image import Image
 from grandrounds.prepare.pipeline import Pipeline
@@ -60,7 +60,7 @@ def ready(
         BadData: An image cannot be read or does not suit a step.
     """
     several = rows["row"].is_duplicated()
-    files = list(_by(_sources(rows.filter(~several)), lambda one: (one.path, one.member)).values())
+    files = grouped(_sources(rows.filter(~several)), lambda one: (one.path, one.member))
     for archive in (group for group in files if len(group) > _MANY):
         yield from _of_file(
             archive, pipeline, volumes=volumes
@@ -68,21 +68,13 @@ def ready(
     files = [group for group in files if len(group) <= _MANY]
     for piece in crew.abreast(partial(_of_files, pipeline=pipeline, volumes=volumes), files):
         yield from piece
-    stacks = list(_by(_sources(rows.filter(several)), lambda one: one.row).values())
+    stacks = grouped(_sources(rows.filter(several)), lambda one: one.row)
     for piece in crew.abreast(partial(_of_volumes, pipeline=pipeline), stacks, n_each=1):
         yield from piece
 
 
 def _sources(rows: pl.DataFrame) -> list[Source]:
     return [Source(*values) for values in rows.select(Source._fields).iter_rows()]
-
-
-def _by(sources: Sequence[Source], key: Callable[[Source], Hashable]) -> dict[Hashable, list[Source]]:
-    """Return the sources by a key, in the order in which each key comes first."""
-    groups: dict[Hashable, list[Source]] = {}
-    for one in sources:
-        groups.setdefault(key(one), []).append(one)
-    return groups
 
 
 def _of_files(groups: Sequence[Sequence[Source]], pipeline: Pipeline, *, volumes: bool) -> list[Ready]:
@@ -100,11 +92,11 @@ def _of_file(group: Sequence[Source], pipeline: Pipeline, *, volumes: bool) -> I
     if whole:
         image = formats.read(path, member=member)
         yield from of_image(formats.as_volume(image) if volumes else image, whole, pipeline)
-    framed = _by([one for one in group if one.frame is not None], lambda one: one.frame)
+    framed = grouped([one for one in group if one.frame is not None], lambda one: one.frame)
     if framed:
-        frames = [ones[0].frame or 0 for ones in framed.values()]
+        frames = [ones[0].frame or 0 for ones in framed]
         images = formats.read_frames(path, member=member, frames=frames)
-        for image, ones in zip(images, framed.values(), strict=True):
+        for image, ones in zip(images, framed, strict=True):
             yield from of_image(formats.as_volume(image) if volumes else image, ones, pipeline)
 
 
@@ -122,7 +114,7 @@ def _of_several(group: Sequence[Source], pipeline: Pipeline) -> Ready:
     """Return a sample of several files: a volume; of several series, a channel or more for each."""
     first = group[0]
     with _naming(first.sample):
-        series = _by(group, lambda one: one.series).values()
+        series = grouped(group, lambda one: one.series)
         stacks = [
             formats.read_stack([formats.Part(Path(one.path), one.member, one.frame) for one in ones]) for ones in series
         ]
