@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from grandrounds import registry, report, specs
 from grandrounds.errors import BadSpec
@@ -109,12 +111,20 @@ def saved(ask: Ask, folder: Path) -> Study | None:
     study = study_in_file(folder / STUDY)
     changed = study.differences(ask) if isinstance(study, Study) else ["tasks"]
     if changed or not isinstance(study, Study):
-        raise BadSpec(
-            f"this folder holds a study that was asked for differently ({'; '.join(changed)})",
-            where=folder,
-            remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
-        )
+        refuse_changed(changed, folder)
     return study
+
+
+def refuse_changed(changed: Sequence[str], folder: Path) -> NoReturn:
+    """Refuse to go on in a folder with something else than was asked for there.
+
+    Raises:
+        BadSpec: Always.
+    """
+    raise BadSpec(
+        f"this folder holds a study that was asked for differently ({'; '.join(changed)})", where=folder,
+        remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
+    )  # fmt: skip
 
 
 def study_in_file(path: Path) -> Study | Ask:

@@ -140,10 +140,7 @@ def _by_name(ask: Ask, folder: Path) -> Ask:
         if before != alike:
             same = isinstance(before, Ask)
             changed = differences(before, alike, Ask.model_fields) if same else ["it is of one task"]
-            raise BadSpec(
-                f"this folder holds a study that was asked for differently ({'; '.join(changed)})", where=folder,
-                remedy=f"go on with it as it is: grandrounds run {folder}; or choose another folder with -o",
-            )  # fmt: skip
+            running.refuse_changed(changed, folder)
     return ask
 
 

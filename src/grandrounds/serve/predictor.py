@@ -8,7 +8,7 @@ image a probability is as stated. Asked for cases or patients, it makes one answ
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from grandrounds.serve.envelope import Look
 from grandrounds.serve.exams import Found, found_in
 from grandrounds.serve.in_order import InOrder
 from grandrounds.serve.likeness import Likeness
+from grandrounds.serve.looks import as_columns, joined, looks_of
 from grandrounds.shapes import Batch, Images, Probs
 from grandrounds.tables import IMAGES, PROB, Unit
 from grandrounds.wording import many
@@ -146,7 +147,7 @@ class Predictor:
             BadData: There are no images, or nothing at a path.
         """
         read = self._read(paths)
-        return self._rows(read.named.drop("case", "patient").hstack(_told(read.looks)), self._mean(read.members))
+        return self._rows(read.named.drop("case", "patient").hstack(as_columns(read.looks)), self._mean(read.members))
 
     def _read(self, paths: Sequence[Path]) -> _Read:
         look = partial(found_in, series=self._series, volumes=self._reads_volumes, kinds=self.bundle.kinds)
@@ -177,7 +178,7 @@ class Predictor:
         """
         read = self._read_set(opened)
         named = read.named.select("path", "case", *(() if self._of_exams else ("sample",)))
-        rows = self._rows(named.hstack(_told(read.looks)), self._mean(read.members))
+        rows = self._rows(named.hstack(as_columns(read.looks)), self._mean(read.members))
         return pl.concat([rows, opened.bad.select("path", refused="reason")], how="diagonal")
 
     def _read_whole(self, opened: Dataset) -> _Read:
@@ -207,7 +208,7 @@ class Predictor:
         where = opened.files.unique("sample", keep="first", maintain_order=True).select("sample", "path")
         named = opened.samples.select("sample", "case", "patient").join(where, on="sample", maintain_order="left")
         first = firsts.to_numpy()
-        return _Read(named.filter(firsts), _looks_of(opened.samples[unit], looks), [one[first] for one in members])
+        return _Read(named.filter(firsts), looks_of(opened.samples[unit], looks), [one[first] for one in members])
 
     def _refuse_other(self, by: Unit) -> None:
         """Refuse to answer of what the study did not compare: no threshold and no calibrator was made for it."""
@@ -230,7 +231,7 @@ class Predictor:
             probs = named.join(found, on=unit, how="left", maintain_order="left").drop("path", unit).to_numpy()
         if unit == "case" and named["path"].equals(named["case"]):
             named = named.drop("case")  # files of their own have no other name
-        return self._rows(named.hstack(_told(_looks_of(names, read.looks))), probs, answers=True)
+        return self._rows(named.hstack(as_columns(looks_of(names, read.looks))), probs, answers=True)
 
     def _batch(self, asked: Sequence[Asked]) -> _Read:
         pixels: list[list[Batch]] = []
@@ -243,7 +244,7 @@ class Predictor:
                 looks.append(Look(error.in_one_line, None))
             else:
                 pixels.append([image.pixels for image in shown])
-                looks.append(Look(None, _joined([*twice(one), *(image.outside for image in shown)])))
+                looks.append(Look(None, joined([*twice(one), *(image.outside for image in shown)])))
         shape = len(asked), len(self.bundle.task.classes)
         members = [np.full(shape, np.nan) for _ in self._members]
         read = [k for k, look in enumerate(looks) if look.refused is None]
@@ -329,20 +330,3 @@ class Predictor:
         """Return whether each threshold calls its class."""
         known = self.bundle.thresholds
         return [(pl.col(PROB + one.label) >= one.at).alias(f"{one.label}: {one.rule}") for one in known]
-
-
-def _told(looks: Sequence[Look]) -> pl.DataFrame:
-    return pl.DataFrame(looks, schema=dict.fromkeys(Look._fields, pl.String()), orient="row")
-
-
-def _looks_of(units: pl.Series, looks: Sequence[Look]) -> list[Look]:
-    """Return one look for each unit, in the order in which they come: what is said of any of its images."""
-    parts: dict[str, list[Look]] = {}
-    for unit, look in zip(units, looks, strict=True):
-        parts.setdefault(unit, []).append(look)
-    return [Look(*(_joined(said) for said in zip(*part, strict=True))) for part in parts.values()]
-
-
-def _joined(said: Iterable[str | None]) -> str | None:
-    """Return what is said of several images, each sentence once; None where nothing is."""
-    return "; ".join(dict.fromkeys(filter(None, said))) or None
