@@ -156,6 +156,7 @@ def _flattered(folder: Path, metric: str) -> Iterator[str]:
 def predict(
     model: Path, images: Sequence[Path],
     *, masks: Path | None = None, options: SourceOptions | None = None, by: tables.Unit = "sample",
+    watch: Watch | None = None,
 ) -> pl.DataFrame:  # fmt: skip
     """Return one row per image, or per exam where the model reads exams, with one probability column a class.
 
@@ -165,17 +166,20 @@ def predict(
         masks: Folder of the images' masks, for a model that reads masked images; None for where its own were.
         options: How the set is read; None for files and folders as they lie.
         by: What a row is about: an image, or the case or patient that the study compared. Of files each is a case.
+        watch: Told what is being done, and how far it is.
     """
     from grandrounds.serve.predictor import Predictor  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     several.refuse(model, "each of its tasks ships a model of its own")
-    return Predictor(model / MODEL if (model / MODEL).is_dir() else model, masks).answer(images, options, by)
+    progress = None if watch is None else partial(watch, "Predicting")
+    return Predictor(model / MODEL if (model / MODEL).is_dir() else model, masks, progress).answer(images, options, by)
 
 
 def evaluate(
     model: Path, source: str, options: SourceOptions | None = None,
     *, class_map: Mapping[str, str] | None = None, out: Path | None = None, role: tables.Role | None = None,
     masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False, workers: int = 1,
+    watch: Watch | None = None,
 ) -> Elsewhere:  # fmt: skip
     """Judge the model that a run ships on data from elsewhere, and return what came of it; no ranking changes.
 
@@ -190,13 +194,14 @@ def evaluate(
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
         workers: Processes that read side by side.
+        watch: Told what is being done, and how far it is.
     """
     from grandrounds import external  # noqa: PLC0415  (imports torch; only prediction needs it)
 
     several.refuse(model, "each of its tasks ships a model of its own")
     return external.evaluate(
         model, source, options, class_map or {}, out=out, role=role, masks=masks, skip_bad=skip_bad,
-        namesakes=namesakes, workers=workers,
+        namesakes=namesakes, workers=workers, progress=partial(watch or _unwatched, "Reading every image"),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from grandrounds import data, prepare, report, tables
 from grandrounds.data import Dataset, SourceOptions
+from grandrounds.data.draft import Progress
 from grandrounds.errors import BadData, BadSpec
 from grandrounds.evaluate import levels
 from grandrounds.evaluate.answer import Verdict
@@ -64,7 +65,7 @@ class Elsewhere:
 def evaluate(
     model: Path, source: str, options: SourceOptions | None, class_map: Mapping[str, str], *, out: Path | None,
     role: Role | None = None, masks: Path | None = None, skip_bad: bool = False, namesakes: bool = False,
-    workers: int = 1,
+    workers: int = 1, progress: Progress | None = None,
 ) -> Elsewhere:  # fmt: skip
     """Judge a model on data from elsewhere, write the tables and the report.
 
@@ -79,6 +80,7 @@ def evaluate(
         skip_bad: Whether to go on without images that cannot be read.
         namesakes: Whether patients of the same name as in training are known to be other people.
         workers: Processes that read side by side.
+        progress: Told how many images of all were read.
 
     Raises:
         BadData: Images or patients were in the study, a class has no partner, or images do not fit the model.
@@ -87,22 +89,18 @@ def evaluate(
     predictor = Predictor(model / MODEL if run else model, masks)
     if run is None and out is None:
         raise BadSpec("a model without its run needs a place for the tables", where=model, remedy="name one with -o")
-    bundle = model / MODEL if run else model
-    if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
-        raise BadSpec("a model stays as it is: nothing is written into its folder", where=out, remedy="name another")
+    _refuse_inside(model / MODEL if run else model, out)
     ahead = prepare.Ahead(predictor.pipeline, out or run or model)
     with Crew(workers) as crew:
-        opened = data.open_dataset(source, options, crew=crew, also=ahead)
-    unread = opened.left_out(skip_bad=skip_bad)
+        opened = data.open_dataset(source, options, progress=progress, crew=crew, also=ahead)
+    notes = opened.left_out(skip_bad=skip_bad)
     if role is not None:
         opened = replace(opened.of_role(role), name=f"{opened.name}-{role}")
-    folder = out or (run or model) / HOME / opened.name
-    labels, notes = _in_our_words(opened, predictor.bundle.task, class_map)
-    notes = (*unread, *notes)
-    if role is not None:
         notes += (f"Only those whom the official split of these data calls {role} are judged.",)
+    folder = out or (run or model) / HOME / opened.name
+    labels, said = _in_our_words(opened, predictor.bundle.task, class_map)
     predictor.pipeline.refuse_tested(opened.samples["patient"])
-    notes += (*_refuse_seen(run, predictor, opened, namesakes), *_contradicting(opened, labels))
+    notes += (*said, *_refuse_seen(run, predictor, opened, namesakes), *_contradicting(opened, labels))
     judged, said = _judged(predictor, opened, labels, skip_bad)
     notes += said
     key = None if opened.simulated else pseudonyms.key_of(folder, opened)
@@ -121,6 +119,16 @@ def evaluate(
     judged_model = {gather.MODEL: gather.model_in(run)} if run else {}
     tables.write(found, tables.EXTERNAL, folder / "external.parquet", meta | judged_model)
     return Elsewhere(folder, _page(run, folder, found, predictor.bundle.task, notes), found, notes)
+
+
+def _refuse_inside(bundle: Path, out: Path | None) -> None:
+    """Refuse a place for tables inside a model.
+
+    Raises:
+        BadSpec: It is one.
+    """
+    if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
+        raise BadSpec("a model stays as it is: nothing is written into its folder", where=out, remedy="name another")
 
 
 def _remember(folder: Path, spec: DataSpec) -> None:

@@ -97,3 +97,13 @@ def test_a_time_wants_its_unit(text, remedy):
     with pytest.raises(BadSpec) as caught:
         seconds(text)
     assert caught.value.remedy.startswith(remedy)
+
+
+def test_a_prediction_shows_how_far_it_is(tmp_path, archive):
+    """On a terminal, and not among the answers."""
+    run = ["run", str(archive), "-o", "run", "--families", "prior,lbp-svm", "--budget", "10s", "--seeds", "1"]
+    subprocess.run([sys.executable, "-m", "grandrounds", *run], cwd=tmp_path, check=True, capture_output=True)
+    said = in_terminal("predict", "run", str(archive), "-o", "answers.csv", width=100, cwd=tmp_path)
+
+    assert any("Predicting" in line and "/160" in line for line in said)
+    assert "Predicting" not in (tmp_path / "answers.csv").read_text()

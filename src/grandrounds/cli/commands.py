@@ -232,7 +232,8 @@ def predict_(
     """
     out = options.result_in(out, ".csv", images)
     unit: Unit = "sample" if by == "image" else by
-    frame = api.predict(model, images, masks=masks, options=read, by=unit)
+    with show.watching() as watch:
+        frame = api.predict(model, images, masks=masks, options=read, by=unit, watch=watch)
     if out is not None:
         api.save_csv(frame, out)
         n_refused, n_outside = frame["refused"].count(), frame["outside"].count()
@@ -275,10 +276,12 @@ def evaluate_(
         json_: Print the table as JSON.
         read: How the source is read.
     """
-    found = api.evaluate(
-        model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
-        role=only, masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or processors(),
-    )  # fmt: skip
+    with show.watching() as watch:
+        found = api.evaluate(
+            model, options.located(source), read, class_map=options.class_map(class_map or [], read), out=out,
+            role=only, masks=masks, skip_bad=skip_bad, namesakes=namesakes, workers=workers or processors(),
+            watch=watch,
+        )  # fmt: skip
     if json_:
         console.print_json(json.dumps(found.found.to_dicts()))
         return

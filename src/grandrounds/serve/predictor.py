@@ -8,7 +8,7 @@ image a probability is as stated. Asked for cases or patients, it makes one answ
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -68,13 +68,17 @@ class Predictor:
         folder: A bundle.
         masks: Folder of the masks of the new images, for a model that reads masked ones; None for the folder that it
             was trained with.
+        progress: Told how many of all images, or exams, are done; None for nobody.
     """
 
-    def __init__(self, folder: Path, masks: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, masks: Path | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> None:
         self.bundle = bundles.read(folder)
         self.pipeline = self.bundle.pipeline if masks is None else self.bundle.pipeline.with_masks(masks)
         self._likeness = Likeness.load(folder)
         self._reader = InOrder()
+        self._progress = progress or (lambda _done, _all: None)
         self._members = [families.load(self.bundle.family, folder / name) for name in self.bundle.members]
         self._of_exams = families.FAMILIES.get(self.bundle.family).reads == "case"
         self._series = series_of(self._members[0]) if self._of_exams else ()
@@ -156,7 +160,10 @@ class Predictor:
             raise BadData("there are no images to predict", remedy="give image files, or folders that hold some")
         asked = list(exams_of(found) if self._of_exams else (Asked(one.where, (one,)) for _, one in found))
         n_each = max(1, BATCH // self.bundle.shape[1]) if self._reads_volumes else BATCH
-        parts = [self._batch(asked[start : start + n_each]) for start in range(0, len(asked), n_each)]
+        parts = list[_Read]()
+        for start in range(0, len(asked), n_each):
+            parts.append(self._batch(asked[start : start + n_each]))
+            self._progress(min(start + n_each, len(asked)), len(asked))
         members = [np.concatenate(each) for each in zip(*(part.members for part in parts), strict=True)]
         return _Read(pl.concat(part.named for part in parts), [look for part in parts for look in part.looks], members)
 
@@ -197,7 +204,9 @@ class Predictor:
     def _read_set(self, opened: Dataset) -> _Read:
         with tempfile.TemporaryDirectory() as home:
             pipeline = self.suiting([one for one, _ in opened.colours])
-            prepared = prepare.materialise(opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes)
+            prepared = prepare.materialise(
+                opened.samples, opened.files, pipeline, Path(home), volumes=opened.volumes, progress=self._progress
+            )
             self._check(tuple(prepared.pixels.shape[1:]), opened.root)
             pixels = prepared.stored(np.arange(opened.samples.height))
             members = self.members_on(View(pixels, opened.samples, None, self.bundle.task))
