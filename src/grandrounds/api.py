@@ -332,10 +332,12 @@ def names(folder: Path) -> pl.DataFrame:
 
 def _read_for(folder: Path) -> DataSpec | None:
     """Return what was read for the tables in a folder; None where it is no run folder and of no external validation."""
+    found = study_in(folder)
+    if found is not None and found[1] is not None:
+        return found[0].data
     if (folder / DATA).exists():
         return DataSpec.model_validate_json((folder / DATA).read_text(encoding="utf-8"))
-    found = study_in(folder)
-    return None if found is None or found[1] is None else found[0].data
+    return None
 
 
 def content(folder: Path, out: Path | None = None) -> ReportContent:

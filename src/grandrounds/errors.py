@@ -6,7 +6,10 @@ Messages name files and samples, never the value of a patient's attribute.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
+
+OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})  # what all of a study would meet
 
 
 class Refusal(Exception):  # noqa: N818  (a refusal is an answer, not a malfunction)

@@ -122,13 +122,15 @@ def evaluate(
 
 
 def _refuse_inside(bundle: Path, out: Path | None) -> None:
-    """Refuse a place for tables inside a model.
+    """Refuse a place for tables inside a model, or where a study has its own.
 
     Raises:
         BadSpec: It is one.
     """
     if out is not None and bundle.resolve() in (out.resolve(), *out.resolve().parents):
         raise BadSpec("a model stays as it is: nothing is written into its folder", where=out, remedy="name another")
+    if out is not None and (out / "study.toml").exists():
+        raise BadSpec("this folder holds a study, whose tables would be lost", where=out, remedy="name another")
 
 
 def _remember(folder: Path, spec: DataSpec) -> None:
@@ -320,7 +322,7 @@ def _side(rows: pl.DataFrame, task: Task, role: Role, unit: Unit, facts: pl.Data
 
 
 def _page(run: Path | None, folder: Path, found: pl.DataFrame, task: Task, notes: tuple[str, ...]) -> Path:
-    if run is not None and folder.parent == run / HOME:
+    if run is not None and folder.parent == run / HOME and (run / "report.html").exists():  # it ends what is done there
         return report.write(gather.gather(run), run / "report.html")
     content = ReportContent(title=f"{found['name'][0]}: external validation", task=task, external=found, notes=notes)
     return report.write(content, folder / "report.html")

@@ -191,7 +191,10 @@ _OF_A_UNION = re.compile(r"\[|Params$")  # which of several kinds pydantic tried
 
 def _explain(kind: type[Spec], error: ValidationError) -> str:
     lines = []
+    told = {one["loc"][:-1] for one in error.errors()}
     for one in error.errors():
+        if one["type"] == "too_short" and one["loc"] in told:
+            continue  # of a list whose values are refused there is nothing left
         key = ".".join(str(part) for part in one["loc"] if not _OF_A_UNION.search(str(part)))
         if one["type"] == "extra_forbidden":
             known = sorted(_kind_at(kind, one["loc"][:-1]).model_fields)
@@ -208,7 +211,7 @@ def _explain(kind: type[Spec], error: ValidationError) -> str:
                 key.rsplit(".", 1)[0] if key.rpartition(".")[2].isdecimal() else key
             )  # which of a list its value tells
             lines.append(f"{key}: {message[0].lower()}{message[1:]}" if key else message)
-    return "; ".join(lines)
+    return "; ".join(dict.fromkeys(lines))  # each kind of a union says it
 
 
 def _example(kind: type[Spec], keys: tuple[int | str, ...]) -> str:

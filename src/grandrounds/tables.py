@@ -9,14 +9,12 @@ nulls.
 from __future__ import annotations
 
 import contextlib
-import glob
 import hashlib
 import io
 import json
 import os
 import re
 import tempfile
-import time
 import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -25,7 +23,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-import psutil
 
 from grandrounds.errors import BadData, StoreTrouble
 from grandrounds.schemas import (
@@ -108,7 +105,6 @@ PROB = "prob_"  # predictions carry one column per class: prob_<class>
 IMAGES = "images"  # what the series of an exam is called where it has one alone, which nobody named
 OF_COLUMNS = "columns"  # what the clinical columns are called beside the series
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what NumPy says of a damaged archive
-_STALLED_S = 60.0  # without a byte, and a writer may be dead
 _META_KEY = "grandrounds"
 _WHOLE = re.compile(r"0*([0-9]+)(?:\.0+)?")
 _SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt)(?![a-z])", re.IGNORECASE)
@@ -349,8 +345,7 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
         if not private:
@@ -368,18 +363,6 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left of a file, which may be all images of a study."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.*.tmp"):
-        writer = left.name.rsplit(".", 3)[-3]
-        with contextlib.suppress(FileNotFoundError):
-            # In a folder that machines share, the number may be another one's process, which writes on.
-            if time.time() - left.stat().st_mtime > _STALLED_S and not (
-                writer.isdigit() and psutil.pid_exists(int(writer))
-            ):
-                left.unlink()
 
 
 def _umask() -> int:

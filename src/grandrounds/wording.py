@@ -1,7 +1,10 @@
-"""Numbers and what they count, in words."""
+"""Numbers and what they count in words, and paths without where they lead."""
 
 from __future__ import annotations
 
+from pathlib import PureWindowsPath
+
+_ADDRESS = "://"
 _ONE = {"are": "is", "have": "has", "were": "was", "take": "takes", "stand": "stands"}
 
 
@@ -32,3 +35,22 @@ def percent(share: float, digits: int = 0) -> str:
     ('80 %', '0.1 %')
     """
     return f"{share:.{digits}%}".replace("%", " %")
+
+
+def last_part(path: str) -> str:
+    r"""Return the last part of a path of any system; what is no path, or an address, as it is.
+
+    >>> last_part("/ward/labels.csv"), last_part("C:\\ward\\x"), last_part("hrct"), last_part("https://a/b")
+    ('…/labels.csv', '…/x', 'hrct', 'https://a/b')
+    """
+    name = PureWindowsPath(path).name  # it knows both separators
+    return path if name == path or _ADDRESS in path else f"…/{name}"
+
+
+def is_rooted(path: str) -> bool:
+    """Return whether a path begins at the root of a disk, of any system.
+
+    >>> is_rooted("/ward/x"), is_rooted("C:/ward"), is_rooted("ward/x"), is_rooted("https://a/b")
+    (True, True, False, False)
+    """
+    return path.startswith("/") or (PureWindowsPath(path).is_absolute() and _ADDRESS not in path)

@@ -109,8 +109,7 @@ def test_a_pipeline_of_one_step_gives_float32(entry):
     """Whatever a step gives, a model reads 32-bit floats."""
     from grandrounds.prepare import Pipeline
 
-    place = "whole" if entry.stage == "whole" else "each"
-    pipeline = Pipeline(**{place: (build_step(content(entry)),)})
+    pipeline = Pipeline(each=(build_step(content(entry)),))
     for image in images():
         try:
             pixels = pipeline(image)

@@ -277,3 +277,17 @@ def test_mrnet_goes_from_disk_to_report_with_one_command(tmp_path: Path, capsys:
         assert f"Task: {task}" in page
         assert (tmp_path / "run" / task / "report.html").exists()
     assert "which family reads the 3 tasks best?" in page
+
+
+def test_near_copies_are_looked_for_where_tasks_share_what_is_prepared(copied, films, tmp_path):
+    """The prepared images lie beside the folders of the tasks."""
+    rows = pl.read_csv(films).filter(pl.col("nodule").is_not_null() & (pl.col("nodule") != ""))
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name in rows["image"]:
+        film = cv2.imread(str(films.parent / name), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(theirs / f"again-{name}"), film // 2 + 40)
+    rows.select(image="again-" + pl.col("image"), label="nodule").write_csv(theirs / "films.csv")
+    found = api.evaluate(copied / "nodule", str(theirs / "films.csv"))
+
+    assert (found.folder / "copies.parquet").exists()

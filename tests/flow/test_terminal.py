@@ -91,7 +91,10 @@ def test_an_error_that_goes_to_a_file_is_not_folded(tmp_path):
     assert len(said.splitlines()) == 3
 
 
-@pytest.mark.parametrize(("text", "remedy"), [("5", "write 5s, 5m or 5h"), ("soon", "write 90s, 5m or 2h"), ("0m", "")])
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("5", "write 5s, 5m or 5h"), ("soon", "write 90s, 5m or 2h"), ("0m", "write 90s"), ("0", "write 90s")],
+)
 def test_a_time_wants_its_unit(text, remedy):
     """Whoever means five minutes would have had five seconds."""
     with pytest.raises(BadSpec) as caught:

@@ -202,7 +202,7 @@ def seconds(text: str) -> float:
     300.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip().lower())
-    if match is not None and not match[2]:
+    if match is not None and not match[2] and float(match[1]):
         raise BadSpec(f"{text!r} is a time in no unit", remedy=f"write {match[1]}s, {match[1]}m or {match[1]}h")
     if match is None or float(match[1]) == 0:
         raise BadSpec(f"{text!r} is not a time", remedy="write 90s, 5m or 2h")

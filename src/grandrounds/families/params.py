@@ -161,7 +161,7 @@ class SwinParams(TrainingSpec):
         window: Side of the windows of attention, in patches.
         dim: Channels of the first stage; each stage has twice as many.
         depths: Blocks of each stage.
-        head_dim: Channels of an attention head.
+        head_dim: Channels of an attention head; where they do not divide those of a stage, heads are a little wider.
         dropout: Part of the values that is dropped after each dense layer.
         drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """
@@ -176,9 +176,14 @@ class SwinParams(TrainingSpec):
 
     @model_validator(mode="after")
     def _heads_divide_channels(self) -> Self:
-        if self.dim % self.head_dim:
-            raise ValueError(f"heads of {self.head_dim} channels do not divide the {self.dim} of the first stage")
+        for n_channels in (self.dim * 2**stage for stage in range(len(self.depths))):
+            if n_channels % self.heads_of(n_channels):
+                raise ValueError(f"{self.heads_of(n_channels)} heads do not divide {n_channels} channels of a stage")
         return self
+
+    def heads_of(self, n_channels: int) -> int:
+        """Return how many heads a stage of so many channels has."""
+        return max(1, n_channels // self.head_dim)
 
 
 class UNetSwinParams(SwinParams):

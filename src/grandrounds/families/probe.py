@@ -123,9 +123,8 @@ def _network(params: ProbeParams, shape: Shape, n_classes: int = 0) -> nn.Module
 def _published_trunk(params: ProbeParams, shape: Shape, given: Published) -> dict[str, Tensor]:
     """Return the tensors of the network without its last layer, all of them published."""
     own = _network(params, shape).state_dict()
-    create = zoo.published_timm(params.model, resized_to(params.side_px, shape), given)
-    whole = zoo.whole_of(own, given, create)
-    return {name: whole[name] for name in own}
+    create = zoo.published_trunk(params.model, resized_to(params.side_px, shape), given)
+    return zoo.whole_of(own, given, create)
 
 
 def _features(params: ProbeParams, trunk: Mapping[str, Tensor], view: View) -> Features:

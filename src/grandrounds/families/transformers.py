@@ -39,7 +39,7 @@ def deit(params: DeiTParams, shape: Shape, n_classes: int) -> Network:
 def swin(params: SwinParams, shape: Shape, n_classes: int) -> Network:
     """Return timm's Swin transformer: attention inside windows that shift, on maps that halve."""
     at_least("swin", max(_SMALLEST_PX, params.patch_px), shape)
-    heads = tuple(params.dim * 2**stage // params.head_dim for stage in range(len(params.depths)))
+    heads = tuple(params.heads_of(params.dim * 2**stage) for stage in range(len(params.depths)))
     module = timm.create_model(
         "swin_tiny_patch4_window7_224", img_size=shape[1:], patch_size=params.patch_px, window_size=params.window,
         in_chans=shape[0], num_classes=n_classes, embed_dim=params.dim, depths=params.depths, num_heads=heads,

@@ -76,6 +76,16 @@ def published_timm(model: str, shape: Shape, given: Published) -> Callable[[], n
     return partial(create_timm, model, shape, pretrained=True, pretrained_cfg_overlay=overlay)
 
 
+def published_trunk(model: str, shape: Shape, given: Published) -> Callable[[], nn.Module]:
+    """Return what builds a network without its last layer, which the weights may have, in any size, or lack."""
+    named = getattr(timm.get_pretrained_cfg(model), "classifier", None) or ()
+    last = tuple(f"{name}." for name in ((named,) if isinstance(named, str) else named))
+    tensors = {name: value for name, value in given.tensors.items() if not name.startswith(last)}
+    # Said to be published without a last layer, so that timm refuses whatever else is missing.
+    overlay = {"state_dict": tensors, "custom_load": False, "num_classes": 0}
+    return partial(create_timm, model, shape, num_classes=0, pretrained=True, pretrained_cfg_overlay=overlay)
+
+
 def require(library: str, model: str) -> None:
     """Refuse a network that a library does not list."""
     # A study or a saved model may say anything; timm would follow some names out into the network.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from grandrounds.shapes import Images
 
 Progress = Callable[[int, int], None]  # called with (samples prepared, samples in all)
 _RECIPE = 2  # raised when the code of a step changes what it gives, so that older arrays are made anew
+_DAY_S = 86_400.0  # without a byte: whoever wrote it, on whichever machine, is gone
 _PLACE = ["path", "member", "frame"]
 
 
@@ -92,6 +95,7 @@ def materialise(
         [_RECIPE, content, places, pipeline.identity(), *(["volumes"] if volumes else []), *geometry]
     )
     path = folder / f"{identity}.npy"
+    _sweep(folder)
     if path.exists():
         return PreparedArray.load(path)
     was_early = ahead is not None and ahead.covers(rows, pipeline)
@@ -99,6 +103,14 @@ def materialise(
     with tables.atomic(path) as temporary, temporary.open("wb") as file:
         _write(file, images, samples.height, progress or (lambda _done, _total: None))
     return PreparedArray.load(path)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left a day ago or earlier: it may be as large as all images of a study."""
+    for left in folder.glob(".*.npy.*.tmp"):
+        with contextlib.suppress(OSError):  # somebody else's, or gone meanwhile
+            if left.is_file() and time.time() - left.stat().st_mtime > _DAY_S:
+                left.unlink()
 
 
 def _rows(samples: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:

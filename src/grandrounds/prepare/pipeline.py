@@ -52,11 +52,8 @@ class Pipeline(Spec):
     each: tuple[AnyStep, ...] = ()
 
     @model_validator(mode="after")
-    def _steps_stand_where_they_may(self) -> Self:
-        for list_, steps in (("whole", self.whole), ("each", self.each)):
-            if misplaced := [step.step for step in steps if STEPS.get(step.step).stage not in (list_, "both")]:
-                raise ValueError(f'the step "{misplaced[0]}" may not stand in `{list_}`')
-        if any(step.step == "canvas" for step in self.each[:-1]):
+    def _canvas_comes_last(self) -> Self:
+        if any(step.step == "canvas" for step in (*self.whole, *self.each[:-1])):
             raise ValueError('nothing may change a canvas: the step "canvas" has to be the last one of `each`')
         return self
 

@@ -49,7 +49,7 @@ class StepEntry:
 
     Args:
         name: What studies write as `step = "…"`.
-        stage: Where it may stand: before patches are cut (`"whole"`), after (`"each"`), or both.
+        stage: Where it is meant to stand: before patches are cut (`"whole"`), after (`"each"`), or both.
         build: `"module:Class"` of the step.
         summary: One line for lists.
         reference: Paper or page that defines it.

@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from grandrounds import tables
 from grandrounds.errors import BadData
 from grandrounds.evaluate.aggregation import Rule
@@ -28,6 +30,7 @@ FORMAT = 4
 _SEALED = 4  # the first format with a seal
 # The first knew neither rules nor calibrators, the second no envelope, the third no seal.
 READABLE = (1, 2, 3, 4)
+_OF_ITS_VERSION = "use the version of grandrounds that wrote it"
 _ANEW = "copy the model anew from where it was made"
 
 
@@ -135,7 +138,14 @@ def read(folder: Path) -> Bundle:
             "there is no model here", where=folder,
             remedy="give a finished run folder, or its folder `model`; a run of floors alone ships none",
         ) from None  # fmt: skip
-    except ValueError:  # no text, no JSON, or not such content
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadData(
+            f"the model's manifest is not one that this version reads: {'.'.join(map(str, first['loc']))}: "
+            f"{first['msg']}",
+            where=folder / MANIFEST, remedy=f"{_OF_ITS_VERSION}, or {_ANEW}",
+        ) from None  # fmt: skip
+    except (ValueError, RecursionError):  # no text, or no JSON
         raise BadData("the model's manifest is damaged", where=folder / MANIFEST, remedy=_ANEW) from None
     if not bundle.members or (bundle.format >= _SEALED and bundle.seal != bundle.sealed()):
         raise BadData(
@@ -157,7 +167,7 @@ def _refuse_other_format(manifest: object, folder: Path) -> None:
     if written not in READABLE:
         raise BadData(
             f"the model has format {written}, this version reads {READABLE[0]} to {READABLE[-1]}", where=folder,
-            remedy="use the version of grandrounds that wrote it",
+            remedy=_OF_ITS_VERSION,
         )  # fmt: skip
 
 

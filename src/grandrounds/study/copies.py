@@ -39,9 +39,9 @@ def copies(run: Path, names: pl.Series, pixels: Images) -> pl.DataFrame | None:
         pixels: The other images, prepared as those of the study were, (N, C, H, W) or (N, C, D, H, W).
     """
     known, prepared = had_a_part(run), _prepared(run)
-    if prepared is None or len(prepared.pixels) < known["row"].len() or max(known.height, len(names)) > MOST_IMAGES:
+    if prepared is None or max(known.height, len(names)) > MOST_IMAGES:
         return None
-    own = _grey(prepared.chosen(known["row"].to_numpy()))
+    own = _grey(prepared.stored(known["row"].to_numpy()))
     content = [
         (names[found.one], known["sample"][found.other], *found.turn, found.correlation)
         for found in copies_between(_grey(pixels), own)
@@ -71,7 +71,8 @@ def _prepared(run: Path) -> PreparedArray | None:
         if kept.exists():
             name = f"{Trial.model_validate_json(kept.read_text(encoding='utf-8')).prepared}.npy"
             # That of one of several tasks lies beside the folders of them all.
-            return next((_load(home / "prepared" / name) for home in (run, run.parent)), None)
+            places = (home / "prepared" / name for home in (run, run.parent))
+            return next((found for place in places if (found := _load(place)) is not None), None)
     return None
 
 

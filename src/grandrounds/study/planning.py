@@ -13,7 +13,7 @@ import polars as pl
 
 from grandrounds import families
 from grandrounds.data import unread_tables
-from grandrounds.errors import BadSpec, Refusal
+from grandrounds.errors import OF_THE_DISK, BadSpec, Refusal, StoreTrouble
 from grandrounds.evaluate.catalogue import primary_for
 from grandrounds.evaluate.lacking import with_lacking
 from grandrounds.evaluate.slices import slices
@@ -29,6 +29,7 @@ from grandrounds.study.shares import Cost, epochs_for, share_s, whole_trials
 from grandrounds.study.spec import COMMENTS, Ask, Means, Recipe, Study
 from grandrounds.study.workspace import Say, Workspace
 
+_LESS_MEMORY = "give the same command again with --workers 1, or plan without it"
 SEEDS_OF_ONE_FOLD = 3  # folds show how training varies; where there is one fold, seeds have to
 CAP_FACTOR, CAP_FLOOR_S = 10.0, 600.0  # the clock stops a trial that takes this many times its price, and never sooner
 
@@ -144,7 +145,11 @@ def _priced(name: str, price: Future[Price]) -> Price:
         raise type(error)(error.what, where=where, remedy=error.remedy) from None
     except BrokenExecutor:
         raise
+    except MemoryError:
+        raise StoreTrouble("memory ran out while it was timed", where=name, remedy=_LESS_MEMORY) from None
     except Exception as error:  # a family may be anybody's code
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+            raise StoreTrouble(f"cannot time it: {error.strerror}", where=name, remedy="free some space") from None
         what = f"the family fails on random images of this size: {type(error).__name__}: {error}"
         raise BadSpec(what, where=name, remedy="mend it, or plan without it") from error
 

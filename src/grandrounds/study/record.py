@@ -6,12 +6,15 @@ import datetime as dt
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+
+from grandrounds.wording import is_rooted, last_part
 
 JUDGING = ("grandrounds", "numpy", "scipy", "polars", "numba")  # all that reads predictions
 PACKAGES = (*JUDGING, "scikit-learn", "scikit-image", "torch", "torchvision", "timm", "pydicom")
@@ -42,16 +45,23 @@ def _command() -> str:
 
 
 def _without_folder(argument: str) -> str:
-    """Return an argument whose path leads out of the folder of the run with its last part alone.
+    """Return an argument in which paths that lead out of the folder of the run have their last part alone.
 
     The record travels with the run, and need not tell where somebody's data lie.
 
-    >>> _without_folder("--labels=/ward/labels.csv"), _without_folder("../ward/ct"), _without_folder("runs/first")
-    ('--labels=…/labels.csv', '…/ct', 'runs/first')
+    >>> _without_folder("--labels=/ward/labels.csv"), _without_folder("a.csv,../ward/b.csv"), _without_folder("runs/x")
+    ('--labels=…/labels.csv', 'a.csv,…/b.csv', 'runs/x')
+    >>> _without_folder("-o/ward/x"), _without_folder("data/../../ward/x"), _without_folder("weights=C:/ward/w.pt")
+    ('-o…/x', '…/x', 'weights=…/w.pt')
     """
-    option, given, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
-    leads_out = Path(value).is_absolute() or value.startswith(("../", "~"))
-    return f"{option}{given}…/{Path(value).name}" if leads_out else argument
+    short = re.match(r"-[a-z](?=[/~.])", argument)  # an option of one letter with its value right behind
+    head = short[0] if short else ""
+    return head + "".join(_last(part) for part in re.split(r"([=,])", argument.removeprefix(head)))
+
+
+def _last(part: str) -> str:
+    leads_out = is_rooted(part) or os.path.normpath(part).startswith("..") or part.startswith("~")
+    return last_part(part) if leads_out else part
 
 
 def _version(package: str) -> str | None:

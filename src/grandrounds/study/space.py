@@ -30,12 +30,23 @@ class Between:
     high: float
 
     def drawn(self, random: np.random.Generator) -> float:
-        """Return one number; one that is not whole has two digits where that keeps it within the ends."""
+        """Return one number; one that is not whole has two digits, in a narrow range two that differ in it."""
         whole = isinstance(self.low, int) and isinstance(self.high, int)
         logarithmic = self.low > 0 and self.high / self.low >= _FROM_FACTOR
         low, high = (self.low - 0.5, self.high + 0.5) if whole else (self.low, self.high)  # as many for the ends
         number = math.exp(random.uniform(math.log(low), math.log(high))) if logarithmic else random.uniform(low, high)
-        return min(max(round(number) if whole else float(f"{number:.2g}"), self.low), self.high)
+        if whole:
+            return min(max(round(number), self.low), self.high)
+        return min(max(float(f"{number:.{self._n_digits(number)}g}"), self.low), self.high)
+
+    def _n_digits(self, number: float) -> int:
+        """Return with how many digits two of them tell numbers of this range apart."""
+        length = self.high - self.low
+        return 2 if not number or not length else max(2, 2 + _exponent(number) - _exponent(length))
+
+
+def _exponent(number: float) -> int:
+    return math.floor(math.log10(abs(number)))
 
 
 Space = Mapping[str, Sequence[Any] | Between]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import errno
 import json
 import shutil
 import signal
@@ -24,7 +23,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from grandrounds import families, tables
-from grandrounds.errors import BadData, NotApplicable, Refusal, StoreTrouble
+from grandrounds.errors import OF_THE_DISK, BadData, NotApplicable, Refusal, StoreTrouble
 from grandrounds.families.protocol import Budget, Fitted, View
 from grandrounds.shapes import Probs
 from grandrounds.splits import ledger
@@ -37,7 +36,6 @@ from grandrounds.training import launched
 from grandrounds.training.epoch import Epoch
 
 FITTED = "fitted"  # the folder of a trial that holds the model
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what all trials would meet
 _SUM_TOLERANCE = 1e-6
 
 
@@ -56,7 +54,7 @@ def run_trial(job: Job) -> str:
             fit_s = time.perf_counter() - started
             row = _outcome(job, views, fitted, folder)
         except Exception as error:  # a family may be anybody's code; the others go on
-            if isinstance(error, StoreTrouble) or (isinstance(error, OSError) and error.errno in _OF_THE_DISK):
+            if isinstance(error, StoreTrouble) or (isinstance(error, OSError) and error.errno in OF_THE_DISK):
                 raise
             fit_s = time.perf_counter() - started
             row = _failure(error, folder)

@@ -113,3 +113,16 @@ def test_a_probe_refuses_weights_that_do_not_fit(small, wrong, said, tmp_path):
     with pytest.raises(BadData, match=said) as caught:
         fit(model=model, weights=str(tmp_path / "other.safetensors"))
     assert "this very network" in caught.value.remedy
+
+
+@pytest.mark.parametrize("n_classes", [0, 5])
+@pytest.mark.parametrize(
+    ("model", "one"), [("test_resnet", "layer1.0.conv1.weight"), ("test_vit", "blocks.0.attn.qkv.weight")]
+)
+def test_a_probe_takes_weights_without_a_last_layer_or_with_another(model, one, n_classes, tmp_path):
+    """It leaves that layer out; networks that learned without labels, or other classes, come so."""
+    tensors = timm.create_model(model, num_classes=n_classes).state_dict()
+    save_file(tensors, tmp_path / "published.safetensors")
+    fitted = fit(model=model, weights=str(tmp_path / "published.safetensors"))
+
+    assert torch.equal(fitted.trunk[one], tensors[one])

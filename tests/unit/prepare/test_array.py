@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import resource
 from pathlib import Path
 
@@ -227,3 +228,20 @@ def test_a_full_disk_is_one_message_and_leaves_nothing_behind(source, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path, source):
+    """What was written to since may be another machine's; what is called otherwise is somebody's."""
+    folder = tmp_path / "prepared"
+    folder.mkdir()
+    old, new, other = (folder / name for name in (".abc.npy.x1.tmp", ".abd.npy.x2.tmp", "mine.tmp"))
+    for path in (old, new, other):
+        path.touch()
+    (folder / ".dir.npy.x.tmp").mkdir()
+    for path in (old, other, folder / ".dir.npy.x.tmp"):
+        os.utime(path, (0, 0))
+    materialise(*source[1:], PIPELINE, folder)
+
+    assert not old.exists()
+    assert new.exists()
+    assert other.exists()

@@ -23,7 +23,9 @@ masks = "C:\\\\ward\\\\masks"
 [[recipes]]
 family = "resnet-18"
 [recipes.params]
+template = "/w/t.nrrd"
 weights = "../weights/resnet.safetensors"
+context = [1.0, 2.0]
 """
 
 
@@ -37,7 +39,9 @@ def test_every_path_is_told_by_its_last_part() -> None:
         "labels": "…/labels.csv", "context": ["ages.csv", "…/sex.csv"], "patient_pattern": "(P[0-9]+)/x",
     }  # fmt: skip
     assert study["prepare"]["whole"][0]["masks"] == "…/masks"
-    assert study["recipes"][0]["params"]["weights"] == "…/resnet.safetensors"
+    assert study["recipes"][0]["params"] == {
+        "template": "…/t.nrrd", "weights": "…/resnet.safetensors", "context": [1.0, 2.0],
+    }  # fmt: skip
     assert "# what is read" in shown
     assert "ward" not in shown
 

@@ -103,6 +103,7 @@ def test_a_number_stays_between_its_ends(low, times, seed, whole, length):
     random = np.random.default_rng(seed)
 
     assert low <= Between(low, low * times).drawn(random) <= low * times
+    assert len({Between(0.104, 0.106).drawn(random) for _ in range(9)}) > 2
     assert Between(whole, whole + length).drawn(random) in range(whole, whole + length + 1)
 
 

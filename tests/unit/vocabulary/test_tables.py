@@ -1,7 +1,6 @@
 """Tables are checked, whole, and carry their metadata."""
 
 import contextlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,18 +107,3 @@ def test_a_table_killed_while_written_is_the_old_or_the_new(tmp_path):
     process.wait()
 
     assert tables.read(tables.SPLITS, path).frame.height == 20000
-
-
-def test_what_a_killed_process_left_of_a_file_goes_with_the_next_attempt(tmp_path):
-    """What somebody still writes stays, and so does what was written to a moment ago, perhaps on another machine."""
-    left = {name: tmp_path / f".all.npy.{name}.abc.tmp" for name in ("4194304", str(os.getpid()), "4194305")}
-    other = tmp_path / ".all.npy2.4194304.abc.tmp"
-    for path in (*left.values(), other):
-        path.touch()
-    for name in ("4194304", str(os.getpid())):
-        os.utime(left[name], (0, 0))
-    os.utime(other, (0, 0))
-    with tables.atomic(tmp_path / "all.npy") as temporary:
-        temporary.write_bytes(b"whole")
-
-    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "all.npy", left[str(os.getpid())], left["4194305"], other])
