@@ -104,7 +104,8 @@ def run_(
     """Train every family on the same cases, judge them, and write the report.
 
     Args:
-        what: Data as for `plan`, a run folder, or a study.toml; the last two bring all options but --workers.
+        what: Data as for `plan`, a run folder, or a study.toml; the last two bring all options, and only beside
+            a run folder --workers may be given.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
         judged: How families are compared.

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _CAPTION = "For one image. All parameters include heads that are left out after training, and tokens."
 _UNCOUNTED = (
-    "A family without a number of parameters has no network, or one whose size depends on what its name is completed "
-    "with. Of one for your images `grandrounds describe NAME --size 1x64x64` tells it."
+    "Parameters are for grey images of 64 pixels a side and two classes. A family without a number has no network, or "
+    "one whose size depends on what its name is completed with. Of one for your images "
+    "`grandrounds describe NAME --size 1x64x64` tells it."
 )
 _NONE = "–"
 _OF_RECIPES = ("taken from it", "our choice", "expected time", "expected result")

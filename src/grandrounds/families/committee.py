@@ -10,7 +10,7 @@ ensembles, NeurIPS 2017; folds: Krogh, Vedelsby, Neural network ensembles, cross
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from grandrounds.families import state
 from grandrounds.families.ensemble import mean_probs
 from grandrounds.families.params_of_others import CommitteeParams, FoldsParams
 from grandrounds.families.protocol import Budget, FitRecord, Fitted, View, Watch
-from grandrounds.families.selection import patients_of, training_labels
+from grandrounds.families.selection import labels_of, patients_of, training_labels
 from grandrounds.shapes import Probs
 from grandrounds.splits.deal import deal
 from grandrounds.tables import patient_hashes
@@ -76,7 +76,11 @@ class CommitteeFamily:
             BadData: The images do not suit the members' family.
         """
         views = [(train, valid)] * self.params.n_members
-        return _trained(self.params, views, budget, seed, watch, "each with a seed of its own")
+        fitted = _trained(self.params, views, budget, seed, watch, "each with a seed of its own")
+        if families.FAMILIES.get(self.params.member).iterates or not _alike(fitted.members, valid):
+            return fitted
+        same = f"all members are the same: {self.params.member} draws nothing at random"
+        return replace(fitted, record=replace(fitted.record, departures=(*fitted.record.departures, same)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,15 @@ class FoldsFamily:
         """
         parts = dealt(train, self.params.n_members, seed)
         views = [(train.rows(parts != part), train.rows(parts == part)) for part in np.unique(parts)]
+        if any(len(np.unique(labels_of(inside))) < 2 for inside, _ in views):
+            raise BadData(
+                f"without one of {len(views)} parts of the training patients a single class is left",
+                remedy="use ensemble: instead of folds:, for a class has too few patients",
+            )
         told = f"each without one of {len(views)} parts of the training patients, on which it was stopped"
         fitted = _trained(self.params, views, budget, seed, watch, told)
-        return replace(fitted, record=replace(fitted.record, patients=patients_of(train, valid)))
+        notes = tuple(one.replace(" on valid", " on the part left out") for one in fitted.record.notes)
+        return replace(fitted, record=replace(fitted.record, patients=patients_of(train, valid), notes=notes))
 
 
 def dealt(view: View, n_parts: int, seed: int) -> NDArray[np.int64]:
@@ -164,12 +174,26 @@ def _record(family: str, members: Sequence[Fitted], how: str) -> FitRecord:
         epochs=before_last + records[-1].epochs,
         best_epoch=before_last + records[-1].best_epoch,
         truncated=any(one.truncated for one in records),
-        notes=(f"mean of {len(records)} trainings of {family}, {how}", *records[0].notes),
+        notes=(f"mean of {len(records)} trainings of {family}, {how}", *_notes(records)),
         licences=records[0].licences,
         departures=tuple(
             one for at, record in enumerate(records, start=1) for one in record.departures_of(f"member {at}")
         ),
     )
+
+
+def _notes(records: Sequence[FitRecord]) -> Iterator[str]:
+    """Yield what is said of every member, and under its number what is said of some alone."""
+    of_all = [note for note in records[0].notes if all(note in one.notes for one in records)]
+    yield from of_all
+    for at, record in enumerate(records, start=1):
+        yield from (f"member {at}: {note}" for note in record.notes if note not in of_all)
+
+
+def _alike(members: Sequence[Fitted], view: View) -> bool:
+    """Return whether the members say the same of these images, which are none that they are tested on."""
+    first, *others = (member.predict(replace(view, labels=None)) for member in members)
+    return all(np.allclose(first, one, rtol=0, atol=1e-9) for one in others)
 
 
 def _places(folder: Path, n_members: int) -> Iterable[Path]:

@@ -29,6 +29,7 @@ from grandrounds.families.selection import patients_of
 from grandrounds.families.softmax import Softmax, regress
 from grandrounds.shapes import Features, Probs
 from grandrounds.tables import OF_COLUMNS
+from grandrounds.wording import many
 
 _Words = NDArray[np.float64]  # (cases, K), NaN where a member is silent
 
@@ -143,7 +144,7 @@ class FusionFamily:
         Raises:
             BadData: There is no such series, or none of which enough is known.
         """
-        modalities = self._modalities(train, valid, seed)
+        modalities, left_out = self._modalities(train, valid, seed)
         n_trainings = len(modalities) * (self.params.n_parts + 1)
         share = budget.replaced(
             epochs=max(1, budget.epochs // self.params.n_parts),
@@ -163,13 +164,13 @@ class FusionFamily:
         notes = (*self._notes(names, train), *weighed.notes)
         record = _record({one: some.records for one, some in zip(names, said, strict=True)}, weighed.softmax, notes)
         return FittedFusion(
-            replace(record, patients=patients_of(train, valid)),
+            replace(record, patients=patients_of(train, valid), departures=(*left_out, *record.departures)),
             names, tuple(one.kind for one in modalities), tuple(one.member for one in said), weighed.softmax, neutral,
             None if self.params.shuffled is None else (self.params.shuffled, seeds.derive(seed, "asked")),
         )  # fmt: skip
 
-    def _modalities(self, train: View, valid: View, seed: int) -> list[_Modality]:
-        """Return what is read, in order; a series of which too little is known to train a member is left out."""
+    def _modalities(self, train: View, valid: View, seed: int) -> tuple[list[_Modality], tuple[str, ...]]:
+        """Return what is read, in order, and a word on each series of which too little is known to train a member."""
         wanted = exam.modalities(train.samples, self.params)
         patients = train.samples["patient"]
         part_of = dict(zip(patients, dealt(train, self.params.n_parts, seed).tolist(), strict=True))
@@ -180,7 +181,13 @@ class FusionFamily:
                 "of no series there are two classes in every inner fold of train, and one image in valid",
                 remedy="give more cases, or fewer inner folds (n_parts)",
             )
-        return enough
+        left_out = (
+            f"{one.name} is left out: of its {many(len(one.train.samples), 'image')} in train and "
+            f"{len(one.valid.samples)} in valid a member cannot be trained and judged in every inner fold"
+            for one in made
+            if not one.is_enough
+        )
+        return enough, tuple(left_out)
 
     def _modality(self, name: str, train: View, valid: View, part_of: dict[str, int], seed: int) -> _Modality:
         read, watched = exam.of_modality(train, name), exam.of_modality(valid, name)

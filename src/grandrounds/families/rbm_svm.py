@@ -67,9 +67,12 @@ class RbmSvmFamily:
         training_labels(train), labels_of(valid)  # before seconds of learning
         rbm_seed = seeds.derive(seed, "rbm")
         with hardware.reserved(budget.threads, rbm_seed):
-            features = learn_rbm(train.array, self.params, torch.Generator().manual_seed(rbm_seed))
+            features, remark = learn_rbm(train.array, self.params, torch.Generator().manual_seed(rbm_seed))
             machine, notes = choose_machine(
                 train, valid, features.of(train.array), features.of(valid.array), self.params, seed
             )
         n_learned = machine.n_parameters + features.kernels.numel() + features.bias.numel()
-        return FittedRbmSvm(FitRecord(patients_of(train, valid), n_learned, notes=notes), features, machine)
+        record = FitRecord(
+            patients_of(train, valid), n_learned, notes=notes, departures=() if remark is None else (remark,)
+        )
+        return FittedRbmSvm(record, features, machine)

@@ -57,7 +57,12 @@ def choose_by(valid: View, how: Chosen = "auto") -> Choice:
     Args:
         valid: Whose labels it will be asked about.
         how: As `TrainingSpec.choose` has it; `"last"` is shown AUC, though it chooses nothing.
+
+    Raises:
+        BadData: Kappa is wanted of classes without an order, or there are no labels.
     """
+    if how == "kappa" and valid.task.kind != "ordinal":
+        raise BadData("the kappa that chooses is for classes that have an order", remedy='set choose = "auto"')
     complete = len(np.unique(labels_of(valid))) == valid.n_classes
     if how in ("log loss", "balanced accuracy", "kappa"):
         return Choice(_METRICS[how], f"chosen by {how} on valid")

@@ -66,7 +66,19 @@ class WindowFeatures(nn.Module):
         return _parts(pixels, self.side_px)
 
 
-def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> WindowFeatures:
+class Learned(NamedTuple):
+    """What came of learning.
+
+    Args:
+        features: What the hidden units answer.
+        remark: What a reader should be told where the machine has not learned its windows; None where it has.
+    """
+
+    features: WindowFeatures
+    remark: str | None
+
+
+def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> Learned:
     """Return features learned from windows of these images, (N, C, H, W), by contrastive divergence of one step.
 
     Raises:
@@ -76,17 +88,19 @@ def learn_rbm(pixels: Batch, spec: RbmSpec, generator: torch.Generator) -> Windo
     windows = _windows(grey, spec.window_px, generator)
     mean = windows.mean(dim=0)
     whitening = _whitening(windows - mean, spec.whitening)
-    machine = _contrast((windows - mean) @ whitening, spec, generator)
+    whitened = (windows - mean) @ whitening
+    machine = _contrast(whitened, spec, generator)
     kernels = whitening @ machine.weights  # (window², hidden)
     if not torch.isfinite(kernels).all():
         raise BadData("learning features by rbm-svm diverged", remedy="set a smaller learning_rate for it")
     side = math.isqrt(len(kernels))
-    return WindowFeatures(
+    features = WindowFeatures(
         kernels.T.reshape(-1, 1, side, side).contiguous(),  # (hidden, 1, window, window)
         machine.hidden - mean @ kernels,
         spec.side_px,
         spec.cells,
     )
+    return Learned(features, _remark(machine, whitened))
 
 
 class _Machine(NamedTuple):
@@ -155,6 +169,19 @@ def _contrast(whitened: Tensor, spec: RbmSpec, generator: torch.Generator) -> _M
             for part, past, change in zip(machine, memory, uphill, strict=True):
                 part.add_(past.mul_(momentum).add_(change, alpha=rate))
     return machine
+
+
+def _remark(machine: _Machine, whitened: Tensor) -> str | None:
+    """Return a word on a machine that makes of its windows something worse than their mean."""
+    seen = torch.sigmoid(whitened @ machine.weights + machine.hidden)
+    error = float((whitened - seen @ machine.weights.T - machine.visible).square().mean())
+    variance = float(whitened.square().mean())
+    if error < variance or not variance:
+        return None
+    return (
+        f"the Boltzmann machine has not learned its windows: squared error {error:.3g} where their variance is "
+        f'{variance:.3g}; a smaller learning_rate or chains = "cd" may help'
+    )
 
 
 def _uphill(

@@ -45,8 +45,9 @@ class TrainingSpec(Spec):
         shift: Greatest random shift, as part of the side; whole pixels.
         rotate_deg: Greatest random rotation.
         zoom: Greatest random change of size: 0.1 makes things up to 1.1 times as large or as small.
-        elastic: Standard deviation of a smooth random displacement, as part of the side.
-        gain: Greatest random change of contrast and of brightness, as part of the range 0 to 1.
+        elastic: Standard deviation of a smooth random displacement at the points that it is drawn for, four along each
+            axis, as part of the side; between them it is less.
+        gain: Greatest random change of contrast, as part of it; brightness changes by half as much of the range 0 to 1.
         noise: Standard deviation of added noise, in units of the pixels.
         erase: How often a random box is covered with the image's mean, as a part of all images.
         test_mirror: Whether what is predicted is the mean over the image and its mirror image, where the set allows

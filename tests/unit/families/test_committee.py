@@ -116,3 +116,33 @@ def test_what_went_otherwise_than_planned_is_told_of_every_member():
 
     assert len(stopped) > 1
     assert list(committee.record.departures) == stopped
+
+
+def test_members_that_cannot_differ_are_told():
+    """A family that draws nothing at random gives the same model three times."""
+    same = "all members are the same: lbp-svm draws nothing at random"
+
+    assert same in fitted("ensemble:lbp-svm")[0].record.departures
+    assert not fitted()[0].record.departures
+
+
+def test_what_each_member_chose_is_told_under_its_number():
+    """Members over folds are judged on the part that they leave out, and never on valid."""
+    view = noise_view((1, 16, 16), 60, 2, seed=3)
+    committee = families.build("folds:lbp-svm", {"n_members": 3}).fit(view, VIEW, Budget(), 0, lambda _: None)
+    notes, alone = committee.record.notes, [set(member.record.notes) for member in committee.members]
+
+    assert not any(" on valid" in note for note in notes)
+    for at, (one, others) in enumerate(zip(alone, [alone[1:], alone[::2], alone[:2]], strict=True), start=1):
+        for note in one - set.intersection(*others):
+            assert f"member {at}: {note.replace(' on valid', ' on the part left out')}" in notes
+
+
+def test_a_class_of_one_patient_is_no_class_for_members_over_folds():
+    """Whoever leaves that patient out has one class left: more folds of the study would not help."""
+    labels = np.zeros(24, dtype=np.int64)
+    labels[0] = 1
+    rare = dataclasses.replace(VIEW, labels=labels)
+    with pytest.raises(BadData, match="a single class is left") as caught:
+        families.build("folds:lbp-svm", {}).fit(rare, VIEW, Budget(), 0, lambda _: None)
+    assert "ensemble:" in caught.value.remedy

@@ -247,3 +247,14 @@ def test_names_move_and_images_stay():
     assert sorted(moved.samples["case"]) == sorted(TRAIN.samples["case"])
     assert not moved.samples["case"].equals(TRAIN.samples["case"])
     assert [of_case[case] for case in moved.samples["case"]] == moved.labels.tolist()
+
+
+def test_a_series_that_no_member_could_be_trained_on_is_told():
+    """Without it in valid nothing could be judged; the answer rests on the others, and a reader has to know."""
+    without = exams(20, 2, {(k, "axial") for k in range(20)})
+    model = fitted(valid=without)
+
+    assert "axial" not in model.names
+    (said,) = [one for one in model.record.departures if one.startswith("axial is left out: of its ")]
+    assert "in train and 0 in valid" in said
+    assert not fitted().record.departures

@@ -45,3 +45,12 @@ def test_refusals():
 def test_what_is_no_number_is_no_score():
     """A network that has lost its numbers must not be scored as chance."""
     assert np.isnan(macro_auc(np.array([0, 1, 0, 1]), np.full((4, 2), np.nan)))
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_kappa_wants_an_order(kind):
+    """Its weights are squared distances between classes."""
+    view = noise_view((1, 8, 8), 12, 2, task_kind=kind)
+    with pytest.raises(BadData, match="classes that have an order"):
+        choose_by(view, "kappa")
+    assert choose_by(noise_view((1, 8, 8), 12, 3), "kappa").note == "chosen by kappa on valid"

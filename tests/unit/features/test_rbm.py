@@ -22,7 +22,7 @@ def bars(n=40, side_px=16, seed=0):
 
 
 def learned(images, seed=0, **settings):
-    return learn_rbm(images, RbmSpec(**SMALL | settings), torch.Generator().manual_seed(seed))
+    return learn_rbm(images, RbmSpec(**SMALL | settings), torch.Generator().manual_seed(seed)).features
 
 
 def test_features_are_mean_probabilities_of_each_cell():
@@ -94,3 +94,13 @@ def test_divergence_is_one_message():
     """A learning rate that is too high is refused with a remedy."""
     with pytest.raises(BadData, match="smaller learning_rate"):
         learned(bars(), learning_rate=1e6)
+
+
+def test_a_machine_that_has_learned_nothing_of_its_windows_is_told():
+    """Finite weights may still draw something else than what they were shown."""
+    generator = torch.Generator().manual_seed(0)
+    spec = RbmSpec(**SMALL | {"passes": 10, "chains": "pcd", "whitening": "standardise", "learning_rate": 0.05})
+    wild = learn_rbm(bars(), spec, generator)
+
+    assert wild.remark.startswith("the Boltzmann machine has not learned its windows: squared error")
+    assert learn_rbm(bars(), RbmSpec(**SMALL), generator).remark is None
