@@ -562,6 +562,7 @@ def test_the_command_prints_the_drop(run, tmp_path):
     assert "auc: " in said
     assert "at home" in said
     assert "report.html" in said
+    assert f"grandrounds names {run / 'external' / 'table'}" in " ".join(said.split())
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)<', (run / "report.html").read_text(encoding="utf-8"))
     assert "At home|There|Difference" in "|".join(heads)
 

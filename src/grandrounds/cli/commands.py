@@ -23,6 +23,7 @@ from grandrounds.evaluate.columns import Columns
 from grandrounds.report import network
 from grandrounds.running import STUDY
 from grandrounds.study.engine import Silent
+from grandrounds.study.pseudonyms import KEY
 from grandrounds.study.spec import Ask, Study
 from grandrounds.tables import Unit
 from grandrounds.training import launched
@@ -104,8 +105,8 @@ def run_(
     """Train every family on the same cases, judge them, and write the report.
 
     Args:
-        what: Data as for `plan`, a run folder, or a study.toml; the last two bring all options, and only beside
-            a run folder --workers may be given.
+        what: Data as for `plan`, a run folder, or a study.toml; the last two bring all options, and --workers
+            alone may stand beside a run folder.
         out: Folder of the run; runs/NAME by default.
         wanted: What is asked for.
         judged: How families are compared.
@@ -289,6 +290,8 @@ def evaluate_(
     for line in (*listing.external_lines(found.found), *found.notes):
         say(line)
     say(f"\nTables: {found.folder}\nReport: {found.page}")
+    if (found.folder / KEY).exists():
+        say(f"Whom the names there stand for: grandrounds names {found.folder}")
 
 
 def describe_(
