@@ -161,7 +161,7 @@ class SwinParams(TrainingSpec):
         window: Side of the windows of attention, in patches.
         dim: Channels of the first stage; each stage has twice as many.
         depths: Blocks of each stage.
-        head_dim: Channels of an attention head; where they do not divide those of a stage, heads are a little wider.
+        head_dim: Channels of an attention head: a stage has as many heads as fit into its own, and at least one.
         dropout: Part of the values that is dropped after each dense layer.
         drop_path: How often the last block is skipped in training, as a part of all images; earlier ones more rarely.
     """

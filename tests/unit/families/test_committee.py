@@ -133,6 +133,7 @@ def test_what_each_member_chose_is_told_under_its_number():
     notes, alone = committee.record.notes, [set(member.record.notes) for member in committee.members]
 
     assert not any(" on valid" in note for note in notes)
+    assert any(note.startswith("member 1: ") for note in notes)
     for at, (one, others) in enumerate(zip(alone, [alone[1:], alone[::2], alone[:2]], strict=True), start=1):
         for note in one - set.intersection(*others):
             assert f"member {at}: {note.replace(' on valid', ' on the part left out')}" in notes
